@@ -1,0 +1,5 @@
+"""genrefusion: music genre classification from audio and lyrics."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,227 @@
+"""Console commands: train, evaluate, predict, reproduce, corpus.
+
+Thin: each composes its settings with Hydra and calls one function. Everything heavy is imported inside the functions,
+so that ``--help`` and mistakes answer at once. Mistakes end in one message and exit code 2.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from genrefusion.config import configs_directory, register
+from genrefusion.errors import UserError, unknown_name
+
+
+def train() -> None:
+    """Train and evaluate an experiment: ``train experiment=NAME``."""
+    _command("train", _train)
+
+
+def evaluate() -> None:
+    """Score a saved run: ``evaluate run=DIR [data=…]``."""
+    _command("evaluate", _evaluate)
+
+
+def predict() -> None:
+    """Name the genre of songs: ``predict run=DIR audio=PATH``."""
+    _command("predict", _predict)
+
+
+def reproduce() -> None:
+    """Make a table of results beside what was claimed: ``reproduce table=paper``."""
+    _command("reproduce", _reproduce)
+
+
+def corpus() -> None:
+    """Describe or validate a corpus: ``corpus action=describe data=…``."""
+    _command("corpus", _corpus)
+
+
+def _train(config: Any) -> None:
+    from genrefusion.experiment import run_experiment
+
+    settings = HydraConfig.get()
+    directory = Path(settings.runtime.output_dir)
+    try:
+        run_experiment(config, directory, command=" ".join(settings.overrides.task))
+    except UserError:
+        _forget_unbegun(directory)
+        raise
+
+
+def _evaluate(config: Any) -> None:
+    from genrefusion.experiment import evaluate_run
+
+    evaluate_run(config)
+
+
+def _predict(config: Any) -> None:
+    from genrefusion.prediction import predict_files
+
+    sys.exit(predict_files(config))
+
+
+def _reproduce(config: Any) -> None:
+    from genrefusion.reproduction import reproduce_table
+
+    forwarded = [o for o in HydraConfig.get().overrides.task if re.match(r"(data|split|trainer|workers|cache)\b", o)]
+    reproduce_table(config, forwarded)
+
+
+def _corpus(config: Any) -> None:
+    from genrefusion.data.description import describe_corpus
+
+    sys.exit(describe_corpus(config))
+
+
+def _command(name: str, task: Callable[[Any], None]) -> None:
+    """Compose the settings of a command, run it, and print mistakes."""
+    register()
+    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True, use_cache=True)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
+
+    def checked(config: DictConfig) -> None:
+        try:
+            task(OmegaConf.to_object(config))
+        except UserError as error:
+            _fail(str(error))  # here, where Hydra does not yet add lines of its own
+
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(help_text(name))  # noqa: T201
+        return
+    try:
+        hydra.main(version_base="1.3", config_path=str(configs_directory()), config_name=name)(checked)()
+    except UserError as error:
+        _fail(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        _fail(explain(error, name))
+    except KeyboardInterrupt:
+        _fail("Interrupted." + (" Go on with: the same command and resume=true" if name == "train" else ""), code=130)
+
+
+def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
+    """Name the folder of a run: a new one by the time, or with `resume` the last one that is not finished.
+
+    Raises
+    ------
+    UserError
+        There is nothing to resume.
+    """
+    parent = Path(output) / name / corpus
+    if not resume:
+        return str(parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    begun = sorted(p.parent for p in parent.glob("*/run.json") if (p.parent / "checkpoints").is_dir())
+    if not begun:
+        raise UserError(
+            f"resume=true: no unfinished run in {parent}. Leave out resume=true, or name a folder: hydra.run.dir=…"
+        )
+    return str(begun[-1])
+
+
+def explain(error: Exception, command: str) -> str:
+    """Turn an error of Hydra or OmegaConf into one message that names the nearest setting.
+
+    Parameters
+    ----------
+    error : Exception
+        What composing the settings raised.
+    command : str
+        Name of the primary config.
+    """
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        options = [path.stem for path in (configs_directory() / group).glob("*.yaml")]
+        return str(unknown_name(group, choice, options))
+    text = "\n".join(str(e) for e in _chain(error))
+    if found := re.search(r"Could not override '([^']+)'", text):
+        if (wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", text)) is None:
+            return str(unknown_name("setting", found[1], known_settings(command)))
+        return f"{found[1]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
+    if wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)[\s\S]*?full_key: (\S+)", text):
+        return f"{wrong[3]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
+    if unknown := re.search(r"Key '([^']+)' (?:is )?not in '?\w+'?[\s\S]*?full_key: (\S+)", text):
+        return str(unknown_name("setting", unknown[2], known_settings(command)))
+    first = text.strip().splitlines()
+    return "\n".join(line for line in first[:3] if line.strip())
+
+
+_KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+
+
+def help_text(command: str) -> str:
+    """How a command is called, what can be chosen, and every setting with its default."""
+    groups = {
+        folder.name: ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+        for folder in sorted(configs_directory().iterdir())
+        if folder.is_dir()
+    }
+    config = _compose(command)
+    rows = [f"  {name:<8} {choices}" for name, choices in groups.items() if name in config or name == "experiment"]
+    settings = OmegaConf.to_yaml(config).rstrip().replace("\n", "\n  ")
+    usage = str(globals()[command].__doc__).replace("``", "").strip()
+    return "\n".join([usage, "", "Choices, as group=choice:", *rows, "", "Settings, as a.b=value:", f"  {settings}"])
+
+
+def _compose(command: str) -> DictConfig:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(configs_directory()), version_base="1.3"):
+        return compose(command)
+
+
+def known_settings(command: str) -> list[str]:
+    """All settings of a command with its default choices, dotted, and its groups."""
+    config = _compose(command)
+    groups = [path.name for path in configs_directory().iterdir() if path.is_dir()]
+    return sorted({*_dotted(config), *groups})
+
+
+def _dotted(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in config:
+        name = f"{prefix}{key}"
+        value = config._get_node(key)
+        if isinstance(value, DictConfig) and not value._is_none() and not value._is_missing():
+            yield from _dotted(value, f"{name}.")
+        else:
+            yield name
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _forget_unbegun(directory: Path) -> None:
+    """Remove a run folder in which nothing was begun."""
+    if (directory / "run.json").exists():
+        return
+    (directory / "run.log").unlink(missing_ok=True)
+    if directory.is_dir() and not any(directory.iterdir()):
+        directory.rmdir()
+
+
+def _fail(message: str, code: int = 2) -> None:
+    if "debug=true" in sys.argv and sys.exc_info()[1] is not None:
+        raise
+    print(message, file=sys.stderr)  # noqa: T201 (the one place where mistakes are printed)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    # accelerate launch --module genrefusion.cli train …
+    globals()[sys.argv.pop(1)]()

@@ -1,0 +1,1 @@
+"""Corpora: tables of tracks, decoding, splits."""

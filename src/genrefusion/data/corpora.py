@@ -1,0 +1,201 @@
+"""From the settings of a corpus to its checked tracks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from joblib import Parallel, delayed
+
+from genrefusion.config import DataSettings, DemoData, FolderData, GtzanData, ManifestData
+from genrefusion.data import gtzan
+from genrefusion.data.audio import EXTENSIONS, audio_problem, digest_audio
+from genrefusion.data.tracks import Tracks, load_table, validate_table
+from genrefusion.errors import UserError, bullet_list
+from genrefusion.files import write_atomically
+from genrefusion.terminal import Terminal
+
+
+def load_corpus(settings: DataSettings, *, cache: Path, workers: int, terminal: Terminal) -> Tracks:
+    """Find a corpus's tracks; the demo corpus is composed at its first use.
+
+    The audio files are not opened: see `check_audio`.
+
+    Parameters
+    ----------
+    settings : DataSettings
+        Which corpus, and where.
+    cache : Path
+        Where the demo corpus is kept.
+    workers : int
+        Processes that compose it.
+    terminal : Terminal
+        Shows how far it is.
+    """
+    if isinstance(settings, DemoData):
+        return _demo(settings, cache, workers, terminal)
+    if isinstance(settings, GtzanData):
+        return gtzan.load_gtzan(
+            Path(str(settings.root)), artist_index=Path(settings.artist_index) if settings.artist_index else None
+        )
+    if isinstance(settings, FolderData):
+        return load_folder(Path(str(settings.root)))
+    if isinstance(settings, ManifestData):
+        tracks = load_table(Path(str(settings.manifest)), corpus=_table_name(settings))
+        return _require_both_sides(tracks) if settings.both_sides else tracks
+    raise TypeError(f"no loader for {type(settings).__name__}")
+
+
+def load_folder(root: Path) -> Tracks:
+    """Take a folder of genres: ``<root>/<genre>/…/<song>``; the track id is the path below the root without its ending.
+
+    Raises
+    ------
+    UserError
+        The folder does not exist or holds no songs.
+    """
+    if not root.is_dir():
+        raise UserError(f"data.root={root}: no such folder.")
+    songs = sorted(p for p in root.glob("*/**/*") if p.suffix.lower() in EXTENSIONS)
+    if not songs:
+        raise UserError(
+            f"data.root={root}: no songs. It needs one folder for each genre, with files that end in "
+            f"{', '.join(EXTENSIONS)}."
+        )
+    relative = [song.relative_to(root) for song in songs]
+    stems = [str(path.with_suffix("")) for path in relative]
+    # Two encodings of one song lie side by side now and then; their endings tell them apart.
+    ids = [str(path) if stems.count(stem) > 1 else stem for path, stem in zip(relative, stems, strict=True)]
+    table = pd.DataFrame(
+        {
+            "track_id": ids,
+            "genre": [path.parts[0] for path in relative],
+            "audio": [str(song.absolute()) for song in songs],
+        },
+        dtype=object,
+    )
+    return Tracks(validate_table(table, where=str(root)).set_index("track_id"), root.name)
+
+
+def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers: int, terminal: Terminal) -> Tracks:
+    """Decode every audio file once, note its digest, and leave out or refuse what cannot be used.
+
+    A file's verdict is kept under its digest, so the next run only reads the bytes.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Tracks without audio are passed over.
+    settings : DataSettings
+        `on_error`, `min_seconds`, `max_seconds`.
+    cache : Path
+        Where verdicts are kept.
+    workers : int
+        Threads that decode.
+    terminal : Terminal
+        Shows how far it is.
+
+    Returns
+    -------
+    Tracks
+        With ``sha256`` filled in, without the tracks that were skipped (they are listed in `skipped`).
+
+    Raises
+    ------
+    UserError
+        With ``on_error="raise"``: some files cannot be used.
+    """
+    if not tracks.has("audio"):
+        return tracks
+    audio = tracks.table["audio"].dropna()
+    facts = _inspect_all([Path(p) for p in audio], settings, cache / "checks", workers, terminal)
+    promised = tracks.table.get("sha256", pd.Series(index=tracks.table.index, dtype=object))
+    problems: dict[str, str] = {}
+    for track, (digest, problem) in zip(audio.index, facts, strict=True):
+        if problem:
+            problems[str(track)] = problem
+        elif isinstance(promised[track], str) and promised[track] != digest:
+            problems[str(track)] = "changed since the table was made (its SHA-256 differs)"
+    if problems and settings.on_error == "raise":
+        rows = [f"{_shown(audio[track])}   {problem}" for track, problem in problems.items()]
+        raise UserError(
+            f"{len(problems)} of {len(audio)} files cannot be used:\n"
+            + bullet_list(rows)
+            + "\nRemove them, or go on without them: data.on_error=skip"
+        )
+    digests = pd.Series([digest for digest, _ in facts], index=audio.index, dtype=object)
+    table = tracks.table.assign(sha256=digests.reindex(tracks.table.index)).drop(index=list(problems))
+    if not len(table):
+        raise UserError(f"{tracks.corpus}: not one of its {len(audio)} files can be used.")
+    table = validate_table(table.reset_index(), where=f"{tracks.corpus} without the skipped files")
+    return replace(tracks, table=table.set_index("track_id"), skipped=problems)
+
+
+def _inspect_all(
+    paths: list[Path], settings: DataSettings, directory: Path, workers: int, terminal: Terminal
+) -> list[tuple[str, str]]:
+    """Digest and problem of every file; verdicts on bytes that were decoded before come from one JSON file."""
+    record = directory / f"{settings.min_seconds:g}_{settings.max_seconds:g}.json"
+    known = _read_verdicts(record)
+    run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
+    facts = list(run(delayed(digest_audio)(path) for path in paths))
+    new = {digest: path for path, (digest, problem) in zip(paths, facts, strict=True) if not problem}
+    new = {digest: path for digest, path in new.items() if digest not in known}
+    jobs = run(delayed(audio_problem)(path, settings.min_seconds, settings.max_seconds) for path in new.values())
+    verdicts = dict(zip(new, terminal.track(jobs, "check", len(new), "songs"), strict=True))
+    if verdicts:
+        known |= verdicts
+        write_atomically(record, json.dumps(known).encode())
+    return [(digest, problem or known[digest]) for digest, problem in facts]
+
+
+def _read_verdicts(record: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(record.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _shown(path: str) -> str:
+    """Path as the user would type it: relative to the working directory where it lies below."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+def _table_name(settings: ManifestData) -> str:
+    """Name of the table's folder when the file is called something like tracks.csv, else of the file."""
+    path = Path(str(settings.manifest)).absolute()
+    return path.parent.name if path.stem in ("tracks", "manifest", "index") else path.stem
+
+
+def _require_both_sides(tracks: Tracks) -> Tracks:
+    rows = [
+        f"{track}  no {' and no '.join(sides)}"
+        for track, row in tracks.table.iterrows()
+        if (sides := [side for side in ("audio", "lyrics") if not row.get(side)])
+    ]
+    if rows:
+        raise UserError(
+            f"{len(rows)} of {len(tracks)} tracks lack a side. data=lyrics_audio needs both; data=manifest does not:\n"
+            + bullet_list(rows)
+        )
+    return tracks
+
+
+def _demo(settings: DemoData, cache: Path, workers: int, terminal: Terminal) -> Tracks:
+    from genrefusion.data.demo import DEMO_VERSION, build_demo
+
+    name = f"demo-{DEMO_VERSION}-{settings.songs_per_genre}x{settings.seconds:g}s-{settings.seed}"
+    table = build_demo(
+        cache / "corpora" / name,
+        songs_per_genre=settings.songs_per_genre,
+        seconds=settings.seconds,
+        seed=settings.seed,
+        workers=workers,
+        progress=not terminal.quiet,
+    )
+    return load_table(table, corpus="demo")

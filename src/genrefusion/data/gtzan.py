@@ -1,0 +1,110 @@
+"""GTZAN (Tzanetakis and Cook 2002): its folder layout, the fault-filtered split and the artist index.
+
+The fault-filtered split (Kereliuk, Sturm and Larsen 2015) leaves out copies and distortions and keeps artists apart;
+`torchaudio` carries its lists. The artist index is that of Sturm (2012), a text file that its author offers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from genrefusion.data.tracks import Tracks, validate_table
+from genrefusion.errors import UserError, bullet_list
+
+FOLDERS = ("genres_original", "genres")
+GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+
+
+def load_gtzan(root: Path, *, artist_index: Path | None = None) -> Tracks:
+    """Find the clips of GTZAN below a folder.
+
+    Parameters
+    ----------
+    root : Path
+        Holds ``genres_original/<genre>/*.wav``, ``genres/<genre>/*.au``, or the genre folders themselves; all 1,000
+        clips or any part.
+    artist_index : Path, optional
+        Sturm's ``GTZANindex.txt``; without it artists are unknown.
+
+    Returns
+    -------
+    Tracks
+        With the column ``split`` for clips of the fault-filtered lists.
+
+    Raises
+    ------
+    UserError
+        No clip lies there, or the index cannot be read.
+    """
+    base = next((root / name for name in FOLDERS if (root / name).is_dir()), root)
+    clips = sorted(p for genre in GENRES for p in (base / genre).glob(f"{genre}.*") if p.suffix in (".wav", ".au"))
+    if not clips:
+        raise UserError(
+            f"data.root={root}: no GTZAN clips. It must hold genres_original/<genre>/<genre>.00000.wav (or genres/ "
+            "with .au files)."
+        )
+    parts = fault_filtered_split()
+    table = pd.DataFrame(
+        {
+            "track_id": [clip.stem for clip in clips],
+            "genre": [clip.parent.name for clip in clips],
+            "audio": [str(clip.absolute()) for clip in clips],
+            "split": [parts.get(clip.stem) for clip in clips],
+        },
+        dtype=object,
+    )
+    if artist_index is not None:
+        artists = read_artist_index(artist_index)
+        table["artist"] = [artists.get(clip.stem, (None, None))[0] for clip in clips]
+        table["title"] = [artists.get(clip.stem, (None, None))[1] for clip in clips]
+    return Tracks(validate_table(table, where=str(base)).set_index("track_id"), "gtzan")
+
+
+def fault_filtered_split() -> dict[str, str]:
+    """Part of each clip on the fault-filtered lists: 443 train, 197 val, 290 test; 70 clips are on none.
+
+    Raises
+    ------
+    UserError
+        `torchaudio`, which carries the lists, does not import.
+    """
+    try:
+        from torchaudio.datasets import gtzan as lists
+    except (ImportError, OSError) as error:
+        raise UserError(
+            f"The fault-filtered lists come with torchaudio, which does not import here ({error}).\n"
+            'It needs a torch of its own time: pip install "torch>=2.11,<2.13" "torchaudio==2.11.*"'
+        ) from error
+    parts = {"train": lists.filtered_train, "val": lists.filtered_valid, "test": lists.filtered_test}
+    return {clip: part for part, clips in parts.items() for clip in clips}
+
+
+def read_artist_index(path: Path) -> dict[str, tuple[str | None, str | None]]:
+    """Read artist and title of each clip, None where they are unknown.
+
+    The lines are ``blues.00000.wav ::: artist ::: title``; those that begin with ``##`` are remarks.
+
+    Raises
+    ------
+    UserError
+        The file is missing or has lines of another form.
+    """
+    if not path.is_file():
+        raise UserError(f"data.artist_index={path}: no such file. It is Sturm's GTZANindex.txt.")
+    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+    rows = {i: line.split(":::") for i, line in enumerate(lines, start=1) if line and not line.startswith("##")}
+    broken = [f"line {i}: {lines[i - 1][:60]}" for i, row in rows.items() if len(row) < 2]
+    if broken:
+        raise UserError(
+            f"{path}: not an artist index ('clip.wav ::: artist ::: title' on each line):\n{bullet_list(broken)}"
+        )
+    return {
+        Path(row[0].strip()).stem: (_known(row[1]), _known(row[2] if len(row) > 2 else "")) for row in rows.values()
+    }
+
+
+def _known(name: str) -> str | None:
+    name = name.strip()
+    return None if name in ("", "?", "-") else name

@@ -1,0 +1,187 @@
+"""Division of tracks into train, val and test: stratified by genre, grouped by artist, seeded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from genrefusion.config import SplitSettings
+from genrefusion.data.tracks import PARTS, Tracks
+from genrefusion.errors import UserError, bullet_list
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Track ids of the three parts of one fold."""
+
+    train: list[str]
+    val: list[str]
+    test: list[str]
+
+
+@dataclass(frozen=True)
+class Split:
+    """All folds (one for a holdout), and the protocol in words."""
+
+    folds: list[Fold]
+    protocol: str
+
+    def to_table(self) -> pd.DataFrame:
+        """One row for each fold and track: ``fold``, ``track_id``, ``part``."""
+        rows = [
+            (number, track, part)
+            for number, fold in enumerate(self.folds)
+            for part in PARTS
+            for track in getattr(fold, part)
+        ]
+        return pd.DataFrame(rows, columns=["fold", "track_id", "part"])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the table, whatever the order of its rows."""
+        rows = sorted(map(tuple, self.to_table().itertuples(index=False)))
+        return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+
+def split_tracks(tracks: Tracks, settings: SplitSettings, *, seed: int) -> Split:
+    """Divide tracks as the settings say.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        With genres; a track of an unknown artist is a group of its own.
+    settings : SplitSettings
+        `holdout`: about `test_fraction` and `val_fraction` of the tracks, each the nearest 1/n. `kfold`: each track in
+        the test part of one fold. `predefined`: the column ``split``.
+    seed : int
+        Of the shuffling.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    UserError
+        A part would lack a genre, or the predefined parts share an artist or lack a part.
+    """
+    if settings.kind == "predefined":
+        folds = [_predefined(tracks, settings, seed)]
+    elif settings.kind == "kfold":
+        folds = _kfold(tracks, settings, seed)
+    else:
+        folds = [_holdout(tracks, settings, seed)]
+    for fold in folds:
+        _check(tracks, fold)
+    return Split(folds, _protocol(tracks, settings))
+
+
+def read_split(table: pd.DataFrame, protocol: str) -> Split:
+    """Rebuild a split from what `Split.to_table` wrote."""
+    folds = [
+        Fold(*(list(rows.loc[rows["part"] == part, "track_id"].astype(str)) for part in PARTS))
+        for _, rows in table.groupby("fold", sort=True)
+    ]
+    return Split(folds, protocol)
+
+
+def _kfold(tracks: Tracks, settings: SplitSettings, seed: int) -> list[Fold]:
+    ids = tracks.ids
+    folds = []
+    for test in _partition(tracks, ids, settings.folds, settings, seed):
+        rest = _without(ids, test)
+        # A seed of its own for each fold: otherwise the same tracks would validate most folds.
+        val = _take(tracks, rest, settings.val_fraction * len(ids) / len(rest), settings, seed + 1 + len(folds))
+        folds.append(Fold(_without(rest, val), val, test))
+    return folds
+
+
+def _holdout(tracks: Tracks, settings: SplitSettings, seed: int) -> Fold:
+    ids = tracks.ids
+    test = _take(tracks, ids, settings.test_fraction, settings, seed)
+    rest = _without(ids, test)
+    val = _take(tracks, rest, settings.val_fraction * len(ids) / len(rest), settings, seed + 1)
+    return Fold(_without(rest, val), val, test)
+
+
+def _predefined(tracks: Tracks, settings: SplitSettings, seed: int) -> Fold:
+    if not tracks.has("split"):
+        raise UserError(f"split=predefined needs a column 'split' (train, val, test), which {tracks.corpus} lacks.")
+    parts = tracks.table["split"]
+    train, val, test = ([str(track) for track in tracks.table.index[parts == part]] for part in PARTS)
+    lacking = [part for part, ids in (("train", train), ("test", test)) if not ids]
+    if lacking:
+        raise UserError(f"split=predefined: no track of {tracks.corpus} is in the part {' or '.join(lacking)}.")
+    if not val:
+        val = _take(tracks, train, settings.val_fraction * len(tracks) / len(train), settings, seed)
+        train = _without(train, val)
+    return Fold(train, val, test)
+
+
+def _take(tracks: Tracks, ids: list[str], fraction: float, settings: SplitSettings, seed: int) -> list[str]:
+    """Choose about a fraction of the ids: one of n equal shares, with n the nearest whole number."""
+    n_shares = max(2, round(1 / min(fraction, 0.5)))
+    return _partition(tracks, ids, n_shares, settings, seed)[0]
+
+
+def _partition(tracks: Tracks, ids: list[str], n: int, settings: SplitSettings, seed: int) -> list[list[str]]:
+    """Divide the ids into n shares with the same genres and, if asked for, whole artists."""
+    # Sorted, so that the division does not depend on the order of the table.
+    ids = sorted(ids)
+    table = tracks.table.loc[ids]
+    groups = artist_groups(table) if settings.by_artist else np.arange(len(ids))
+    if len(np.unique(groups)) < n:
+        raise UserError(
+            f"{tracks.corpus} has {len(np.unique(groups))} artists for {n} shares of tracks. Take fewer folds or a "
+            "larger fraction,\nor leave artists on both sides (the figures will flatter): split.by_artist=false"
+        )
+    folds = StratifiedGroupKFold(n, shuffle=True, random_state=seed % 2**32)
+    return [[ids[i] for i in chosen] for _, chosen in folds.split(ids, table["genre"], groups)]
+
+
+def artist_groups(table: pd.DataFrame) -> np.ndarray:
+    """Number the artists of tracks (indexed by track id); each track of an unknown artist gets a number of its own."""
+    if "artist" not in table:
+        return np.arange(len(table))
+    names = [
+        f"artist {artist.strip().casefold()}" if artist else f"track {track}"
+        for track, artist in table["artist"].items()
+    ]
+    return np.unique(names, return_inverse=True)[1]
+
+
+def _check(tracks: Tracks, fold: Fold) -> None:
+    """Refuse parts that lack a genre, and parts without tracks."""
+    genres = tracks.table["genre"]
+    for part in ("train", "test"):
+        ids = getattr(fold, part)
+        lacking = sorted(set(genres) - set(genres.loc[ids]))
+        if part == "test" and ids:
+            continue  # a small test part may lack a genre: its figures are computed over what is there
+        if lacking or not ids:
+            rows = [f"{genre}  {(genres == genre).sum()} tracks" for genre in lacking]
+            raise UserError(
+                f"The {part} part of the split lacks genres (too few artists to share them out).\n"
+                + bullet_list(rows)
+                + "\nAdd tracks of other artists, or leave artists on both sides (the figures will flatter): "
+                "split.by_artist=false"
+            )
+
+
+def _protocol(tracks: Tracks, settings: SplitSettings) -> str:
+    kind = {"kfold": f"{settings.folds}-fold", "holdout": "holdout", "predefined": "predefined split"}[settings.kind]
+    if not tracks.has("artist"):
+        return f"{kind}, artists unknown"
+    if settings.kind == "predefined":
+        return kind
+    return f"{kind} by artist" if settings.by_artist else f"{kind}, artists not separated"
+
+
+def _without(ids: Sequence[str], taken: Sequence[str]) -> list[str]:
+    gone = set(taken)
+    return [track for track in ids if track not in gone]

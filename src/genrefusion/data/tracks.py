@@ -1,0 +1,296 @@
+"""Tables of tracks: reading, validating, checking the files they name.
+
+A table is CSV or JSON Lines with one row a track. Columns: ``track_id`` (unique), ``genre``, and any of ``audio`` (path
+relative to the table), ``lyrics`` (text) or ``lyrics_path`` (.txt or .lrc), ``artist``, ``title``, ``split``,
+``sha256``, ``license``, ``seconds``, ``synthetic``. Other columns are kept, unless they look like a misspelt one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+
+from genrefusion.errors import UserError, bullet_list
+
+REQUIRED = ("track_id", "genre")
+OPTIONAL = ("audio", "lyrics", "lyrics_path", "artist", "title", "split", "sha256", "license", "seconds", "synthetic")
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Tracks of one corpus.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a track, indexed by ``track_id``; ``audio`` holds absolute paths. Text columns hold None where a value
+        is missing.
+    corpus : str
+        Name of the corpus.
+    synthetic : bool
+        Whether the music was composed by a program; said wherever figures are shown.
+    skipped : dict of str to str
+        Tracks that were left out, with the reason.
+    """
+
+    table: pd.DataFrame
+    corpus: str
+    synthetic: bool = False
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def ids(self) -> list[str]:
+        """Track ids in the order of the table."""
+        return [str(track) for track in self.table.index]
+
+    @property
+    def genres(self) -> list[str]:
+        """Sorted genre names."""
+        return sorted(self.table["genre"].unique())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that can change a result: ids, genres, artists, parts, lyrics and audio bytes."""
+        columns = [c for c in ("genre", "artist", "split", "lyrics", "sha256") if c in self.table]
+        rows = self.table[columns].sort_index().reset_index().to_json(orient="values")
+        return hashlib.sha256(rows.encode()).hexdigest()
+
+    def content_digests(self) -> list[str]:
+        """Digest of each track's audio or, without audio, of its lyrics."""
+        rows = self.table.to_dict("records")
+        return [row.get("sha256") or hashlib.sha256(str(row.get("lyrics")).encode()).hexdigest() for row in rows]
+
+    def has(self, column: str) -> bool:
+        """Whether any track has a value in the column."""
+        return column in self.table and bool(self.table[column].notna().any())
+
+    def subset(self, ids: Sequence[str]) -> Tracks:
+        """The tracks with these ids, in this order."""
+        return replace(self, table=self.table.loc[list(ids)])
+
+    def paths(self) -> dict[str, Path]:
+        """Audio file of each track.
+
+        Raises
+        ------
+        UserError
+            A track has no audio.
+        """
+        audio = self.table["audio"] if "audio" in self.table else pd.Series(None, index=self.table.index, dtype=object)
+        without = list(audio.index[audio.isna()])
+        if without:
+            raise UserError(
+                f"{len(without)} of {len(self)} tracks of {self.corpus} have no audio, which is needed here:\n"
+                + bullet_list(without)
+            )
+        return {str(track): Path(path) for track, path in audio.items()}
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV or JSON Lines file of tracks as it stands, every value text or None.
+
+    Raises
+    ------
+    UserError
+        The file is missing, is no table, or is not encoded in UTF-8; with the line where that can be said.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file.")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: not UTF-8 (byte {error.start}: 0x{error.object[error.start]:02x}).\n"
+            f"Convert it: iconv -f latin1 -t utf-8 {path.name} > utf8{path.suffix}"
+        ) from error
+    if path.suffix == ".csv":
+        return _read_csv(path, text)
+    if path.suffix in (".jsonl", ".json"):
+        return _read_json_lines(path, text)
+    raise UserError(f"{path}: a tracks table ends in .csv or .jsonl.")
+
+
+def load_table(path: Path, *, corpus: str) -> Tracks:
+    """Read and validate a table of tracks, and resolve the paths in it.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.csv`` or ``.jsonl`` file.
+    corpus : str
+        Name to go by.
+
+    Returns
+    -------
+    Tracks
+
+    Raises
+    ------
+    UserError
+        The table breaks a rule; the first rows at fault are listed.
+    """
+    table = validate_table(read_table(path), where=str(path))
+    for column in ("audio", "lyrics_path"):
+        if column in table:
+            table[column] = [None if v is None else str((path.parent / v).absolute()) for v in table[column]]
+    _require_files(table, path)
+    if "lyrics_path" in table:
+        table["lyrics"] = [_lyrics(row) for row in table.to_dict("records")]
+    synthetic = "synthetic" in table and (table["synthetic"].astype(str).str.lower() == "true").any()
+    return Tracks(table.set_index("track_id"), corpus, bool(synthetic))
+
+
+def validate_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
+    """Check the rules of a tracks table with pandera.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With the columns of a tracks table.
+    where : str
+        What to call the table in an error.
+
+    Returns
+    -------
+    DataFrame
+        The table, ids and genres as text.
+
+    Raises
+    ------
+    UserError
+        Missing or misspelt columns, missing or doubled ids, empty genres, unknown parts, a genre with one track.
+    """
+    _check_columns(list(table.columns), where)
+    try:
+        return _SCHEMA.validate(table, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        raise UserError(f"{where}: {_explain(error, table)}") from error
+
+
+def _not_blank(values: pd.Series[Any]) -> pd.Series[Any]:
+    return values.astype(str).str.strip() != ""
+
+
+def _two_a_genre(genres: pd.Series[Any]) -> pd.Series[Any]:
+    return genres.map(genres.value_counts()).fillna(2) >= 2
+
+
+_SCHEMA = pa.DataFrameSchema(
+    {
+        "track_id": pa.Column(
+            str, [pa.Check(_not_blank, error="track_id is empty")], unique=True, report_duplicates="exclude_first"
+        ),
+        "genre": pa.Column(
+            str,
+            [
+                pa.Check(_not_blank, error="genre is empty"),
+                pa.Check(_two_a_genre, error="the only track of its genre (two are needed to train and test)"),
+            ],
+        ),
+        "split": pa.Column(
+            str, pa.Check.isin(PARTS, error="split is not train, val or test"), nullable=True, required=False
+        ),
+    }
+)
+
+_FAULTS = {"not_nullable": "is empty", "field_uniqueness": "is there twice"}
+
+
+def _explain(error: pa.errors.SchemaErrors, table: pd.DataFrame) -> str:
+    """Say of each broken rule which rows break it, first ones first."""
+    rows: dict[int, str] = {}
+    for case in error.failure_cases.to_dict("records"):
+        if pd.isna(case["index"]):
+            continue
+        row = int(case["index"])
+        fault = _FAULTS.get(case["check"])
+        message = f"{case['column']} {fault}" if fault else str(case["check"])
+        track = table["track_id"].iloc[row]
+        # Counted as in an editor: line 1 is the header.
+        rows.setdefault(row, f"row {row + 2}  {track or '(no id)'}  {message} ({table[case['column']].iloc[row]!r})")
+    return f"{len(rows)} of {len(table)} rows break a rule:\n" + bullet_list(rows[row] for row in sorted(rows))
+
+
+def _check_columns(columns: list[str], where: str) -> None:
+    missing = [name for name in REQUIRED if name not in columns]
+    known = REQUIRED + OPTIONAL
+    unknown = [name for name in columns if name not in known]
+    near = {name: difflib.get_close_matches(name.strip().lower(), known, n=1, cutoff=0.8) for name in unknown}
+    typos = [f"column '{name}' looks like '{match[0]}'" for name, match in near.items() if match]
+    if typos:
+        raise UserError(f"{where}: misspelt columns. Rename them:\n" + bullet_list(typos))
+    if missing:
+        raise UserError(
+            f"{where}: no column {' or '.join(missing)}. There are: {', '.join(columns)}.\n"
+            f"A tracks table needs track_id and genre, and can have: {', '.join(OPTIONAL)}."
+        )
+
+
+def _require_files(table: pd.DataFrame, path: Path) -> None:
+    missing = [
+        f"{row['track_id']}  {row[column]}"
+        for row in table.to_dict("records")
+        for column in ("audio", "lyrics_path")
+        if row.get(column) and not Path(row[column]).exists()
+    ]
+    if missing:
+        raise UserError(
+            f"{path}: {len(missing)} files are missing. Paths are relative to the table's folder:\n"
+            + bullet_list(missing)
+        )
+
+
+def _lyrics(row: dict[Any, Any]) -> str | None:
+    if row.get("lyrics") or not row["lyrics_path"]:
+        return row.get("lyrics")
+    try:
+        return Path(row["lyrics_path"]).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{row['lyrics_path']}: lyrics cannot be read as UTF-8 text ({error}).") from error
+
+
+def _read_csv(path: Path, text: str) -> pd.DataFrame:
+    import io
+
+    header = text.split("\n", 1)[0]
+    separator = max(",;\t", key=header.count)
+    try:
+        table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{path}: not a CSV table ({str(error).strip()}).") from error
+    return _with_none(table)
+
+
+def _read_json_lines(path: Path, text: str) -> pd.DataFrame:
+    rows = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}, line {number}: not JSON ({error.msg}).") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{path}, line {number}: not an object with the columns as keys.")
+        rows.append({key: value if value is None else str(value) for key, value in row.items()})
+    if not rows:
+        raise UserError(f"{path}: holds no tracks.")
+    return _with_none(pd.DataFrame(rows))
+
+
+def _with_none(table: pd.DataFrame) -> pd.DataFrame:
+    """Empty cells as None, in columns of plain objects."""
+    table = table.astype(object)
+    return table.where(table.notna() & (table != ""), None)

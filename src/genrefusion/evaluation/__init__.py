@@ -1,0 +1,1 @@
+"""Predictions, figures with their intervals, tables and plots."""

@@ -1,0 +1,94 @@
+"""Tables of probabilities: what every figure, table and ensemble is computed from.
+
+A predictions file has one row a track: ``track_id, fold, genre, predicted``, then one column of probabilities for each
+genre. A frames file has one row a frame: ``track_id, fold, frame``, then the probabilities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genrefusion.errors import UserError
+from genrefusion.files import atomic_path
+
+KEYS = ("track_id", "fold", "genre", "predicted")
+FRAME_KEYS = ("track_id", "fold", "frame")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Probabilities of genres.
+
+    Attributes
+    ----------
+    tracks : DataFrame, shape (n_tracks, n_classes)
+        Indexed by ``track_id``; columns are genres in sorted order; rows sum to 1.
+    frames : DataFrame, shape (n_frames, n_classes), optional
+        Indexed by ``(track_id, frame)``.
+    """
+
+    tracks: pd.DataFrame
+    frames: pd.DataFrame | None = None
+
+
+def with_truth(probabilities: pd.DataFrame, genres: pd.Series, *, fold: int = 0) -> pd.DataFrame:
+    """Put fold, true genre and most probable genre before the probabilities.
+
+    Parameters
+    ----------
+    probabilities : DataFrame, shape (n_tracks, n_classes)
+        Indexed by ``track_id``.
+    genres : Series
+        True genre of each track, indexed by ``track_id``.
+    fold : int
+        Number to note.
+    """
+    ids = probabilities.index
+    left = pd.DataFrame(
+        {
+            "track_id": ids,
+            "fold": fold,
+            "genre": genres.loc[ids].to_numpy(),
+            "predicted": probabilities.idxmax(axis=1).to_numpy(),
+        }
+    )
+    return pd.concat([left, probabilities.reset_index(drop=True)], axis=1)
+
+
+def frames_table(frames: pd.DataFrame, *, fold: int = 0) -> pd.DataFrame:
+    """Flatten the probabilities of frames, indexed by (track_id, frame), and note the fold."""
+    table = frames.reset_index()
+    table.insert(1, "fold", fold)
+    return table
+
+
+def genre_columns(table: pd.DataFrame) -> list[str]:
+    """Names of the columns with probabilities."""
+    return [str(c) for c in table.columns if c not in KEYS + FRAME_KEYS]
+
+
+def write_predictions(table: pd.DataFrame, path: Path) -> None:
+    """Write a table of predictions; seven significant digits bring single precision back."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.7g")
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read a table of predictions and check that it is one.
+
+    Raises
+    ------
+    UserError
+        The file is missing, or its rows do not sum to 1.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file. A finished run has it.")
+    table = pd.read_csv(path, dtype={"track_id": str, "genre": str, "predicted": str}, keep_default_na=False)
+    sums = table[genre_columns(table)].sum(axis=1)
+    if not len(table) or not np.allclose(sums, 1, atol=1e-4):
+        raise UserError(f"{path}: not a table of predictions (the probabilities of a row must sum to 1).")
+    return table

@@ -1,0 +1,47 @@
+"""Figures as text: what a run prints at its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+
+def figures_table(rows: dict[str, dict[str, Any]]) -> Table:
+    """Lay out figures with their 95 % intervals.
+
+    Parameters
+    ----------
+    rows : dict of str to dict
+        Title of each row, and what `genrefusion.evaluation.metrics.score` gave.
+    """
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for heading in ("n", "accuracy [95 % interval]", "macro F1", "log loss"):
+        table.add_column(heading, justify="right")
+    for title, figures in rows.items():
+        table.add_row(
+            title,
+            str(figures["n"]),
+            with_interval(figures, "accuracy"),
+            f"{figures['macro_f1']:.3f}",
+            f"{figures['log_loss']:.2f}" if "log_loss" in figures else "",
+        )
+    return table
+
+
+def with_interval(figures: dict[str, Any], name: str) -> str:
+    """Format as ``0.850 [0.750, 0.933]``."""
+    low, high = figures[f"{name}_ci95"]
+    return f"{figures[name]:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def weakest_genres(figures: dict[str, Any], *, most: int = 3) -> str:
+    """Name the genres with the lowest recall, and what they are taken for."""
+    recalls = {genre: row for genre, row in figures["genres"].items() if row["recall"] is not None}
+    worst = sorted(recalls, key=lambda genre: recalls[genre]["recall"])[:most]
+    return ", ".join(
+        f"{genre} {recalls[genre]['recall']:.2f} (taken for {recalls[genre]['taken_for']})"
+        for genre in worst
+        if recalls[genre]["taken_for"]
+    )

@@ -1,0 +1,317 @@
+"""One run from settings to its folder: corpus, split, fit, predictions, figures.
+
+A finished run folder holds ``config.yaml``, ``run.json``, ``run.log``, ``splits.csv``, ``history.csv``,
+``predictions/{val,test}.csv``, ``frames/{val,test}.csv`` (where a pipeline has frames), ``metrics.json``, ``figures/``
+and ``model/`` (``model/fold0/`` and so on with folds). Everything that is reported is computed from the predictions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import resource
+import shutil
+import subprocess
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import genrefusion
+from genrefusion.config import TrainConfig, default_cache
+from genrefusion.data.corpora import check_audio, load_corpus
+from genrefusion.data.splits import Fold, Split, split_tracks
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
+from genrefusion.evaluation import metrics
+from genrefusion.evaluation.predictions import (
+    Prediction,
+    frames_table,
+    read_predictions,
+    with_truth,
+    write_predictions,
+)
+from genrefusion.evaluation.tables import figures_table, weakest_genres
+from genrefusion.features.cache import FeatureCache
+from genrefusion.files import write_atomically
+from genrefusion.pipelines.base import Workbench, make_pipeline, pipeline_class
+from genrefusion.terminal import Terminal
+
+PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "pandas", "librosa", "soundfile", "accelerate")
+
+
+def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", quiet: bool = False) -> dict[str, Any]:
+    """Train and evaluate as the settings say, and leave everything in the run folder.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Checked settings.
+    directory : Path
+        The run folder. With ``config.resume`` what is finished there is taken over.
+    command : str
+        What was typed after ``train``, to be told how to go on.
+    quiet : bool
+        Nothing on the terminal.
+
+    Returns
+    -------
+    dict
+        What ``metrics.json`` holds.
+
+    Raises
+    ------
+    UserError
+        A mistake in settings or data, or a folder that holds another run.
+    """
+    began = time.perf_counter()
+    directory.mkdir(parents=True, exist_ok=True)
+    terminal = Terminal(quiet=quiet, log=directory / "run.log")
+    tracks, split = prepare(config, terminal)
+    _announce(config, tracks, split, terminal)
+    record = _open_record(config, tracks, split, directory, command)
+    write_predictions(split.to_table(), directory / "splits.csv")
+    parameters = 0
+    for number, fold in enumerate(split.folds):
+        if len(split.folds) > 1:
+            terminal.say("fold", f"{number + 1} of {len(split.folds)}")
+        parameters = _run_fold(
+            config, tracks, fold, number, model_folder(directory, split, number), directory, terminal
+        )
+    _gather(directory, split)
+    figures = summarise(directory, tracks.table["genre"], title=_title(config, tracks, split))
+    record |= {
+        "status": "finished",
+        "parameters": parameters,
+        "wall_seconds": record.get("wall_seconds", 0) + time.perf_counter() - began,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    write_json(record, directory / "run.json")
+    shutil.rmtree(directory / "checkpoints")
+    show(figures, terminal)
+    terminal.say("run", str(directory))
+    return figures
+
+
+def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
+    """Load and check the corpus, and divide it."""
+    cache = Path(config.cache) if config.cache else default_cache()
+    tracks = load_corpus(config.data, cache=cache, workers=config.workers, terminal=terminal)
+    if "audio" in pipeline_class(config.pipeline.name).uses:
+        tracks = check_audio(tracks, config.data, cache=cache, workers=config.workers, terminal=terminal)
+    return tracks, split_tracks(tracks, config.split, seed=config.seed)
+
+
+def signature(config: TrainConfig, tracks: Tracks, split: Split) -> str:
+    """Digest of all that changes a run's result: not of device, threads, workers, folders or logging."""
+    identity = {
+        "pipeline": asdict(config.pipeline),
+        "features": asdict(config.features),
+        "seed": config.seed,
+        "mixed_precision": config.trainer.mixed_precision,
+        "max_seconds": config.data.max_seconds,
+        "corpus": tracks.digest,
+        "split": split.digest,
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, Any]:
+    """Compute figures and plots of a run folder from its tables of predictions, and write them there.
+
+    Parameters
+    ----------
+    directory : Path
+        With ``predictions/`` and perhaps ``frames/``.
+    genres : Series
+        True genre by track id, for frames.
+    title : str
+        Of the plots.
+
+    Returns
+    -------
+    dict
+        ``val`` and ``test`` figures over tracks; with folds pooled over all tracks, and ``folds`` lists each fold's.
+    """
+    from genrefusion.evaluation import plots  # matplotlib takes half a second to import
+
+    figures: dict[str, Any] = {}
+    for part in ("val", "test"):
+        path = directory / "predictions" / f"{part}.csv"
+        if not path.is_file():
+            continue
+        predictions = read_predictions(path)
+        figures[part] = metrics.score(predictions)
+        frames = directory / "frames" / f"{part}.csv"
+        if frames.is_file():
+            figures[part]["frames"] = metrics.score_frames(read_predictions(frames), genres)
+    predictions = read_predictions(directory / "predictions" / "test.csv")
+    if predictions["fold"].nunique() > 1:
+        figures["folds"] = [
+            metrics.score(rows, intervals=False) | {"fold": int(str(number))}
+            for number, rows in predictions.groupby("fold")
+        ]
+    plots.plot_confusion(predictions, directory / "figures" / "confusion.png", title=f"{title}, n = {len(predictions)}")
+    history = directory / "history.csv"
+    if history.is_file():
+        plots.plot_learning_curve(pd.read_csv(history), directory / "figures" / "learning_curve.png", title=title)
+    write_json(figures, directory / "metrics.json")
+    return figures
+
+
+def show(figures: dict[str, Any], terminal: Terminal) -> None:
+    """Print the table of a run's figures."""
+    rows = {"test, songs": figures["test"]}
+    if "frames" in figures["test"]:
+        rows["test, frames"] = figures["test"]["frames"]
+    if "val" in figures:
+        rows["val, songs"] = figures["val"]
+    terminal.table(figures_table(rows))
+    if "folds" in figures:
+        each = ", ".join(f"{fold['accuracy']:.3f}" for fold in figures["folds"])
+        mean = sum(fold["accuracy"] for fold in figures["folds"]) / len(figures["folds"])
+        terminal.say("folds", f"accuracy {each}   mean {mean:.3f}")
+    weakest = weakest_genres(figures["test"])
+    if weakest:
+        terminal.say("weakest", weakest)
+
+
+def _run_fold(
+    config: TrainConfig, tracks: Tracks, fold: Fold, number: int, model: Path, directory: Path, terminal: Terminal
+) -> int:
+    """Fit and predict one fold, unless a run that is resumed did; returns the number of parameters."""
+    state = directory / "checkpoints" / f"fold{number}"
+    done = state / "done.json"
+    if config.resume and done.is_file():
+        terminal.say("resume", "finished before")
+        return int(json.loads(done.read_text())["parameters"])
+    bench = make_bench(config, terminal, checkpoints=state)
+    pipeline = make_pipeline(config.pipeline, config.features, bench)
+    pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
+    pipeline.save(model)
+    for part, ids in (("val", fold.val), ("test", fold.test)):
+        _write_part(pipeline.predict_proba(tracks.subset(ids)), tracks.table["genre"], number, state, part)
+    if len(pipeline.history_):
+        write_predictions(pipeline.history_.assign(fold=number), state / "history.csv")
+    write_json({"parameters": pipeline.parameter_count()}, done)
+    return pipeline.parameter_count()
+
+
+def make_bench(config: TrainConfig, terminal: Terminal, *, checkpoints: Path | None = None) -> Workbench:
+    """What the pipelines of a run work with."""
+    cache = Path(config.cache) if config.cache else default_cache()
+    return Workbench(
+        cache=FeatureCache(cache / "features"),
+        seed=config.seed,
+        workers=config.workers,
+        max_seconds=config.data.max_seconds,
+        trainer=config.trainer,
+        terminal=terminal,
+        checkpoints=checkpoints,
+        resume=config.resume,
+    )
+
+
+def _write_part(prediction: Prediction, genres: pd.Series, fold: int, folder: Path, part: str) -> None:
+    write_predictions(with_truth(prediction.tracks, genres, fold=fold), folder / f"predictions_{part}.csv")
+    if prediction.frames is not None:
+        write_predictions(frames_table(prediction.frames, fold=fold), folder / f"frames_{part}.csv")
+
+
+def _gather(directory: Path, split: Split) -> None:
+    """Put the tables of the folds together."""
+    folders = [directory / "checkpoints" / f"fold{number}" for number in range(len(split.folds))]
+    targets = {
+        f"{kind}_{part}.csv": f"{kind}/{part}.csv" for kind in ("predictions", "frames") for part in ("val", "test")
+    }
+    for source, target in (targets | {"history.csv": "history.csv"}).items():
+        tables = [pd.read_csv(f / source, keep_default_na=False) for f in folders if (f / source).is_file()]
+        if tables:
+            write_predictions(pd.concat(tables, ignore_index=True), directory / target)
+
+
+def _announce(config: TrainConfig, tracks: Tracks, split: Split, terminal: Terminal) -> None:
+    corpus = (
+        f"{tracks.corpus} ({'synthetic, ' if tracks.synthetic else ''}{len(tracks)} songs, {len(tracks.genres)} genres)"
+    )
+    terminal.say(f"genrefusion {genrefusion.__version__} ", f"{config.name} on {corpus}   seed {config.seed}")
+    for track, problem in tracks.skipped.items():
+        terminal.say("skipped", f"{track}   {problem}")
+    sizes = "   ".join(f"{len(f.train)} train, {len(f.val)} val, {len(f.test)} test" for f in split.folds[:1])
+    terminal.say("split", f"{split.protocol}: {sizes}{' in the first fold' if len(split.folds) > 1 else ''}")
+
+
+def _title(config: TrainConfig, tracks: Tracks, split: Split) -> str:
+    return f"{config.name}, {tracks.corpus}{' (synthetic)' if tracks.synthetic else ''}, {split.protocol}"
+
+
+def _open_record(config: TrainConfig, tracks: Tracks, split: Split, directory: Path, command: str) -> dict[str, Any]:
+    """Begin ``run.json`` and ``config.yaml``, or check that the folder holds the same run."""
+    from omegaconf import OmegaConf
+
+    sign = signature(config, tracks, split)
+    path = directory / "run.json"
+    if path.is_file():
+        old = json.loads(path.read_text(encoding="utf-8"))
+        if not config.resume:
+            raise UserError(f"{directory}: holds a run already. Go on with resume=true, or take another folder.")
+        if old["signature"] != sign:
+            raise UserError(f"{directory}: was begun with other settings or data:\n{_difference(old, config)}")
+    elif config.resume:
+        raise UserError(f"{directory}: no run to resume there.")
+    (directory / "checkpoints").mkdir(exist_ok=True)
+    trained = tracks.subset(sorted({track for fold in split.folds for track in (*fold.train, *fold.val)}))
+    record = {
+        "status": "running",
+        "name": config.name,
+        "command": command,
+        "signature": sign,
+        "corpus": tracks.corpus,
+        "synthetic": tracks.synthetic,
+        "corpus_digest": tracks.digest,
+        "split_digest": split.digest,
+        "protocol": split.protocol,
+        "seed": config.seed,
+        "genres": tracks.genres,
+        "skipped": tracks.skipped,
+        "versions": {"genrefusion": genrefusion.__version__} | {p: importlib.metadata.version(p) for p in PACKAGES},
+        "git_commit": _git_commit(),
+        "config": asdict(config),
+        "data_schema": type(config.data).__name__,
+        "trained_on": sorted(trained.content_digests()),
+    }
+    write_json(record, path)
+    OmegaConf.save(OmegaConf.create(asdict(config)), directory / "config.yaml")
+    return record
+
+
+def _difference(old: dict[str, Any], config: TrainConfig) -> str:
+    """Name the settings in which a run differs from the one in its folder."""
+    before, now = pd.json_normalize(old["config"]).iloc[0], pd.json_normalize(asdict(config)).iloc[0]
+    rows = [
+        f"  {k}: {before.get(k)} there, {now.get(k)} here" for k in now.index if str(before.get(k)) != str(now.get(k))
+    ]
+    return "\n".join(row for row in rows if "resume" not in row) or "  the corpus changed"
+
+
+def model_folder(directory: Path, split: Split, number: int) -> Path:
+    """Where the trained pipeline of a fold lies in a run folder."""
+    return directory / "model" / (f"fold{number}" if len(split.folds) > 1 else "")
+
+
+def _git_commit() -> str | None:
+    """Commit of the checkout that the package is imported from, if it is one."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (fixed command)
+    return answer.stdout.strip() or None
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write an object for people and programs to read."""
+    write_atomically(path, json.dumps(content, indent=2, default=str).encode())

@@ -1,0 +1,1 @@
+"""Features of a track, and the cache that keeps them."""

@@ -1,0 +1,1 @@
+"""Networks: plain modules, tensors in and tensors out."""

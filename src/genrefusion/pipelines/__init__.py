@@ -1,0 +1,1 @@
+"""The systems that turn tracks into genres."""

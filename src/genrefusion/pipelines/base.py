@@ -1,0 +1,183 @@
+"""The contract of all pipelines, what they are given to work with, and where they are registered.
+
+A pipeline is trained on tracks, gives each track probabilities over genres, and lives in one folder without a pickle.
+``tests/test_contract.py`` holds every pipeline to it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import pandas as pd
+
+from genrefusion import config
+from genrefusion.config import TrainerSettings
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
+from genrefusion.evaluation.predictions import Prediction
+from genrefusion.features.cache import FeatureCache
+from genrefusion.files import write_atomically
+from genrefusion.terminal import Terminal
+
+PIPELINES = {
+    "multiframe": ("genrefusion.pipelines.multiframe", "MultiframePipeline"),
+}
+"""Module and class of each pipeline by the name in its settings; imported when it is needed."""
+
+FORMAT = 1
+_FILE = "pipeline.json"
+
+
+@dataclass
+class Workbench:
+    """What a pipeline works with beside tracks and settings; nothing here changes its result, but for the seed.
+
+    Attributes
+    ----------
+    cache : FeatureCache
+        Where features are kept.
+    seed : int
+        Of everything random in the fit.
+    workers : int
+        Threads that extract features.
+    max_seconds : float
+        Only the beginning of longer audio is decoded.
+    trainer : TrainerSettings
+        Device and precision.
+    terminal : Terminal
+        Where progress is shown.
+    checkpoints : Path, optional
+        Folder that a fit leaves its state in after each epoch, so that it can be resumed.
+    resume : bool
+        Go on from that state.
+    """
+
+    cache: FeatureCache
+    seed: int = 0
+    workers: int = 2
+    max_seconds: float = 600.0
+    trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    terminal: Terminal = field(default_factory=lambda: Terminal(quiet=True))
+    checkpoints: Path | None = None
+    resume: bool = False
+
+
+class Pipeline(Protocol):
+    """What `train`, `evaluate`, `predict` and `reproduce` need of a system."""
+
+    name: str
+    uses: frozenset[str]  # sides of a track that are read: "audio", "lyrics"
+    classes_: list[str]
+    history_: pd.DataFrame
+
+    def __init__(self, settings: Any, features: Any, bench: Workbench) -> None:
+        """Store the settings; compute nothing."""
+
+    def fit(self, train: Tracks, val: Tracks) -> Self:
+        """Train on `train`; `val` chooses the moment to stop, and nothing else."""
+
+    def predict_proba(self, tracks: Tracks) -> Prediction:
+        """Give each track probabilities over `classes_`, whatever the other tracks are."""
+
+    def save(self, directory: Path) -> None:
+        """Write the trained pipeline into a folder."""
+
+    @classmethod
+    def load(cls, directory: Path, bench: Workbench) -> Self:
+        """Read what `save` wrote."""
+
+    def parameter_count(self) -> int:
+        """Number of trained values that a prediction needs."""
+
+
+def make_pipeline(settings: Any, features: Any, bench: Workbench) -> Pipeline:
+    """Build the untrained pipeline that the settings name."""
+    return pipeline_class(settings.name)(settings, features, bench)
+
+
+def load_pipeline(directory: Path, bench: Workbench) -> Pipeline:
+    """Read a trained pipeline from a run's ``model/`` folder.
+
+    Raises
+    ------
+    UserError
+        The folder holds no pipeline, or one of another format.
+    """
+    return pipeline_class(read_description(directory)["pipeline"]["name"]).load(directory, bench)
+
+
+def write_description(directory: Path, pipeline: Pipeline, settings: Any, features: Any) -> None:
+    """Write ``pipeline.json``: settings, features and classes."""
+    description = {
+        "format": FORMAT,
+        "classes": pipeline.classes_,
+        "pipeline": {"schema": type(settings).__name__} | asdict(settings),
+        "features": {"schema": type(features).__name__} | asdict(features),
+    }
+    write_atomically(directory / _FILE, json.dumps(description, indent=2).encode())
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    """Read ``pipeline.json``; its settings are checked as those of a command line are."""
+    path = directory / _FILE
+    if not path.is_file():
+        raise UserError(f"{directory}: no trained pipeline (no {_FILE}).")
+    try:
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error}).") from error
+    if description.get("format") != FORMAT:
+        raise UserError(f"{path}: format {description.get('format')!r}; this version reads format {FORMAT}.")
+    if description["pipeline"]["name"] not in PIPELINES:
+        raise UserError(f"{path}: unknown pipeline {description['pipeline']['name']!r}.")
+    return description
+
+
+def read_settings(values: dict[str, Any]) -> Any:
+    """Turn the settings of a description back into their dataclass.
+
+    Raises
+    ------
+    UserError
+        They do not fit the schema that they name.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    given = dict(values)
+    schema = getattr(config, given.pop("schema", ""), None)
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
+    except (OmegaConfBaseException, ValueError) as error:
+        raise UserError(f"The saved settings do not fit this version: {error}") from error
+
+
+def mean_over_frames(probabilities: np.ndarray, songs: list[str], classes: list[str]) -> Prediction:
+    """Average the frames of each song.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n_frames, n_classes)
+        Rows sum to 1.
+    songs : list of str
+        Track id of each row; the rows of a song follow each other.
+    classes : list of str
+        Names of the columns.
+    """
+    frame = pd.Series(songs).groupby(songs, sort=False).cumcount()
+    index = pd.MultiIndex.from_arrays([songs, frame], names=["track_id", "frame"])
+    # Rows of single precision miss 1 by some 1e-7.
+    exact = probabilities.astype(np.float64)
+    frames = pd.DataFrame(exact / exact.sum(axis=1, keepdims=True), index=index, columns=classes)
+    return Prediction(frames.groupby(level="track_id", sort=False).mean(), frames)
+
+
+def pipeline_class(name: str) -> Any:
+    """Import the class of a pipeline by its name."""
+    module, attribute = PIPELINES[name]
+    return getattr(importlib.import_module(module), attribute)

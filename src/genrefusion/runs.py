@@ -1,0 +1,179 @@
+"""Finished run folders: opening one, and scoring it again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from genrefusion.config import EvaluateConfig, default_cache
+from genrefusion.data.corpora import check_audio, load_corpus
+from genrefusion.data.splits import Split, read_split
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
+from genrefusion.evaluation.predictions import Prediction, frames_table, with_truth, write_predictions
+from genrefusion.experiment import model_folder, show, summarise
+from genrefusion.features.cache import FeatureCache
+from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, read_settings
+from genrefusion.terminal import Terminal
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    directory : Path
+        The run folder.
+    record : dict
+        What ``run.json`` holds.
+    split : Split
+        As it was trained with.
+    """
+
+    directory: Path
+    record: dict[str, Any]
+    split: Split
+
+    def pipelines(self, bench: Workbench) -> list[Pipeline]:
+        """Trained pipeline of each fold."""
+        numbers = range(len(self.split.folds))
+        return [load_pipeline(model_folder(self.directory, self.split, number), bench) for number in numbers]
+
+
+def open_run(directory: Path) -> Run:
+    """Open a finished run folder.
+
+    Raises
+    ------
+    UserError
+        There is no run, or it is not finished.
+    """
+    path = directory / "run.json"
+    if not path.is_file():
+        raise UserError(
+            f"run={directory}: no run there (no run.json). The last line that train prints names its folder."
+        )
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error}).") from error
+    if record.get("status") != "finished":
+        raise UserError(
+            f"run={directory}: not finished. Go on with:\n"
+            f"train {record['command']} resume=true hydra.run.dir={directory}"
+        )
+    split = read_split(pd.read_csv(directory / "splits.csv", dtype={"track_id": str}), record["protocol"])
+    return Run(directory, record, split)
+
+
+def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, Any]:
+    """Score a saved run again: its own test tracks, or all tracks of another corpus with the same genres.
+
+    On another corpus the models of all folds are averaged, and tracks that were trained on are left out. The result
+    goes to ``evaluations/<corpus>/`` in the run folder; the run itself is not changed.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        Checked settings.
+    quiet : bool
+        Nothing on the terminal.
+
+    Returns
+    -------
+    dict
+        Figures as in ``metrics.json``.
+
+    Raises
+    ------
+    UserError
+        The run is not finished, or the corpus has genres that it does not know.
+    """
+    if not config.run:
+        raise UserError("evaluate needs run=DIR: the folder that train named in its last line.")
+    terminal = Terminal(quiet=quiet)
+    run = open_run(Path(config.run))
+    data = config.data or read_settings({"schema": run.record["data_schema"], **run.record["config"]["data"]})
+    cache = Path(config.cache) if config.cache else default_cache()
+    bench = Workbench(
+        FeatureCache(cache / "features"),
+        workers=config.workers,
+        max_seconds=data.max_seconds,
+        trainer=config.trainer,
+        terminal=terminal,
+    )
+    pipelines = run.pipelines(bench)
+    tracks = load_corpus(data, cache=cache, workers=config.workers, terminal=terminal)
+    if "audio" in pipelines[0].uses:
+        tracks = check_audio(tracks, data, cache=cache, workers=config.workers, terminal=terminal)
+    if config.data is None:
+        _require_same_corpus(run, tracks)
+        parts = [([p], tracks.subset(fold.test)) for p, fold in zip(pipelines, run.split.folds, strict=True)]
+        protocol = run.split.protocol
+    else:
+        _require_known_genres(tracks, pipelines[0].classes_)
+        parts = [(pipelines, _without_trained(run, tracks, terminal))]
+        protocol = f"trained on {run.record['corpus']}"
+    target = run.directory / "evaluations" / tracks.corpus
+    _write_predictions(parts, target)
+    synthetic = " (synthetic)" if tracks.synthetic else ""
+    figures = summarise(
+        target, tracks.table["genre"], title=f"{run.record['name']}, {tracks.corpus}{synthetic}, {protocol}"
+    )
+    terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
+    show(figures, terminal)
+    terminal.say("figures", str(target))
+    return figures
+
+
+def mean_prediction(predictions: list[Prediction]) -> Prediction:
+    """Average the probabilities of several pipelines for the same tracks; frames too where all have the same ones."""
+    tracks = sum(p.tracks for p in predictions) / len(predictions)
+    frames = [p.frames for p in predictions if p.frames is not None]
+    same = len(frames) == len(predictions) and all(f.index.equals(frames[0].index) for f in frames)
+    return Prediction(tracks, sum(frames) / len(frames) if same else None)
+
+
+def _write_predictions(parts: list[tuple[list[Pipeline], Tracks]], target: Path) -> None:
+    tables, frames = [], []
+    for number, (pipelines, tracks) in enumerate(parts):
+        prediction = mean_prediction([pipeline.predict_proba(tracks) for pipeline in pipelines])
+        tables.append(with_truth(prediction.tracks, tracks.table["genre"], fold=number))
+        if prediction.frames is not None:
+            frames.append(frames_table(prediction.frames, fold=number))
+    write_predictions(pd.concat(tables, ignore_index=True), target / "predictions" / "test.csv")
+    if frames:
+        write_predictions(pd.concat(frames, ignore_index=True), target / "frames" / "test.csv")
+
+
+def _require_same_corpus(run: Run, tracks: Tracks) -> None:
+    if tracks.digest != run.record["corpus_digest"]:
+        raise UserError(
+            f"{tracks.corpus} changed since the run was made (tracks, genres, artists or audio).\n"
+            "To score the run on it as it is now, name it: data=…"
+        )
+
+
+def _require_known_genres(tracks: Tracks, known: list[str]) -> None:
+    unknown = sorted(set(tracks.genres) - set(known))
+    if unknown:
+        raise UserError(
+            f"{tracks.corpus} has genres that the run was not trained on: {', '.join(unknown)}.\n"
+            f"It knows: {', '.join(known)}."
+        )
+
+
+def _without_trained(run: Run, tracks: Tracks, terminal: Terminal) -> Tracks:
+    """Leave out tracks whose audio, or without audio whose lyrics, the run was fitted on."""
+    trained = set(run.record["trained_on"])
+    fresh = [track for track, digest in zip(tracks.ids, tracks.content_digests(), strict=True) if digest not in trained]
+    if not fresh:
+        raise UserError(f"The run was trained on every track of {tracks.corpus}. Leave out data=… for its test tracks.")
+    if len(fresh) < len(tracks):
+        terminal.say("left out", f"{len(tracks) - len(fresh)} of {len(tracks)} tracks, as the run was trained on them")
+    return tracks.subset(fresh)

@@ -1,0 +1,80 @@
+"""What a run says: a few lines on the terminal, the same lines in the run's log."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+Item = TypeVar("Item")
+
+LABEL_WIDTH = 8
+
+
+class Terminal:
+    """Lines with a label in front, progress bars, tables.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing on the terminal; the log is written all the same.
+    log : Path, optional
+        File to append each line to, with the time.
+    """
+
+    def __init__(self, *, quiet: bool = False, log: Path | None = None) -> None:
+        self.quiet = quiet
+        self.log = log
+        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+
+    def say(self, label: str, text: str) -> None:
+        """Print one fact; neither part is read as markup, as it may hold names from files."""
+        self.console.print(Text(f"{label:<{LABEL_WIDTH}}", style="bold cyan") + Text(text))
+        self._write(f"{label:<{LABEL_WIDTH}}{text}")
+
+    def table(self, table: Table) -> None:
+        """Print a table."""
+        self.console.print()
+        self.console.print(table)
+        self.console.print()
+        plain = Console(width=120, no_color=True)
+        with plain.capture() as capture:
+            plain.print(table)
+        self._write(capture.get().rstrip())
+
+    def track(self, items: Iterable[Item], label: str, total: int, unit: str) -> Iterator[Item]:
+        """Pass items through and show how many of them are done; nothing is shown for none."""
+        if not total or self.quiet:
+            yield from items
+            return
+        with self.bar() as bar:
+            task = bar.add_task(label, total=total, unit=unit)
+            for item in items:
+                yield item
+                bar.advance(task)
+
+    def bar(self) -> Progress:
+        """Progress bar in the style of all bars; tasks have the field `unit`. It goes away when it is done."""
+        return Progress(
+            TextColumn(f"[bold cyan]{{task.description:<{LABEL_WIDTH}}}[/]"),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=self.quiet,
+        )
+
+    def _write(self, text: str) -> None:
+        if self.log is None:
+            return
+        now = datetime.datetime.now().isoformat(sep=" ", timespec="seconds")
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(f"{now}  {text}\n")
