@@ -62,7 +62,7 @@ def _train(config: Any) -> None:
 
 
 def _evaluate(config: Any) -> None:
-    from genrefusion.experiment import evaluate_run
+    from genrefusion.runs import evaluate_run
 
     evaluate_run(config)
 
@@ -168,7 +168,11 @@ def help_text(command: str) -> str:
         if folder.is_dir()
     }
     config = _compose(command)
-    rows = [f"  {name:<8} {choices}" for name, choices in groups.items() if name in config or name == "experiment"]
+    rows = [
+        f"  {name:<8} {choices}"
+        for name, choices in groups.items()
+        if name in config or (name == "experiment" and command == "train")
+    ]
     settings = OmegaConf.to_yaml(config).rstrip().replace("\n", "\n  ")
     usage = str(globals()[command].__doc__).replace("``", "").strip()
     return "\n".join([usage, "", "Choices, as group=choice:", *rows, "", "Settings, as a.b=value:", f"  {settings}"])
@@ -192,7 +196,7 @@ def known_settings(command: str) -> list[str]:
 
 def _dotted(config: DictConfig, prefix: str = "") -> Iterator[str]:
     for key in config:
-        name = f"{prefix}{key}"
+        name = f"{prefix}{key!s}"
         value = config._get_node(key)
         if isinstance(value, DictConfig) and not value._is_none() and not value._is_missing():
             yield from _dotted(value, f"{name}.")

@@ -274,8 +274,9 @@ class PredictConfig:
     """Everything that `predict` takes."""
 
     run: str | None = None
-    audio: str | None = None
-    format: str = "table"
+    audio: str | None = None  # a song, a folder or a pattern
+    format: str = "table"  # table | json | csv
+    trainer: Any = MISSING
     cache: str | None = None
     debug: bool = False
 
@@ -307,13 +308,13 @@ class TableSettings:
 
 @dataclass
 class ReproduceConfig:
-    """Everything that `reproduce` takes; what follows after `overrides` goes to every row's training."""
+    """Everything that `reproduce` takes; data, split and trainer go to the training of every row."""
 
     table: Any = MISSING
     data: Any = MISSING
     split: Any = MISSING
+    trainer: Any = MISSING
     seeds: list[int] = field(default_factory=lambda: [0])
-    overrides: list[str] = field(default_factory=list)
     output: str = "outputs"
     cache: str | None = None
     workers: int = 2

@@ -74,6 +74,7 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
     _announce(config, tracks, split, terminal)
     record = _open_record(config, tracks, split, directory, command)
     write_predictions(split.to_table(), directory / "splits.csv")
+    make_pipeline(config.pipeline, config.features, make_bench(config, terminal)).prepare(tracks)
     parameters = 0
     for number, fold in enumerate(split.folds):
         if len(split.folds) > 1:
@@ -149,7 +150,7 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
         if frames.is_file():
             figures[part]["frames"] = metrics.score_frames(read_predictions(frames), genres)
     predictions = read_predictions(directory / "predictions" / "test.csv")
-    if predictions["fold"].nunique() > 1:
+    if predictions["fold"].max() > 0:
         figures["folds"] = [
             metrics.score(rows, intervals=False) | {"fold": int(str(number))}
             for number, rows in predictions.groupby("fold")
@@ -237,7 +238,7 @@ def _announce(config: TrainConfig, tracks: Tracks, split: Split, terminal: Termi
     corpus = (
         f"{tracks.corpus} ({'synthetic, ' if tracks.synthetic else ''}{len(tracks)} songs, {len(tracks.genres)} genres)"
     )
-    terminal.say(f"genrefusion {genrefusion.__version__} ", f"{config.name} on {corpus}   seed {config.seed}")
+    terminal.say(f"genrefusion {genrefusion.__version__}  ", f"{config.name} on {corpus}   seed {config.seed}")
     for track, problem in tracks.skipped.items():
         terminal.say("skipped", f"{track}   {problem}")
     sizes = "   ".join(f"{len(f.train)} train, {len(f.val)} val, {len(f.test)} test" for f in split.folds[:1])

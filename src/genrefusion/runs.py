@@ -133,10 +133,16 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
 
 def mean_prediction(predictions: list[Prediction]) -> Prediction:
     """Average the probabilities of several pipelines for the same tracks; frames too where all have the same ones."""
-    tracks = sum(p.tracks for p in predictions) / len(predictions)
     frames = [p.frames for p in predictions if p.frames is not None]
     same = len(frames) == len(predictions) and all(f.index.equals(frames[0].index) for f in frames)
-    return Prediction(tracks, sum(frames) / len(frames) if same else None)
+    return Prediction(_mean([p.tracks for p in predictions]), _mean(frames) if same else None)
+
+
+def _mean(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    total = tables[0]
+    for table in tables[1:]:
+        total = total + table
+    return total / len(tables)
 
 
 def _write_predictions(parts: list[tuple[list[Pipeline], Tracks]], target: Path) -> None:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 Item = TypeVar("Item")
 
-LABEL_WIDTH = 8
+LABEL_WIDTH = 9
 
 
 class Terminal:
@@ -35,8 +35,9 @@ class Terminal:
 
     def say(self, label: str, text: str) -> None:
         """Print one fact; neither part is read as markup, as it may hold names from files."""
-        self.console.print(Text(f"{label:<{LABEL_WIDTH}}", style="bold cyan") + Text(text))
-        self._write(f"{label:<{LABEL_WIDTH}}{text}")
+        label = f"{label:<{LABEL_WIDTH - 1}} "
+        self.console.print(Text(label, style="bold cyan") + Text(text))
+        self._write(label + text)
 
     def table(self, table: Table) -> None:
         """Print a table."""
@@ -50,7 +51,7 @@ class Terminal:
 
     def track(self, items: Iterable[Item], label: str, total: int, unit: str) -> Iterator[Item]:
         """Pass items through and show how many of them are done; nothing is shown for none."""
-        if not total or self.quiet:
+        if not total or not self.console.is_terminal:
             yield from items
             return
         with self.bar() as bar:
@@ -69,7 +70,7 @@ class Terminal:
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
-            disable=self.quiet,
+            disable=not self.console.is_terminal,
         )
 
     def _write(self, text: str) -> None:

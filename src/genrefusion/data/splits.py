@@ -92,7 +92,7 @@ def read_split(table: pd.DataFrame, protocol: str) -> Split:
 
 def _kfold(tracks: Tracks, settings: SplitSettings, seed: int) -> list[Fold]:
     ids = tracks.ids
-    folds = []
+    folds: list[Fold] = []
     for test in _partition(tracks, ids, settings.folds, settings, seed):
         rest = _without(ids, test)
         # A seed of its own for each fold: otherwise the same tracks would validate most folds.
@@ -126,6 +126,8 @@ def _predefined(tracks: Tracks, settings: SplitSettings, seed: int) -> Fold:
 def _take(tracks: Tracks, ids: list[str], fraction: float, settings: SplitSettings, seed: int) -> list[str]:
     """Choose about a fraction of the ids: one of n equal shares, with n the nearest whole number."""
     n_shares = max(2, round(1 / min(fraction, 0.5)))
+    # No more shares than tracks of the largest genre: of a small corpus, a larger share is taken.
+    n_shares = min(n_shares, int(tracks.table.loc[ids, "genre"].value_counts().max()))
     return _partition(tracks, ids, n_shares, settings, seed)[0]
 
 

@@ -11,6 +11,7 @@ matplotlib.use("Agg")  # no display is needed
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from genrefusion.evaluation.metrics import confusion
 from genrefusion.files import atomic_path
@@ -74,7 +75,7 @@ def plot_learning_curve(history: pd.DataFrame, path: Path, *, title: str) -> Non
         _save(figure, path)
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
     plt.close(figure)

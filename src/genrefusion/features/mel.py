@@ -121,8 +121,8 @@ def frame_starts(columns: int, settings: MelFeatures) -> list[int]:
 def cut_frame(mel: Array, start: int, columns: int) -> Array:
     """Cut one frame out of a song's mel-spectrogram.
 
-    Past the end of the song the floor of the scale is filled in, the value of digital silence. The frame keeps the 80 dB
-    under its loudest point, so that it does not depend on the rest of the song.
+    Past the end of the song the floor of the scale is filled in, the value of digital silence. The frame keeps the 80
+    dB under its loudest point, so that it does not depend on the rest of the song.
 
     Parameters
     ----------
@@ -138,20 +138,21 @@ def cut_frame(mel: Array, start: int, columns: int) -> Array:
     Array, shape (bands, columns)
         In dB.
     """
-    piece = np.asarray(mel[:, start : start + columns])
+    piece: Array = np.asarray(mel[:, start : start + columns])
     if piece.shape[1] < columns:
         silence = np.float32(10.0 * np.log10(FLOOR))
         piece = np.pad(piece, ((0, 0), (0, columns - piece.shape[1])), constant_values=silence)
-    return np.maximum(piece, piece.max() - np.float32(DYNAMIC_RANGE))
+    kept: Array = np.maximum(piece, piece.max() - np.float32(DYNAMIC_RANGE))
+    return kept
 
 
 @functools.lru_cache(maxsize=4)
 def _hann(length: int) -> Array:
-    return scipy.signal.get_window("hann", length).astype(np.float32)
+    return np.asarray(scipy.signal.get_window("hann", length), dtype=np.float32)
 
 
 @functools.lru_cache(maxsize=4)
 def _mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Array:
-    import librosa  # its import costs a second: only where filters are made
+    from librosa.filters import mel  # its import costs half a second: only where filters are made
 
-    return np.asarray(librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels), dtype=np.float32)
+    return np.asarray(mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels), dtype=np.float32)

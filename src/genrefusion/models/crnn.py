@@ -45,7 +45,7 @@ class Crnn(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Input normalisation and four blocks of convolution, batch normalisation, ELU, max-pooling and dropout."""
+    """Input normalisation and four blocks of convolution, batch normalisation, max-pooling, ELU and dropout."""
 
     def __init__(self, *, width: int = 64, column_norm: bool = False, dropout: float = 0.1) -> None:
         super().__init__()
@@ -57,8 +57,9 @@ class Trunk(nn.Module):
             nn.Sequential(
                 nn.Conv2d(below, above, 3, padding=1),
                 nn.BatchNorm2d(above, eps=1e-3),
-                nn.ELU(inplace=True),
+                # Published as ELU, then pooling: ELU only rises, so this order gives the same values for less work.
                 nn.MaxPool2d(pool),
+                nn.ELU(inplace=True),
                 nn.Dropout(dropout),
             )
             for below, above, pool in zip(inputs, self.channels, POOLS, strict=True)
@@ -66,8 +67,7 @@ class Trunk(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """Sequence of vectors, shape (batch, columns // 96, channels), of (batch, 96, columns) dB."""
-        top = self.levels(mel)[-1]
-        return top.squeeze(2).transpose(1, 2)
+        return self.levels(mel)[-1].squeeze(2).transpose(1, 2)
 
     def sequence(self, mel: Tensor) -> Tensor:
         """All four levels side by side, shape (batch, steps, n_channels), of (batch, 96, columns) dB.
@@ -99,7 +99,8 @@ class Trunk(nn.Module):
             return normalised
         missing = PADDED_COLUMNS - mel.shape[-1]
         padded = nn.functional.pad(mel, (missing // 2, missing - missing // 2))
-        return self.input_norm(padded.transpose(1, 2)).transpose(1, 2)
+        by_column: Tensor = self.input_norm(padded.transpose(1, 2))
+        return by_column.transpose(1, 2)
 
 
 class RecurrentHead(nn.Module):
@@ -215,14 +216,14 @@ class KerasGru(nn.Module):
 
     def forward(self, sequence: Tensor) -> Tensor:
         """States, shape (batch, steps, n_units), of inputs, shape (batch, steps, n_inputs); the first state is 0."""
-        update_reset, candidate = self.recurrent.split([2 * self.n_units, self.n_units], dim=1)
+        gates = 2 * self.n_units
+        update_reset, candidate = self.recurrent[:, :gates], self.recurrent[:, gates:]
         inputs = sequence @ self.kernel + self.bias
         state = inputs.new_zeros(sequence.shape[0], self.n_units)
         states: list[Tensor] = []
         for step in inputs.unbind(dim=1):
-            for_gates, for_candidate = step.split([2 * self.n_units, self.n_units], dim=1)
-            update, reset = hard_sigmoid(for_gates + state @ update_reset).chunk(2, dim=1)
-            proposal = torch.tanh(for_candidate + (reset * state) @ candidate)
+            update, reset = hard_sigmoid(step[:, :gates] + state @ update_reset).chunk(2, dim=1)
+            proposal = torch.tanh(step[:, gates:] + (reset * state) @ candidate)
             state = update * state + (1 - update) * proposal
             states.append(state)
         return torch.stack(states, dim=1)

@@ -10,7 +10,7 @@ import importlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -78,6 +78,9 @@ class Pipeline(Protocol):
     def __init__(self, settings: Any, features: Any, bench: Workbench) -> None:
         """Store the settings; compute nothing."""
 
+    def prepare(self, tracks: Tracks) -> None:
+        """Compute and cache the features of all tracks at once; they depend on no other track and on no label."""
+
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Train on `train`; `val` chooses the moment to stop, and nothing else."""
 
@@ -97,7 +100,7 @@ class Pipeline(Protocol):
 
 def make_pipeline(settings: Any, features: Any, bench: Workbench) -> Pipeline:
     """Build the untrained pipeline that the settings name."""
-    return pipeline_class(settings.name)(settings, features, bench)
+    return cast(Pipeline, pipeline_class(settings.name)(settings, features, bench))
 
 
 def load_pipeline(directory: Path, bench: Workbench) -> Pipeline:
@@ -108,7 +111,8 @@ def load_pipeline(directory: Path, bench: Workbench) -> Pipeline:
     UserError
         The folder holds no pipeline, or one of another format.
     """
-    return pipeline_class(read_description(directory)["pipeline"]["name"]).load(directory, bench)
+    name = read_description(directory)["pipeline"]["name"]
+    return cast(Pipeline, pipeline_class(name).load(directory, bench))
 
 
 def write_description(directory: Path, pipeline: Pipeline, settings: Any, features: Any) -> None:

@@ -61,6 +61,13 @@ class MultiframePipeline:
         self.networks_: list[FrameClassifier] = []
         self.bank_: dict[str, Tensor] = {}
 
+    def prepare(self, tracks: Tracks) -> None:
+        """Compute spectrograms and, where they are frozen, the convolutions' outputs."""
+        _check_mode(self.settings, self.features)
+        self.classes_ = tracks.genres
+        self.networks_ = self._new_networks()
+        self._frames(tracks)
+
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Train on the frames of `train`; the epoch with the lowest log loss on the songs of `val` is kept."""
         _check_mode(self.settings, self.features)
@@ -190,7 +197,7 @@ class MultiframePipeline:
         """Mean of the members, shape (frames, classes)."""
         models = [self._on_device(self._trained_part(network)) for network in self.networks_]
         members = [_apply(model, frames).double().softmax(dim=1).numpy() for model in models]
-        return np.mean(np.stack(members), axis=0)
+        return np.asarray(np.mean(np.stack(members), axis=0))
 
     def _points(self, frames: SongFrames) -> npt.NDArray[np.float64]:
         """Coordinates of frames for the vote, shape (frames, dimensions); those of all members side by side."""
@@ -349,5 +356,5 @@ def _check_mode(settings: MultiframeSettings, features: MelFeatures) -> None:
         raise UserError("The published weights read mel-spectrograms with the default features.* settings only.")
     if settings.specaugment and settings.freeze:
         raise UserError(
-            "pipeline.specaugment masks spectrograms, which frozen convolutions do not see again: pipeline.freeze=false."
+            "pipeline.specaugment masks spectrograms, which frozen convolutions see only once: pipeline.freeze=false."
         )

@@ -1,0 +1,91 @@
+"""Small real corpora and composed settings for all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf, open_dict
+
+from genrefusion.config import TrainConfig, configs_directory, register
+from genrefusion.data.corpora import check_audio, load_corpus
+from genrefusion.data.tracks import Tracks
+from genrefusion.features.cache import FeatureCache
+from genrefusion.pipelines.base import Workbench
+from genrefusion.terminal import Terminal
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED = REPOSITORY.parent / "shared" / "data"
+
+TINY = [
+    "data.songs_per_genre=8",
+    "data.seconds=9",
+    "features.frame_seconds=3",
+    "pipeline.width=4",
+    "pipeline.batch_size=8",
+]
+"""Settings that make an experiment on the demo corpus a matter of seconds."""
+
+
+def shared(path: str) -> Path:
+    """A file of the real data beside the repository; the test is skipped, by the file's name, where it is absent."""
+    found = SHARED / path
+    if not found.exists():
+        pytest.skip(f"needs ../shared/data/{path}")
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of the tests' own, also for the commands that they start."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["GENREFUSION_CACHE"] = str(folder)
+    return folder
+
+
+def compose_train(*overrides: str) -> TrainConfig:
+    """What `train` with these overrides would run."""
+    register()
+    OmegaConf.register_new_resolver("run_folder", lambda *_: "", replace=True)
+    with initialize_config_dir(str(configs_directory()), version_base="1.3"):
+        config = compose("train", list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    with open_dict(config):
+        del config.hydra
+    settings = OmegaConf.to_object(config)
+    assert isinstance(settings, TrainConfig)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def demo(cache: Path) -> Tracks:
+    """80 songs of 9 s, checked."""
+    settings = compose_train(*TINY).data
+    terminal = Terminal(quiet=True)
+    tracks = load_corpus(settings, cache=cache, workers=2, terminal=terminal)
+    return check_audio(tracks, settings, cache=cache, workers=2, terminal=terminal)
+
+
+@pytest.fixture
+def bench(cache: Path) -> Workbench:
+    return Workbench(FeatureCache(cache / "features"))
+
+
+@pytest.fixture
+def write_tone() -> Callable[..., Path]:
+    """Write a tone of a length, a level and a rate."""
+
+    def write(path: Path, *, seconds: float = 2.0, level: float = 0.3, rate: int = 22050, channels: int = 1) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        time = np.arange(round(seconds * rate)) / rate
+        tone = level * np.sin(2 * np.pi * 440 * time)
+        soundfile.write(path, np.repeat(tone[:, None], channels, axis=1), rate)
+        return path
+
+    return write

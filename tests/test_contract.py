@@ -1,0 +1,135 @@
+"""What every pipeline promises. A new pipeline is added to `EXPERIMENTS`, and to nothing else here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TINY, compose_train
+
+from genrefusion.data.splits import Fold, split_tracks
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
+from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, make_pipeline
+
+EXPERIMENTS = {
+    "multiframe": ["experiment=multiframe"],
+    "multiframe of two members": ["experiment=multiframe", "pipeline.members=2"],
+    "knn on probabilities": ["experiment=multiframe_knn"],
+    "knn on embeddings": ["experiment=multiframe_knn", "pipeline.knn.space=embedding"],
+}
+EASY = ("classical", "hiphop", "metal")
+
+Make = Callable[..., Pipeline]
+
+
+@pytest.fixture(scope="module", params=EXPERIMENTS)
+def overrides(request: pytest.FixtureRequest) -> list[str]:
+    return EXPERIMENTS[request.param]
+
+
+@pytest.fixture(scope="module")
+def easy(demo: Tracks) -> Tracks:
+    return demo.subset(demo.table.index[demo.table["genre"].isin(EASY)])
+
+
+@pytest.fixture(scope="module")
+def fold(easy: Tracks) -> Fold:
+    return split_tracks(easy, compose_train(*TINY).split, seed=0).folds[0]
+
+
+@pytest.fixture(scope="module")
+def fitted(overrides: list[str], easy: Tracks, fold: Fold, cache: Path) -> Pipeline:
+    return fit(overrides, easy, fold, cache, epochs=8)
+
+
+def fit(overrides: list[str], tracks: Tracks, fold: Fold, cache: Path, *, epochs: int) -> Pipeline:
+    from genrefusion.features.cache import FeatureCache
+
+    config = compose_train(*TINY, *overrides, f"pipeline.epochs={epochs}")
+    pipeline = make_pipeline(config.pipeline, config.features, Workbench(FeatureCache(cache / "features")))
+    return pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
+
+
+def test_probabilities_are_laid_out_as_promised(fitted: Pipeline, easy: Tracks) -> None:
+    prediction = fitted.predict_proba(easy)
+    assert fitted.classes_ == sorted(EASY)
+    assert list(prediction.tracks.columns) == fitted.classes_
+    assert list(prediction.tracks.index) == easy.ids
+    np.testing.assert_allclose(prediction.tracks.sum(axis=1), 1, atol=1e-6)
+    assert (prediction.tracks >= 0).all(axis=None)
+
+
+def test_frames_belong_to_the_tracks(fitted: Pipeline, easy: Tracks) -> None:
+    prediction = fitted.predict_proba(easy)
+    assert prediction.frames is not None
+    assert set(prediction.frames.index.get_level_values("track_id")) == set(easy.ids)
+    np.testing.assert_allclose(prediction.frames.sum(axis=1), 1, atol=1e-6)
+
+
+def test_prediction_does_not_depend_on_the_order_of_tracks(fitted: Pipeline, easy: Tracks) -> None:
+    shuffled = easy.subset(list(reversed(easy.ids)))
+    expected = fitted.predict_proba(easy).tracks
+    pd.testing.assert_frame_equal(fitted.predict_proba(shuffled).tracks.loc[easy.ids], expected, atol=1e-5)
+
+
+def test_prediction_does_not_depend_on_the_other_tracks(fitted: Pipeline, easy: Tracks) -> None:
+    together = fitted.predict_proba(easy).tracks
+    for track in easy.ids[::7]:
+        alone = fitted.predict_proba(easy.subset([track])).tracks
+        pd.testing.assert_frame_equal(alone, together.loc[[track]], atol=1e-5)
+
+
+def test_a_loaded_pipeline_predicts_the_same(
+    fitted: Pipeline, easy: Tracks, tmp_path: Path, bench: Workbench
+) -> None:
+    fitted.save(tmp_path / "model")
+    loaded = load_pipeline(tmp_path / "model", bench)
+    assert loaded.classes_ == fitted.classes_
+    assert loaded.parameter_count() == fitted.parameter_count() > 0
+    pd.testing.assert_frame_equal(loaded.predict_proba(easy).tracks, fitted.predict_proba(easy).tracks, atol=1e-6)
+
+
+def test_easy_genres_are_told_apart(fitted: Pipeline, easy: Tracks, fold: Fold) -> None:
+    test = easy.subset(fold.test)
+    predicted = fitted.predict_proba(test).tracks.idxmax(axis=1)
+    assert (predicted == test.table["genre"]).mean() >= 0.8
+
+
+def test_shuffled_labels_give_chance(overrides: list[str], demo: Tracks, cache: Path) -> None:
+    fold = split_tracks(demo, compose_train(*TINY).split, seed=0).folds[0]
+    genres = np.random.default_rng(0).permutation(demo.table["genre"].to_numpy())
+    shuffled = replace(demo, table=demo.table.assign(genre=genres))
+    pipeline = fit(overrides, shuffled, fold, cache, epochs=2)
+    test = shuffled.subset(fold.test)
+    hits = (pipeline.predict_proba(test).tracks.idxmax(axis=1) == test.table["genre"]).sum()
+    assert hits <= 6  # of 16 or more, chance 1 in 10: more than 6 hits has a probability under 1 %
+
+
+def test_validation_tracks_choose_the_epoch_and_nothing_else(
+    overrides: list[str], easy: Tracks, fold: Fold, cache: Path
+) -> None:
+    other = Fold(fold.train, fold.test, fold.val)
+    first, second = (fit(overrides, easy, f, cache, epochs=1).predict_proba(easy).tracks for f in (fold, other))
+    pd.testing.assert_frame_equal(first, second, atol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_pipeline(overrides: list[str], easy: Tracks, fold: Fold, cache: Path) -> None:
+    first, second = (fit(overrides, easy, fold, cache, epochs=1).predict_proba(easy).tracks for _ in range(2))
+    pd.testing.assert_frame_equal(first, second, atol=1e-6)
+
+
+@pytest.mark.parametrize("side", ["audio", "lyrics"])
+def test_a_missing_side_gives_a_prediction_or_a_named_error(fitted: Pipeline, easy: Tracks, side: str) -> None:
+    table = easy.table.copy()
+    table.loc[easy.ids[0], side] = None
+    lacking = replace(easy, table=table)
+    if fitted.uses == {side}:
+        with pytest.raises(UserError, match=easy.ids[0]):
+            fitted.predict_proba(lacking)
+    else:
+        assert len(fitted.predict_proba(lacking).tracks) == len(easy)
