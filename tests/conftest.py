@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
@@ -46,6 +47,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of the tests' own, also for the commands that they start."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["GENREFUSION_CACHE"] = str(folder)
+    os.environ["OMP_NUM_THREADS"] = "1"  # the networks here are too small for two threads
+    torch.set_num_threads(1)
     return folder
 
 

@@ -19,8 +19,8 @@ from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, make_
 EXPERIMENTS = {
     "multiframe": ["experiment=multiframe"],
     "multiframe of two members": ["experiment=multiframe", "pipeline.members=2"],
-    "knn on probabilities": ["experiment=multiframe_knn"],
-    "knn on embeddings": ["experiment=multiframe_knn", "pipeline.knn.space=embedding"],
+    "knn on probabilities": ["experiment=multiframe_knn", "pipeline.knn.neighbours=5"],
+    "knn on embeddings": ["experiment=multiframe_knn", "pipeline.knn.space=embedding", "pipeline.knn.neighbours=5"],
 }
 EASY = ("classical", "hiphop", "metal")
 
@@ -84,9 +84,7 @@ def test_prediction_does_not_depend_on_the_other_tracks(fitted: Pipeline, easy: 
         pd.testing.assert_frame_equal(alone, together.loc[[track]], atol=1e-5)
 
 
-def test_a_loaded_pipeline_predicts_the_same(
-    fitted: Pipeline, easy: Tracks, tmp_path: Path, bench: Workbench
-) -> None:
+def test_a_loaded_pipeline_predicts_the_same(fitted: Pipeline, easy: Tracks, tmp_path: Path, bench: Workbench) -> None:
     fitted.save(tmp_path / "model")
     loaded = load_pipeline(tmp_path / "model", bench)
     assert loaded.classes_ == fitted.classes_

@@ -16,7 +16,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -153,11 +153,14 @@ def explain(error: Exception, command: str) -> str:
         return f"{wrong[3]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
     if unknown := re.search(r"Key '([^']+)' (?:is )?not in '?\w+'?[\s\S]*?full_key: (\S+)", text):
         return str(unknown_name("setting", unknown[2], known_settings(command)))
-    first = text.strip().splitlines()
-    return "\n".join(line for line in first[:3] if line.strip())
+    if wrong := re.search(r"Error merging override (\S+)\nValue '.*' is not a valid (\w+)", text):
+        return f"{wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: not of the form setting=value (see --help). Quote values with spaces or brackets."
+    return "\n".join([line for line in text.splitlines() if line.strip()][:3])
 
 
-_KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+_KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 
 
 def help_text(command: str) -> str:

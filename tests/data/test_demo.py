@@ -29,8 +29,8 @@ from genrefusion.data.demo import (
 )
 from genrefusion.data.demo import build as build_module
 from genrefusion.data.demo.artists import artist_name, places
+from genrefusion.data.demo.genres import STYLES
 from genrefusion.data.demo.music import parse_chord
-from genrefusion.data.demo.styles import STYLES
 from genrefusion.data.demo.words import ARTIST_NAMES, COMMON, LEXICONS
 from genrefusion.errors import UserError
 
@@ -85,8 +85,8 @@ def test_audio_is_mono_of_the_right_length_and_not_silent(corpus, table):
 
 
 def test_no_artist_is_in_two_genres(table):
-    assert (table.groupby("artist")["genre"].nunique() == 1).all()
-    assert (table.groupby("genre")["artist"].nunique() >= 3).all()
+    assert table.groupby("artist")["genre"].nunique().max() == 1
+    assert table.groupby("genre")["artist"].nunique().min() >= 3
 
 
 def test_full_corpus_has_more_than_eighty_artists_of_two_to_six_songs():

@@ -1,7 +1,7 @@
 """The demo corpus: invented songs with lyrics, composed and rendered on the spot.
 
 It stands in for a corpus that cannot be shared: ten genres, about ninety artists, audio and lyrics. Everything in it is
-synthetic, made from the grammars in ``styles`` and ``words``, and in the public domain (CC0).
+synthetic, made from the grammars in ``genres`` and ``words``, and in the public domain (CC0).
 """
 
 from genrefusion.data.demo.artists import GENRES, Artist, make_artist

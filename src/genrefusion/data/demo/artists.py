@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from genrefusion.data.demo.genres import STYLES
 from genrefusion.data.demo.styles import (
     AUDIO_OVERLAP,
     AUDIO_OVERLAP_SPREAD,
     LAYERS,
     PRODUCTION_SPREAD,
-    STYLES,
     Range,
     Style,
 )

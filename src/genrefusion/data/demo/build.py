@@ -24,11 +24,14 @@ from genrefusion.data.demo.music import compose_song, import_symusic
 from genrefusion.data.demo.render import SAMPLE_RATE, render_song, sound_font
 from genrefusion.errors import UserError
 
-DEMO_VERSION = "1"
+DEMO_VERSION = "2"
 """Version of the corpus; raised whenever the songs or their lyrics change."""
 
 SETTINGS = "corpus.json"
 """Name of the file beside the table that tells which corpus this is."""
+
+ABANDONED = 86_400
+"""Age in seconds at which an unfinished build is taken for a killed one, and removed."""
 
 
 def build_demo(
@@ -122,8 +125,7 @@ def _scratch_beside(directory: Path) -> Iterator[Path]:
     directory.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{directory.name}.building-"
     for stale in directory.parent.glob(f"{prefix}*"):
-        with_age = time.time() - stale.stat().st_mtime
-        if with_age > 86_400:
+        if time.time() - stale.stat().st_mtime > ABANDONED:
             shutil.rmtree(stale, ignore_errors=True)
     scratch = directory.parent / f"{prefix}{uuid.uuid4().hex[:12]}"
     scratch.mkdir()

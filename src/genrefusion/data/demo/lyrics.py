@@ -105,7 +105,7 @@ class _Writer:
 
     def rhymed(self, count: int = 2) -> list[str]:
         """Write lines that rhyme."""
-        return [f"{self.opening()} {closing}" for closing in self.closings(count)]
+        return [_join(self.opening(), closing) for closing in self.closings(count)]
 
     def hook(self) -> str:
         """Write the line that the song is known by."""
@@ -193,6 +193,18 @@ def _rap(writer: _Writer) -> tuple[str, Stanzas]:
 
     chorus = [hook, answer, hook]
     return writer.title(hook), [verse(), chorus, verse()[:4], chorus]
+
+
+FLOWING = re.compile(
+    r"(again|all|as|at|before|beyond|by|crying|deep|down|for|from|in|like|of|on|out|since|through|till|to|under|where"
+    r"|whom|with|without)\b"
+)
+"""First words of closings that follow an opening without a comma."""
+
+
+def _join(opening: str, closing: str) -> str:
+    """Put the two parts of a line together."""
+    return f"{opening}{'' if FLOWING.match(closing) else ','} {closing}"
 
 
 POSSESSIVES = {"i": "my", "me": "our", "we": "our", "us": "our", "let's": "our", "they": "their"}

@@ -52,7 +52,7 @@ def render_song(song: Song, artist: Artist, number: int, *, seed: int = 0) -> Au
     sound = _tilt(sound, rng.uniform(*mix.tilt) + song.tilt)
     sound = _reverberate(sound, rng.uniform(*mix.reverb), rng)
     sound += rng.normal(0.0, _loudness(sound) * 10 ** (rng.uniform(*mix.hiss) / 20), samples)
-    return _fade(sound) * rng.uniform(*mix.peak) / np.abs(sound).max()
+    return np.asarray(_fade(sound) * (rng.uniform(*mix.peak) / np.abs(sound).max()))
 
 
 def sound_font() -> Path:
@@ -105,7 +105,7 @@ def _loudness(sound: Audio) -> float:
 
 def _saturate(sound: Audio, drive: float) -> Audio:
     """Bend loud peaks softly, as amplifiers and tape do."""
-    return np.tanh(sound * drive / 2) if drive > 0.01 else sound
+    return np.asarray(np.tanh(sound * drive / 2)) if drive > 0.01 else sound
 
 
 def _tilt(sound: Audio, decibels: float) -> Audio:

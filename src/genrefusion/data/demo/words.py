@@ -298,9 +298,12 @@ ARTIST_NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "classical": (
         _list(
-            "The Aldwin|The Corvelle|The Lindmark|The Ostrava Hill|The Saint Orlin|The Veldt|The Marchbank|The Thornay"
+            "The Aldwin|The Corvelle|The Lindmark|The Ostrava Hill|The Saint Orlin|The Veldt|The Marchbank|The Thornay|"
+            "The Ferrand|The Ysmere"
         ),
-        _list("Consort|Chamber Players|Sinfonietta|Quartet|Choir and Strings|Trio|Ensemble|Camerata"),
+        _list(
+            "Consort|Chamber Players|Sinfonietta|Quartet|Choir and Strings|Trio|Ensemble|Camerata|Sinfonia|Musicians"
+        ),
     ),
     "country": (
         _list("Wade|Loretta Mae|Clem|Darlene|Buck|Josie|Travis Lee|Annabeth|Roy Dell|Sadie"),
@@ -338,9 +341,12 @@ ARTIST_NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "rock": (
         _list(
-            "The Broken|The Rusted|The Midnight|Johnny and the|The Static|The Velour|The Crooked|Dead Ringer and the"
+            "The Broken|The Rusted|The Midnight|Johnny and the|The Static|The Velour|The Crooked|Dead Ringer and the|"
+            "The Paper|The Last"
         ),
-        _list("Arrows|Saints of Ohio|Amplifiers|Dynamos|Outriders|Sparkplugs|Wolves on Fire|Telegrams"),
+        _list(
+            "Arrows|Saints of Ohio|Amplifiers|Dynamos|Outriders|Sparkplugs|Wolves on Fire|Telegrams|Matadors|Roadsigns"
+        ),
     ),
 }
 """First and last parts of the artists' names. Last parts belong to one genre."""

@@ -1,0 +1,98 @@
+"""What a person at the terminal sees."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+
+COMMANDS = ("train", "evaluate", "predict", "reproduce", "corpus")
+
+
+def call(command: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    code = f"from genrefusion.cli import {command}; {command}()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, text=True, env=os.environ, check=False
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_usage_and_settings(command: str, tmp_path: Path) -> None:
+    answer = call(command, "--help", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert "Settings, as a.b=value:" in answer.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_and_composing_import_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['train', '--help']; from genrefusion.cli import train; train(); "
+        "print([m for m in ('torch', 'librosa', 'pandas', 'sklearn', 'matplotlib') if m in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["pipline.lr=1"], "No setting 'pipline.lr'. Did you mean 'pipeline.lr'?"),
+        (["experimnt=multiframe"], "No setting 'experimnt'. Did you mean 'experiment'?"),
+        (["experiment=multifame"], "No experiment 'multifame'. Did you mean 'multiframe'?"),
+        (["data=gtsan"], "No data 'gtsan'. Did you mean 'gtzan'?"),
+        (["pipeline.lr=fast"], "pipeline.lr=fast: not a number."),
+        (["pipeline.epochs=1.5"], "pipeline.epochs=1.5: not a whole number."),
+        (["resume=perhaps"], "resume=perhaps: not true or false."),
+        (["pipeline.vote=men"], "No pipeline.vote 'men'. Did you mean 'mean'?"),
+        (["pipeline.dropout=2"], "pipeline.dropout=2 is out of range: from 0 to 0.95."),
+        (["data=gtzan"], "data=gtzan needs data.root"),
+        (["data=manifest"], "data=manifest needs data.manifest"),
+        (["data=folder", "data.root=nowhere"], "data.root=nowhere: no such folder."),
+        (["resume=true"], "no unfinished run"),
+        (["pipeline.lr=[1"], "pipeline.lr=[1"),
+        (["just words"], "just words"),
+    ],
+)
+def test_a_mistake_ends_in_one_message(arguments: list[str], message: str, tmp_path: Path) -> None:
+    answer = call("train", *arguments, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert message in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) <= 4
+    assert not list(tmp_path.rglob("*.*")), "nothing is left behind"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        ("evaluate", [], "evaluate needs run=DIR"),
+        ("evaluate", ["run=nowhere"], "run=nowhere: no run there"),
+        ("predict", [], "predict needs run=DIR"),
+        ("predict", ["format=xml"], "No format 'xml'"),
+        ("corpus", ["action=descibe"], "No action 'descibe'. Did you mean 'describe'?"),
+        ("reproduce", ["table=papr"], "No table 'papr'. Did you mean 'paper'?"),
+    ],
+)
+def test_mistakes_of_other_commands(command: str, arguments: list[str], message: str, tmp_path: Path) -> None:
+    answer = call(command, *arguments, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert message in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_debug_shows_where_a_mistake_was_found(tmp_path: Path) -> None:
+    answer = call("train", "data=folder", "data.root=nowhere", "debug=true", cwd=tmp_path)
+    assert "Traceback" in answer.stderr
+
+
+def test_train_works_from_any_folder_and_names_its_run_last(cache: Path, tmp_path: Path) -> None:
+    answer = call("train", *TINY, "pipeline.epochs=1", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "synthetic" in answer.stdout
+    folder = tmp_path / answer.stdout.split()[-1]
+    assert (folder / "metrics.json").is_file()
+    assert folder.relative_to(tmp_path).parts[:3] == ("outputs", "multiframe", "demo")

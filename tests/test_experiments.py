@@ -1,0 +1,178 @@
+"""Every experiment of `configs/experiment` runs on a tiny corpus and leaves a whole run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import TINY, compose_train
+
+from genrefusion.config import EvaluateConfig, TrainerSettings, configs_directory
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
+from genrefusion.evaluation import metrics
+from genrefusion.evaluation.predictions import read_predictions
+from genrefusion.experiment import run_experiment
+from genrefusion.runs import evaluate_run
+
+EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
+QUICK = [*TINY, "pipeline.epochs=1"]
+
+
+@pytest.fixture(scope="module")
+def run(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "holdout"
+    run_experiment(compose_train(*QUICK, "experiment=multiframe"), folder, quiet=True)
+    return folder
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_experiment_runs(experiment: str, demo: Tracks, tmp_path: Path) -> None:
+    config = compose_train(f"experiment={experiment}", *QUICK)
+    figures = run_experiment(config, tmp_path / "run", quiet=True)
+    assert config.name == experiment
+    assert figures["test"]["n"] == len(read_predictions(tmp_path / "run" / "predictions" / "test.csv"))
+
+
+def test_run_folder_is_whole(run: Path) -> None:
+    files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert files >= {
+        "config.yaml",
+        "run.json",
+        "run.log",
+        "splits.csv",
+        "history.csv",
+        "metrics.json",
+        "predictions/val.csv",
+        "predictions/test.csv",
+        "frames/val.csv",
+        "frames/test.csv",
+        "model/pipeline.json",
+        "figures/confusion.png",
+        "figures/learning_curve.png",
+    }
+    assert not (run / "checkpoints").exists()
+    record = json.loads((run / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["synthetic"] is True
+    assert record["versions"]["torch"]
+
+
+def test_figures_are_those_of_the_saved_predictions(run: Path) -> None:
+    saved = json.loads((run / "metrics.json").read_text())
+    for part in ("val", "test"):
+        again = metrics.score(read_predictions(run / "predictions" / f"{part}.csv"))
+        assert saved[part]["accuracy"] == again["accuracy"]
+        assert saved[part]["accuracy_ci95"] == again["accuracy_ci95"]
+
+
+def test_no_track_and_no_artist_crosses_the_split_of_a_run(run: Path, demo: Tracks) -> None:
+    split = pd.read_csv(run / "splits.csv").set_index("track_id")
+    assert split.index.is_unique
+    artists = demo.table["artist"].groupby(split["part"]).agg(set)
+    assert not artists["train"] & artists["test"]
+    assert not artists["train"] & artists["val"]
+    assert not artists["val"] & artists["test"]
+
+
+def test_folds_are_pooled_and_listed(demo: Tracks, tmp_path: Path) -> None:
+    config = compose_train(*QUICK, "split=kfold", "split.folds=2")
+    figures = run_experiment(config, tmp_path / "run", quiet=True)
+    assert figures["test"]["n"] == len(demo)
+    assert sum(fold["n"] for fold in figures["folds"]) == len(demo)
+    mean = sum(fold["accuracy"] * fold["n"] for fold in figures["folds"]) / len(demo)
+    assert figures["test"]["accuracy"] == pytest.approx(mean)
+    assert (tmp_path / "run" / "model" / "fold1" / "pipeline.json").is_file()
+    evaluated = evaluate_run(evaluate_settings(tmp_path / "run"), quiet=True)
+    assert evaluated["test"]["accuracy"] == figures["test"]["accuracy"]
+
+
+def test_evaluate_gives_the_figures_of_the_run(run: Path) -> None:
+    trained = json.loads((run / "metrics.json").read_text())
+    assert evaluate_run(evaluate_settings(run), quiet=True)["test"]["accuracy"] == trained["test"]["accuracy"]
+
+
+def test_evaluate_on_another_corpus_leaves_out_what_was_trained_on(run: Path, demo: Tracks) -> None:
+    config = evaluate_settings(run)
+    config.data = compose_train(*QUICK).data
+    figures = evaluate_run(config, quiet=True)
+    trained = (pd.read_csv(run / "splits.csv")["part"] != "test").sum()
+    assert figures["test"]["n"] == len(demo) - trained
+
+
+def test_evaluate_refuses_unknown_genres(run: Path, demo: Tracks, tmp_path: Path) -> None:
+    table = demo.table.reset_index()[["track_id", "genre", "audio"]].head(4).assign(genre="polka")
+    table.to_csv(tmp_path / "tracks.csv", index=False)
+    config = evaluate_settings(run)
+    config.data = compose_train("data=manifest", f"data.manifest={tmp_path / 'tracks.csv'}").data
+    with pytest.raises(UserError, match=r"not trained on: polka"):
+        evaluate_run(config, quiet=True)
+
+
+def test_signature_ignores_where_and_how_fast_a_run_is_made(run: Path, demo: Tracks, tmp_path: Path) -> None:
+    first = json.loads((run / "run.json").read_text())
+    elsewhere = compose_train(*QUICK, "workers=1", "trainer.threads=1", f"output={tmp_path}")
+    run_experiment(elsewhere, tmp_path / "same", quiet=True)
+    other = compose_train(*QUICK, "pipeline.lr=0.01")
+    run_experiment(other, tmp_path / "other", quiet=True)
+    assert json.loads((tmp_path / "same" / "run.json").read_text())["signature"] == first["signature"]
+    assert json.loads((tmp_path / "other" / "run.json").read_text())["signature"] != first["signature"]
+
+
+def test_a_folder_with_a_run_is_not_overwritten(run: Path) -> None:
+    before = (run / "run.json").read_bytes()
+    with pytest.raises(UserError, match="holds a run already"):
+        run_experiment(compose_train(*QUICK), run, quiet=True)
+    assert (run / "run.json").read_bytes() == before
+
+
+def test_a_killed_run_resumes_to_the_same_predictions(demo: Tracks, tmp_path: Path) -> None:
+    settings = [*TINY, "split=kfold", "split.folds=2", "pipeline.epochs=4", "trainer.threads=1"]
+    run_experiment(compose_train(*settings), tmp_path / "whole", quiet=True)
+    overrides = [*settings, f"hydra.run.dir={tmp_path / 'killed'}"]
+    process = start_train(*overrides)
+    state = tmp_path / "killed" / "checkpoints" / "fold1" / "member0.safetensors"
+    wait_for(state, process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    resumed = start_train(*overrides, "resume=true")
+    assert resumed.wait(timeout=120) == 0
+    for table in ("predictions/test.csv", "predictions/val.csv", "frames/test.csv"):
+        expected, found = (pd.read_csv(tmp_path / name / table) for name in ("whole", "killed"))
+        pd.testing.assert_frame_equal(found, expected, atol=1e-5)
+
+
+def test_resuming_with_other_settings_is_refused_and_says_which(demo: Tracks, tmp_path: Path) -> None:
+    process = start_train(*TINY, f"hydra.run.dir={tmp_path / 'run'}", "pipeline.epochs=50")
+    wait_for(tmp_path / "run" / "checkpoints" / "fold0" / "member0.safetensors", process)
+    process.kill()
+    process.wait()
+    with pytest.raises(UserError, match=r"pipeline\.lr: 0\.003 there, 0\.1 here"):
+        run_experiment(
+            compose_train(*TINY, "pipeline.epochs=50", "pipeline.lr=0.1", "resume=true"), tmp_path / "run", quiet=True
+        )
+
+
+def evaluate_settings(run: Path) -> EvaluateConfig:
+    return EvaluateConfig(run=str(run), trainer=TrainerSettings())
+
+
+def start_train(*overrides: str) -> subprocess.Popen[bytes]:
+    code = "from genrefusion.cli import train; train()"
+    return subprocess.Popen([sys.executable, "-c", code, *overrides], stdout=subprocess.DEVNULL)
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes], *, seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, "the training ended before it could be killed"
+        assert time.monotonic() < until
+        time.sleep(0.02)

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from genrefusion.config import NetworkSettings, TrainerSettings
+from genrefusion.errors import UserError
+from genrefusion.terminal import Terminal
+from genrefusion.training.augment import classification_loss
+from genrefusion.training.loop import Checkpoint, rate_factor, train_network
+
+
+class Killed(Exception):
+    pass
+
+
+def points() -> TensorDataset:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(64, 4, generator=generator)
+    return TensorDataset(inputs, (inputs[:, 0] + inputs[:, 1] > 0).long())
+
+
+def new_network() -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
+
+
+def figures(network: nn.Module) -> Mapping[str, float]:
+    inputs, classes = points().tensors
+    with torch.no_grad():
+        logits = network(inputs)
+    return {
+        "accuracy": float((logits.argmax(1) == classes).float().mean()),
+        "log_loss": float(nn.functional.cross_entropy(logits, classes)),
+    }
+
+
+def fit(network: nn.Module, *, checkpoint: Checkpoint | None = None, **settings: float) -> pd.DataFrame:
+    return train_network(
+        network,
+        points(),
+        loss=settings.pop("loss", classification_loss(mixup=0.2)),
+        validate=settings.pop("validate", figures),
+        settings=NetworkSettings(**({"name": "points", "epochs": 6, "batch_size": 16, "lr": 0.02} | settings)),
+        trainer=TrainerSettings(device="cpu"),
+        seed=5,
+        terminal=Terminal(quiet=True),
+        checkpoint=checkpoint,
+    )
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    return all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
+
+
+def test_training_learns() -> None:
+    network = new_network()
+    history = fit(network, epochs=20)
+    assert figures(network.eval())["accuracy"] > 0.9
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+
+
+def test_the_epoch_with_the_lowest_log_loss_is_kept() -> None:
+    network = new_network()
+    history = fit(network, lr=0.5)
+    kept = history.loc[history["best"]].iloc[0]
+    assert kept["val_log_loss"] == history["val_log_loss"].min()
+    assert figures(network.eval())["log_loss"] == pytest.approx(kept["val_log_loss"], rel=1e-5)
+
+
+def test_training_stops_when_patience_is_over() -> None:
+    worse = iter(range(1, 100))
+    history = fit(new_network(), epochs=50, patience=3, validate=lambda _: {"accuracy": 0.5, "log_loss": next(worse)})
+    assert len(history) == 1 + 3
+
+
+@pytest.mark.parametrize("killed_in_epoch", [1, 3, 5])
+def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path: Path, killed_in_epoch: int) -> None:
+    whole = new_network()
+    expected = fit(whole)
+
+    calls = iter(range(1, 100))
+
+    def dies(network: nn.Module) -> Mapping[str, float]:
+        if next(calls) > killed_in_epoch:
+            raise Killed
+        return figures(network)
+
+    with pytest.raises(Killed):
+        fit(new_network(), checkpoint=Checkpoint(tmp_path / "state.safetensors"), validate=dies)
+    resumed = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
+    history = fit(resumed, checkpoint=Checkpoint(tmp_path / "state.safetensors", resume=True))
+    assert same(resumed, whole)
+    pd.testing.assert_frame_equal(history.drop(columns="seconds"), expected.drop(columns="seconds"))
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    fit(new_network(), checkpoint=Checkpoint(path), epochs=1)
+    with pytest.raises(UserError, match="not a checkpoint of this training"):
+        fit(nn.Sequential(nn.Linear(4, 2)), checkpoint=Checkpoint(path, resume=True))
+
+
+def test_a_pickle_named_as_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    torch.save({"epoch": 1}, path)
+    with pytest.raises(UserError, match="not a checkpoint"):
+        fit(new_network(), checkpoint=Checkpoint(path, resume=True))
+
+
+def test_a_loss_that_is_no_number_stops_with_a_cure() -> None:
+    def broken(network: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
+        return network(inputs).sum() * float("nan")
+
+    with pytest.raises(UserError, match=r"lower pipeline\.lr"):
+        fit(new_network(), loss=broken)
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(UserError, match=r"trainer\.device=cpu"):
+        train_network(
+            new_network(),
+            points(),
+            loss=classification_loss(),
+            validate=figures,
+            settings=NetworkSettings(name="points"),
+            trainer=TrainerSettings(device="cuda"),
+            seed=0,
+            terminal=Terminal(quiet=True),
+        )
+
+
+def test_rate_climbs_then_falls_to_nothing() -> None:
+    factors = [rate_factor(step, 100, 0.1) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1)
+    assert max(factors) == pytest.approx(1.0)
+    assert factors.index(max(factors)) in (9, 10)
+    assert factors[-1] < 0.001
+    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
