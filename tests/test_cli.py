@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import TINY
 
 COMMANDS = ("train", "evaluate", "predict", "reproduce", "corpus")

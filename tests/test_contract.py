@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY, compose_train
 
+from conftest import TINY, compose_train
 from genrefusion.data.splits import Fold, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError

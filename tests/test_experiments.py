@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import TINY, compose_train
 
+from conftest import TINY, compose_train
 from genrefusion.config import EvaluateConfig, TrainerSettings, configs_directory
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from conftest import shared
 
+from conftest import shared
 from genrefusion.errors import UserError
 from genrefusion.models import msd
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,12 @@ SILENCE = 1e-4
 """A file whose largest sample stays under this (-80 dBFS) is called silent."""
 
 _BLOCK = 1 << 18  # samples a channel read at once: bounds the memory of a file with many channels
+_PIECE = 1 << 12  # read at once where a block has an error, to find how far the file is whole
+
+# libsndfile shortens a file to the bytes that are there, and notes in its log what the header promised.
+_SHORTENED = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_NO_LAST_PAGE = "Last page lacks an end-of-stream bit"
+_UNKNOWN_SIZE = 0x7FFFF000  # the least that programs promise who write to a pipe and cannot know the size
 
 
 class AudioError(Exception):
@@ -85,38 +92,65 @@ def _decode(path: Path, max_seconds: float) -> tuple[Array, int]:
         if path.is_file() and path.stat().st_size == 0:
             raise AudioError("empty")
         with soundfile.SoundFile(str(path)) as file:
-            rate = int(file.samplerate)
-            whole = int(file.frames)
-            promised = min(whole, int(max_seconds * rate))
-            blocks = [_mono(block) for block in _blocks(file, promised)]
+            rate, limit = int(file.samplerate), int(max_seconds * file.samplerate)
+            whole = _promised_frames(file)
+            ends_early = _NO_LAST_PAGE in file.extra_info and whole <= limit
+            blocks = [_mono(block) for block in _blocks(file, min(int(file.frames), limit))]
     except OSError as error:
         raise AudioError(_os_problem(error)) from error
     except soundfile.LibsndfileError as error:
         raise AudioError(_unreadable(path, error)) from error
     samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+    # Encoders pad, and lossy headers estimate: only a gap that one can hear counts as cut off.
+    if min(whole, limit) - len(samples) > 0.5 * rate:
+        raise AudioError(f"cut off at {len(samples) / rate:.1f} s of {whole / rate:.1f} s")
+    if ends_early:
+        raise AudioError(f"cut off at {len(samples) / rate:.1f} s (it has no last page)")
     if not len(samples):
         raise AudioError("holds no samples")
-    # Encoders pad, and lossy headers estimate: only a gap that one can hear counts as cut off.
-    if promised - len(samples) > 0.5 * rate:
-        raise AudioError(f"cut off at {len(samples) / rate:.1f} s of {whole / rate:.1f} s")
     if not np.isfinite(samples).all():
         raise AudioError("holds samples that are no numbers (NaN or infinite)")
     return samples, rate
 
 
+def _promised_frames(file: soundfile.SoundFile) -> int:
+    """Samples a channel of the whole file, of which some may be missing at its end."""
+    frames = int(file.frames)
+    shortened = _SHORTENED.search(file.extra_info)
+    if shortened is None:
+        return frames
+    promised, there = (int(size) for size in shortened.groups())
+    if promised >= _UNKNOWN_SIZE or there == 0:
+        return frames
+    return max(frames, round(frames * promised / there))
+
+
 def _blocks(file: soundfile.SoundFile, frames: int) -> list[Array]:
     """Read up to `frames` samples a channel; a decoding error ends the list as the end of the file does."""
     blocks: list[Array] = []
-    while frames > 0:
+    size, done = _BLOCK, 0
+    while done < frames:
         try:
-            block = file.read(min(_BLOCK, frames), dtype="float32", always_2d=True)
+            block = file.read(min(size, frames - done), dtype="float32", always_2d=True)
         except soundfile.LibsndfileError:
-            break
+            if size == _PIECE or not _rewind(file, done):
+                break
+            size = _PIECE
+            continue
         if not len(block):
             break
         blocks.append(block)
-        frames -= len(block)
+        done += len(block)
     return blocks
+
+
+def _rewind(file: soundfile.SoundFile, position: int) -> bool:
+    """Go back to a position, if the file lets us."""
+    try:
+        file.seek(position)
+    except soundfile.LibsndfileError:
+        return False
+    return True
 
 
 def _mono(block: Array) -> Array:
