@@ -180,5 +180,5 @@ def _unreadable(path: Path, error: soundfile.LibsndfileError) -> str:
         return _os_problem(problem)
     if head[:4] in (b"RIFF", b".snd", b"fLaC", b"OggS", b"FORM") or head[:3] == b"ID3" or head[:1] == b"\xff":
         return f"damaged ({error.error_string.strip().rstrip('.')})"
-    start = head.decode("ascii", "backslashreplace")
+    start = repr(head)[2:-1]  # control characters, which could reach a terminal, are escaped
     return f'not an audio file (starts with "{start}")'

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import io
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -144,10 +146,12 @@ def load_table(path: Path, *, corpus: str) -> Tracks:
     table = validate_table(read_table(path), where=str(path))
     for column in ("audio", "lyrics_path"):
         if column in table:
-            table[column] = [None if v is None else str((path.parent / v).absolute()) for v in table[column]]
+            paths = [None if v is None else str((path.parent / v).absolute()) for v in table[column]]
+            table[column] = pd.Series(paths, index=table.index, dtype=object)  # a list with None would turn to NaN
     _require_files(table, path)
     if "lyrics_path" in table:
-        table["lyrics"] = [_lyrics(row) for row in table.to_dict("records")]
+        lyrics = [_lyrics(row) for row in table.to_dict("records")]
+        table["lyrics"] = pd.Series(lyrics, index=table.index, dtype=object)
     synthetic = "synthetic" in table and (table["synthetic"].astype(str).str.lower() == "true").any()
     return Tracks(table.set_index("track_id"), corpus, bool(synthetic))
 
@@ -262,20 +266,28 @@ def _lyrics(row: dict[Any, Any]) -> str | None:
 
 
 def _read_csv(path: Path, text: str) -> pd.DataFrame:
-    import io
-
     header = text.split("\n", 1)[0]
     separator = max(",;\t", key=header.count)
     try:
-        table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
+        with warnings.catch_warnings():
+            # It warns where the first row is longer than the header, and would drop the rest.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
+    except pd.errors.ParserWarning as error:
+        raise UserError(
+            f"{path}: line 2 has more values than there are columns. A text that holds a '{separator}' needs quotes."
+        ) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{path}: not a CSV table ({str(error).strip()}).") from error
+    if table.empty:
+        raise UserError(f"{path}: holds no tracks.")
     return _with_none(table)
 
 
 def _read_json_lines(path: Path, text: str) -> pd.DataFrame:
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines: it takes U+2028 and others, which JSON allows within a text, for the end of a line.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

@@ -28,7 +28,7 @@ TAGS = (
     "male vocalists/classic rock/soul/indie rock/Mellow/electronica/80s/folk/90s/chill/instrumental/punk/oldies/blues/"
     "hard rock/ambient/acoustic/experimental/female vocalist/guitar/Hip-Hop/70s/party/country/easy listening/sexy/"
     "catchy/funk/electro/heavy metal/Progressive rock/60s/rnb/indie pop/sad/House/happy"
-).split("/")  # noqa: SIM905 (a list of 50 lines reads worse)
+).split("/")
 """The 50 tags in the order of the published network's outputs."""
 
 

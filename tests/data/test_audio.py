@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.signal
+import soundfile
+
+from genrefusion.data.audio import AudioError, audio_problem, digest_audio, load_audio, sha256_of
+
+RATE = 22050
+EXACT = {"wav": "WAV", "au": "AU", "flac": "FLAC", "aiff": "AIFF"}
+LOSSY = {"ogg": "OGG", "mp3": "MP3"}
+FORMATS = EXACT | LOSSY
+
+WriteTone = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def song() -> np.ndarray:
+    """6 s of a tone in noise, so that a lossy encoder has something to keep."""
+    time = np.arange(6 * RATE) / RATE
+    noise = np.random.default_rng(0).standard_normal(len(time))
+    return (0.3 * np.sin(2 * np.pi * 440 * time) + 0.05 * noise).astype(np.float32)
+
+
+def write(folder: Path, song: np.ndarray, ending: str) -> Path:
+    path = folder / f"song.{ending}"
+    soundfile.write(path, song, RATE, format=FORMATS[ending])
+    return path
+
+
+def cut(path: Path, share: float) -> Path:
+    """Keep the first part of a file's bytes."""
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    return path
+
+
+def strongest_frequency(audio: np.ndarray, rate: int) -> float:
+    spectrum = np.abs(np.fft.rfft(audio * scipy.signal.get_window("hann", len(audio))))
+    return float(spectrum.argmax() * rate / len(audio))
+
+
+@pytest.mark.parametrize("ending", EXACT)
+def test_a_lossless_format_decodes_to_what_was_written(tmp_path: Path, song: np.ndarray, ending: str) -> None:
+    audio = load_audio(write(tmp_path, song, ending))
+    assert audio.dtype == np.float32
+    np.testing.assert_allclose(audio, song, atol=1 / 32768)
+
+
+@pytest.mark.parametrize("ending", LOSSY)
+def test_a_lossy_format_decodes_to_the_same_length_and_tone(tmp_path: Path, song: np.ndarray, ending: str) -> None:
+    audio = load_audio(write(tmp_path, song, ending))
+    assert abs(len(audio) - len(song)) < 0.1 * RATE
+    assert strongest_frequency(audio, RATE) == pytest.approx(440, abs=1)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_whole_file_has_no_problem(tmp_path: Path, song: np.ndarray, ending: str) -> None:
+    assert audio_problem(write(tmp_path, song, ending)) == ""
+
+
+@pytest.mark.parametrize("channels", [2, 8])
+def test_channels_are_mixed_to_their_mean(tmp_path: Path, channels: int) -> None:
+    samples = np.random.default_rng(channels).uniform(-0.9, 0.9, (RATE, channels))
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
+    np.testing.assert_allclose(load_audio(tmp_path / "a.wav"), samples.mean(axis=1), atol=1e-6)
+
+
+def test_a_song_longer_than_a_block_decodes_to_what_was_written(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).uniform(-0.9, 0.9, 300_001).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, 44100, subtype="FLOAT")
+    np.testing.assert_array_equal(load_audio(tmp_path / "a.wav"), samples)
+
+
+@pytest.mark.parametrize(("rate", "target"), [(44100, 12000), (22050, 12000), (8000, 22050), (48000, 16000)])
+def test_resampling_keeps_duration_and_pitch(write_tone: WriteTone, tmp_path: Path, rate: int, target: int) -> None:
+    audio = load_audio(write_tone(tmp_path / "a.wav", rate=rate), sample_rate=target)
+    assert audio.dtype == np.float32
+    assert abs(len(audio) - 2 * target) <= 1
+    assert strongest_frequency(audio, target) == pytest.approx(440, abs=1)
+
+
+def test_resampling_agrees_with_a_polyphase_filter_of_scipy(write_tone: WriteTone, tmp_path: Path) -> None:
+    path = write_tone(tmp_path / "a.wav", rate=48000)
+    expected = scipy.signal.resample_poly(load_audio(path), 1, 4)
+    middle = slice(1000, -1000)
+    np.testing.assert_allclose(load_audio(path, sample_rate=12000)[middle], expected[middle], atol=1e-3)
+
+
+def test_resampling_lets_nothing_fold_back(tmp_path: Path) -> None:
+    tone = 0.5 * np.sin(2 * np.pi * 9000 * np.arange(44100) / 44100)
+    soundfile.write(tmp_path / "a.wav", tone, 44100)
+    assert np.abs(load_audio(tmp_path / "a.wav", sample_rate=12000)[500:-500]).max() < 1e-4
+
+
+def test_the_own_rate_resamples_nothing(write_tone: WriteTone, tmp_path: Path) -> None:
+    path = write_tone(tmp_path / "a.wav")
+    np.testing.assert_array_equal(load_audio(path, sample_rate=RATE), load_audio(path))
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_only_the_beginning_of_a_longer_file_is_decoded(tmp_path: Path, song: np.ndarray, ending: str) -> None:
+    path = write(tmp_path, song, ending)
+    whole = load_audio(path)
+    np.testing.assert_array_equal(load_audio(path, max_seconds=1.5), whole[: int(1.5 * RATE)])
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_file_that_was_cut_off_says_where(tmp_path: Path, song: np.ndarray, ending: str) -> None:
+    problem = audio_problem(cut(write(tmp_path, song, ending), 0.5))
+    assert problem.startswith("cut off at ")
+    assert float(problem.split()[3]) == pytest.approx(3, abs=1.1)  # an Ogg page holds a second of this song
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "mp3"])
+def test_a_file_that_was_cut_off_says_its_whole_length(tmp_path: Path, song: np.ndarray, ending: str) -> None:
+    assert audio_problem(cut(write(tmp_path, song, ending), 0.5)).endswith("of 6.0 s")
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+def test_a_cut_beyond_what_is_decoded_does_no_harm(tmp_path: Path, song: np.ndarray, ending: str) -> None:
+    path = cut(write(tmp_path, song, ending), 0.7)
+    assert len(load_audio(path, max_seconds=1.5)) == int(1.5 * RATE)
+
+
+def test_samples_missing_that_nobody_hears_are_no_problem(tmp_path: Path, song: np.ndarray) -> None:
+    assert audio_problem(cut(write(tmp_path, song, "wav"), 0.97)) == ""
+
+
+@pytest.mark.parametrize("ending", ["flac", "mp3"])
+def test_damage_in_the_middle_is_a_problem(tmp_path: Path, song: np.ndarray, ending: str) -> None:
+    path = write(tmp_path, song, ending)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4000] = bytes(4000)
+    path.write_bytes(content)
+    assert audio_problem(path).startswith("cut off at ")
+
+
+@pytest.mark.parametrize("claim", [0xFFFFFFFF, 4_000_000_000, 0x7FFFF000])
+def test_a_header_of_unknown_length_is_read_to_the_end_of_the_file(
+    tmp_path: Path, song: np.ndarray, claim: int
+) -> None:
+    """Programs that write to a pipe claim 2 or 4 GB."""
+    path = write(tmp_path, song, "wav")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 4
+    content[4:8] = content[place : place + 4] = claim.to_bytes(4, "little")
+    path.write_bytes(content)
+    assert audio_problem(path) == ""
+    np.testing.assert_allclose(load_audio(path), song, atol=1 / 32768)
+
+
+def test_a_header_that_claims_an_hour_more_is_cut_off(tmp_path: Path, song: np.ndarray) -> None:
+    path = write(tmp_path, song, "wav")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = (2 * RATE * 3606).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert audio_problem(path) == "cut off at 6.0 s of 3606.0 s"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers_are_named(tmp_path: Path, song: np.ndarray, value: float) -> None:
+    samples = song.copy()
+    samples[1000] = value
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
+    assert audio_problem(tmp_path / "a.wav") == "holds samples that are no numbers (NaN or infinite)"
+
+
+@pytest.mark.parametrize(("level", "problem"), [(0, "silent"), (1e-5, "silent"), (1e-3, "")])
+def test_silence_is_named_and_a_quiet_song_is_none(
+    write_tone: WriteTone, tmp_path: Path, level: float, problem: str
+) -> None:
+    assert audio_problem(write_tone(tmp_path / "a.wav", level=level)) == problem
+
+
+def test_too_short_says_how_short_and_which_setting(write_tone: WriteTone, tmp_path: Path) -> None:
+    path = write_tone(tmp_path / "a.wav", seconds=0.5)
+    assert audio_problem(path) == "too short: 0.50 s (data.min_seconds is 1)"
+    assert audio_problem(path, min_seconds=0.4) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("empty.wav", b"", "empty"),
+        ("page.mp3", b"<html><body>404</body></html>", 'not an audio file (starts with "<html><b")'),
+        ("tiny.mp3", b"<html>", 'not an audio file (starts with "<html>")'),
+        ("zeros.wav", bytes(5000), "not an audio file"),
+        ("picture.ogg", b"\x89PNG\r\n\x1a\n" + bytes(100), "not an audio file"),
+        ("start.wav", b"RIFF\x00\x00\x01\x00WAVE", "damaged"),
+        ("start.flac", b"fLaC" + bytes(50), "damaged"),
+        ("start.ogg", b"OggS" + bytes(50), "damaged"),
+    ],
+)
+def test_a_file_that_is_no_audio_is_named(tmp_path: Path, name: str, content: bytes, problem: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert audio_problem(path).startswith(problem)
+
+
+def test_a_header_without_samples_is_named(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(0), RATE)
+    assert audio_problem(tmp_path / "a.wav") == "holds no samples"
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert audio_problem(tmp_path / "a.wav") == "missing"
+    assert digest_audio(tmp_path / "a.wav") == ("", "missing")
+
+
+def test_a_folder_named_like_a_song_is_named(tmp_path: Path) -> None:
+    (tmp_path / "song.mp3").mkdir()
+    assert audio_problem(tmp_path / "song.mp3") == "a folder, not a file"
+    assert digest_audio(tmp_path / "song.mp3") == ("", "a folder, not a file")
+
+
+def test_a_problem_is_one_line_of_printable_text(tmp_path: Path) -> None:
+    (tmp_path / "a.mp3").write_bytes(b"\n\r\t\x00\xfe\x1b[1")
+    problem = audio_problem(tmp_path / "a.mp3")
+    assert problem.isprintable()
+    assert "Traceback" not in problem
+
+
+def test_loading_raises_what_is_wrong_without_the_name(tmp_path: Path) -> None:
+    (tmp_path / "secret.wav").write_bytes(b"")
+    with pytest.raises(AudioError, match=r"^empty$"):
+        load_audio(tmp_path / "secret.wav")
+
+
+@pytest.mark.parametrize("name", ["it's \"live\".wav", "two\nlines.wav", "Étude № 3 – 夜曲 🎹.wav", "-rf *.wav", " .wav"])
+def test_any_file_name_can_be_read(write_tone: WriteTone, tmp_path: Path, name: str) -> None:
+    path = write_tone(tmp_path / name)
+    assert audio_problem(path) == ""
+    assert len(load_audio(path)) == 2 * RATE
+
+
+def test_the_digest_is_that_of_the_bytes(write_tone: WriteTone, tmp_path: Path) -> None:
+    path = write_tone(tmp_path / "a.wav")
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert sha256_of(path) == expected
+    assert digest_audio(path) == (expected, "")

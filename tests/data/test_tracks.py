@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from genrefusion.data.tracks import Tracks, load_table, read_table, validate_table
+from genrefusion.errors import UserError
+
+ROWS = [
+    {"track_id": "01", "genre": "jazz", "artist": "Ann", "lyrics": "la\nla, la"},
+    {"track_id": "2", "genre": "jazz", "artist": None, "lyrics": None},
+    {"track_id": "é 3", "genre": "rock", "artist": "Bob", "lyrics": 'say "yeah"'},
+    {"track_id": "NA", "genre": "rock", "artist": "null", "lyrics": "doo"},
+]
+
+
+def write_csv(path: Path, rows: list[dict[str, str | None]], *, sep: str = ",", encoding: str = "utf-8") -> Path:
+    pd.DataFrame(rows).to_csv(path, index=False, sep=sep, encoding=encoding)
+    return path
+
+
+def write_jsonl(path: Path, rows: list[dict[str, str | None]], *, encoding: str = "utf-8") -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding=encoding)
+    return path
+
+
+WRITERS: dict[str, Callable[..., Path]] = {"csv": write_csv, "jsonl": write_jsonl}
+
+
+def changed(row: int, **values: str | None) -> list[dict[str, str | None]]:
+    """The rows with values of one of them replaced."""
+    return [values_of | values if i == row else values_of for i, values_of in enumerate(ROWS)]
+
+
+def load(folder: Path, rows: list[dict[str, str | None]]) -> Tracks:
+    return load_table(write_jsonl(folder / "tracks.jsonl", rows), corpus="mine")
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_table_is_read_as_it_was_written(tmp_path: Path, ending: str, encoding: str) -> None:
+    path = WRITERS[ending](tmp_path / f"tracks.{ending}", ROWS, encoding=encoding)
+    tracks = load_table(path, corpus="mine")
+    assert tracks.ids == ["01", "2", "é 3", "NA"]
+    assert tracks.genres == ["jazz", "rock"]
+    assert tracks.table.reset_index().to_dict("records") == ROWS
+
+
+@pytest.mark.parametrize("sep", [",", ";", "\t"])
+def test_a_csv_may_be_separated_as_a_spreadsheet_does(tmp_path: Path, sep: str) -> None:
+    table = read_table(write_csv(tmp_path / "tracks.csv", ROWS, sep=sep))
+    assert table.to_dict("records") == ROWS
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\r", "\n"])
+def test_a_csv_may_have_the_line_ends_of_any_system(tmp_path: Path, newline: str) -> None:
+    path = tmp_path / "tracks.csv"
+    path.write_bytes(newline.join(["track_id,genre", "1,jazz", "2,jazz", ""]).encode())
+    assert read_table(path)["genre"].tolist() == ["jazz", "jazz"]
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_values_of_a_text_column_are_text_or_none(tmp_path: Path, ending: str) -> None:
+    table = read_table(WRITERS[ending](tmp_path / f"tracks.{ending}", ROWS))
+    assert {type(value) for value in table.to_numpy().flat} == {str, type(None)}
+
+
+def test_numbers_in_json_become_text(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"track_id": 7, "genre": "jazz"}\n\n{"track_id": 8, "genre": "jazz"}\n')
+    assert load_table(tmp_path / "a.jsonl", corpus="mine").ids == ["7", "8"]
+
+
+def test_latin_1_is_refused_with_the_command_that_converts(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "tracks.csv", ROWS, encoding="latin-1")
+    with pytest.raises(UserError, match=r"not UTF-8 \(byte \d+: 0xe9\).*\n.*iconv -f latin1 -t utf-8 tracks.csv"):
+        read_table(path)
+
+
+def test_a_broken_json_line_is_named_by_its_number(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "tracks.jsonl", ROWS)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], "", lines[1][:-4], lines[2]]))
+    with pytest.raises(UserError, match=r"tracks.jsonl, line 3: not JSON"):
+        read_table(path)
+
+
+def test_lyrics_may_hold_the_line_separators_of_unicode(tmp_path: Path) -> None:
+    rows = changed(0, lyrics="one\u2028two\u0085three\x0cfour")
+    assert load(tmp_path, rows).table["lyrics"].iloc[0] == "one\u2028two\u0085three\x0cfour"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", '["01", "jazz"]\n', "line 1: not an object"),
+        ("a.jsonl", "\n\n", "holds no tracks"),
+        ("a.csv", "", "not a CSV table"),
+        ("a.csv", "track_id,genre\n1,jazz,x,y\n", "line 2"),
+        ("a.csv", "track_id,genre\n", "holds no tracks"),
+        ("a.xlsx", "PK", "ends in .csv or .jsonl"),
+    ],
+)
+def test_a_file_that_is_no_table_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=message) as caught:
+        read_table(tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"tracks.csv: no such file"):
+        load_table(tmp_path / "tracks.csv", corpus="mine")
+
+
+@pytest.mark.parametrize(
+    ("row", "values", "message"),
+    [
+        (1, {"track_id": "01"}, r"row 3  01  track_id is there twice"),
+        (1, {"track_id": None}, r"row 3  \(no id\)  track_id is empty"),
+        (1, {"track_id": " "}, r"row 3 .*track_id is empty"),
+        (1, {"genre": None}, r"row 3  2  genre is empty"),
+        (1, {"genre": "  "}, r"row 3  2  genre is empty"),
+        (3, {"genre": "Jazz "}, r"row 5  NA  the only track of its genre"),
+        (0, {"split": "validation"}, r"row 2  01  split is not train, val or test \('validation'\)"),
+    ],
+)
+def test_a_row_that_breaks_a_rule_is_named(
+    tmp_path: Path, row: int, values: dict[str, str | None], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, changed(row, **values))
+
+
+def test_all_broken_rows_are_counted_and_the_first_are_listed(tmp_path: Path) -> None:
+    rows: list[dict[str, str | None]] = [{"track_id": str(i), "genre": None} for i in range(12)]
+    with pytest.raises(UserError, match=r"12 of 12 rows break a rule:") as caught:
+        load(tmp_path, rows)
+    assert str(caught.value).count("genre is empty") == 8
+    assert "and 4 more" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["gerne", "Genre", "genres", " genre"])
+def test_a_misspelt_column_is_named_with_the_right_one(name: str) -> None:
+    table = pd.DataFrame({"track_id": ["1", "2"], name: ["jazz", "jazz"]})
+    with pytest.raises(UserError, match=f"column '{name}' looks like 'genre'"):
+        validate_table(table, where="tracks.csv")
+
+
+def test_missing_columns_are_named_with_those_there_are() -> None:
+    with pytest.raises(UserError, match=r"no column track_id or genre. There are: file, label.\n.*needs track_id"):
+        validate_table(pd.DataFrame({"file": ["1"], "label": ["jazz"]}), where="tracks.csv")
+
+
+def test_unknown_columns_are_kept(tmp_path: Path) -> None:
+    rows = [row | {"mood": "blue"} for row in ROWS]
+    assert load(tmp_path, rows).table["mood"].tolist() == ["blue"] * 4
+
+
+def test_paths_are_relative_to_the_folder_of_the_table(
+    tmp_path: Path, write_tone: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song = write_tone(tmp_path / "corpus" / "songs" / "a b.wav")
+    elsewhere = write_tone(tmp_path / "other.wav")
+    (tmp_path / "corpus").mkdir(exist_ok=True)
+    rows = [
+        {"track_id": "1", "genre": "jazz", "audio": "songs/a b.wav"},
+        {"track_id": "2", "genre": "jazz", "audio": str(elsewhere)},
+    ]
+    write_csv(tmp_path / "corpus" / "tracks.csv", rows)
+    monkeypatch.chdir(tmp_path)
+    tracks = load_table(Path("corpus/tracks.csv"), corpus="mine")
+    assert tracks.paths() == {"1": song, "2": elsewhere}
+
+
+@pytest.mark.parametrize("column", ["audio", "lyrics_path"])
+def test_missing_files_are_named_with_their_tracks(tmp_path: Path, column: str) -> None:
+    rows = [row | {column: f"nowhere/{row['track_id']}"} for row in ROWS]
+    with pytest.raises(UserError, match=r"4 files are missing. Paths are relative to the table's folder:\n  01  .*01"):
+        load(tmp_path, rows)
+
+
+def test_lyrics_are_read_from_their_files(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("\ufeffnuit\nétoile", encoding="utf-8")
+    rows = [
+        {"track_id": "1", "genre": "jazz", "lyrics_path": "one.txt", "lyrics": None},
+        {"track_id": "2", "genre": "jazz", "lyrics_path": "one.txt", "lyrics": "inline"},
+        {"track_id": "3", "genre": "jazz", "lyrics_path": None, "lyrics": None},
+    ]
+    assert load(tmp_path, rows).table["lyrics"].tolist() == ["nuit\nétoile", "inline", None]
+
+
+def test_lyrics_that_are_no_text_are_named(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_bytes(b"\xff\xfe\x00")
+    rows = [row | {"lyrics": None, "lyrics_path": "one.txt"} for row in ROWS]
+    with pytest.raises(UserError, match=r"one.txt: lyrics cannot be read as UTF-8 text"):
+        load(tmp_path, rows)
+
+
+@pytest.mark.parametrize(
+    ("row", "values"),
+    [
+        (0, {"genre": "rock"}),
+        (0, {"lyrics": "lo"}),
+        (1, {"lyrics": ""}),
+        (0, {"artist": "Eve"}),
+        (2, {"track_id": "e 3"}),
+        (0, {"split": "test"}),
+        (0, {"sha256": "0" * 64}),
+    ],
+)
+def test_the_digest_changes_with_whatever_changes_a_result(
+    tmp_path: Path, row: int, values: dict[str, str | None]
+) -> None:
+    rows = [*ROWS, {"track_id": "5", "genre": "jazz", "artist": None, "lyrics": None}]
+    other = [old | values if i == row else old for i, old in enumerate(rows)]
+    same = values == {"lyrics": ""}  # an empty cell and none are one thing
+    assert (load(tmp_path, rows).digest == load(tmp_path, other).digest) is same
+
+
+def test_the_digest_does_not_change_with_the_order_of_rows(tmp_path: Path) -> None:
+    assert load(tmp_path, ROWS).digest == load(tmp_path, ROWS[::-1]).digest
+
+
+def test_the_digest_does_not_change_with_notes_or_the_kind_of_file(tmp_path: Path) -> None:
+    noted = [row | {"mood": "blue", "title": "Song"} for row in ROWS]
+    csv = load_table(write_csv(tmp_path / "tracks.csv", ROWS), corpus="other name")
+    assert load(tmp_path, noted).digest == csv.digest
+
+
+def test_the_digest_does_not_change_with_where_the_songs_are(tmp_path: Path, write_tone: Callable[..., Path]) -> None:
+    digests = set()
+    for folder in ("here", "there"):
+        write_tone(tmp_path / folder / "a.wav")
+        digests.add(load(tmp_path / folder, [row | {"audio": "a.wav"} for row in ROWS]).digest)
+    assert len(digests) == 1
+
+
+def test_the_content_digest_is_of_the_audio_or_else_of_the_lyrics(tmp_path: Path) -> None:
+    first, second, *_ = load(tmp_path, changed(0, sha256="ab" * 32)).content_digests()
+    assert first == "ab" * 32
+    assert second == load(tmp_path, ROWS).content_digests()[1]
+
+
+def test_a_track_without_audio_is_named_where_audio_is_needed(
+    tmp_path: Path, write_tone: Callable[..., Path]
+) -> None:
+    write_tone(tmp_path / "a.wav")
+    tracks = load(tmp_path, [row | {"audio": None if row["track_id"] == "2" else "a.wav"} for row in ROWS])
+    with pytest.raises(UserError, match=r"1 of 4 tracks of mine have no audio, which is needed here:\n  2"):
+        tracks.paths()
+
+
+def test_a_subset_has_the_tracks_in_the_order_asked_for(tmp_path: Path) -> None:
+    assert load(tmp_path, ROWS).subset(["é 3", "01"]).ids == ["é 3", "01"]
+
+
+@pytest.mark.parametrize(("value", "synthetic"), [("true", True), ("True", True), ("false", False), (None, False)])
+def test_synthetic_music_is_known_as_such(tmp_path: Path, value: str | None, synthetic: bool) -> None:
+    assert load(tmp_path, [row | {"synthetic": value} for row in ROWS]).synthetic is synthetic
+
+
+def test_a_column_without_a_value_is_as_none(tmp_path: Path) -> None:
+    tracks = load(tmp_path, [row | {"audio": None} for row in ROWS])
+    assert not tracks.has("audio")
+    assert not tracks.has("license")
+    assert tracks.has("lyrics")
