@@ -24,14 +24,13 @@ from genrefusion.terminal import Terminal
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"
 
-TINY = [
-    "data.songs_per_genre=8",
-    "data.seconds=9",
-    "features.frame_seconds=3",
-    "pipeline.width=4",
-    "pipeline.batch_size=8",
-]
-"""Settings that make an experiment on the demo corpus a matter of seconds."""
+TINY_DATA = ["data.songs_per_genre=8", "data.seconds=9"]
+"""Settings that make the demo corpus a matter of seconds."""
+
+TINY_NETWORK = ["features.frame_seconds=3", "pipeline.width=4", "pipeline.batch_size=8"]
+"""Settings that make a multi-frame network one."""
+
+TINY = [*TINY_DATA, *TINY_NETWORK]
 
 
 def shared(path: str) -> Path:
@@ -69,7 +68,7 @@ def compose_train(*overrides: str) -> TrainConfig:
 @pytest.fixture(scope="session")
 def demo(cache: Path) -> Tracks:
     """80 songs of 9 s, checked."""
-    settings = compose_train(*TINY).data
+    settings = compose_train(*TINY_DATA).data
     terminal = Terminal(quiet=True)
     tracks = load_corpus(settings, cache=cache, workers=2, terminal=terminal)
     return check_audio(tracks, settings, cache=cache, workers=2, terminal=terminal)

@@ -10,19 +10,34 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import TINY, compose_train
+from conftest import TINY_DATA, TINY_NETWORK, compose_train
 from genrefusion.data.splits import Fold, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, make_pipeline
 
+NETWORK = ["experiment=multiframe", *TINY_NETWORK]
+KNN = ["experiment=multiframe_knn", *TINY_NETWORK, "pipeline.knn.neighbours=5"]
+TREES = ["pipeline.colsample=0.3", "pipeline.lr=0.2"]
+
 EXPERIMENTS = {
-    "multiframe": ["experiment=multiframe"],
-    "multiframe of two members": ["experiment=multiframe", "pipeline.members=2"],
-    "knn on probabilities": ["experiment=multiframe_knn", "pipeline.knn.neighbours=5"],
-    "knn on embeddings": ["experiment=multiframe_knn", "pipeline.knn.space=embedding", "pipeline.knn.neighbours=5"],
+    "multiframe": NETWORK,
+    "multiframe of two members": [*NETWORK, "pipeline.members=2"],
+    "knn on probabilities": KNN,
+    "knn on embeddings": [*KNN, "pipeline.knn.space=embedding"],
+    "xgboost": ["experiment=xgboost_97", *TREES],
+    "xgboost on segments": ["experiment=xgboost", "features.segment_seconds=4", *TREES],
+    "random forest": ["experiment=xgboost_97", "pipeline.estimator=random_forest"],
+    "svm": ["experiment=xgboost_97", "pipeline.estimator=svm"],
+    "logistic": ["experiment=xgboost_97", "pipeline.estimator=logistic"],
+    "best features": ["experiment=xgboost_top20", *TREES],
+    "early fusion": ["experiment=xgboost_text_early", *TREES],
+    "late fusion, stacked": ["experiment=xgboost_text", "features.kind=published", *TREES],
+    "late fusion, mean": ["experiment=xgboost_text", "features.kind=published", "pipeline.late=mean", *TREES],
+    "lyrics": ["experiment=lyrics_logistic"],
 }
-EASY = ("classical", "hiphop", "metal")
+EASY = {"audio": ("classical", "hiphop", "metal"), "lyrics": ("classical", "hiphop", "rock")}
+"""Genres that lie far apart on the side that counts: neighbours in sound are none in words."""
 
 Make = Callable[..., Pipeline]
 
@@ -33,13 +48,15 @@ def overrides(request: pytest.FixtureRequest) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def easy(demo: Tracks) -> Tracks:
-    return demo.subset(demo.table.index[demo.table["genre"].isin(EASY)])
+def easy(demo: Tracks, overrides: list[str]) -> Tracks:
+    reads_lyrics = any("text" in name or "lyrics" in name for name in overrides)
+    genres = EASY["lyrics" if reads_lyrics else "audio"]
+    return demo.subset(demo.table.index[demo.table["genre"].isin(genres)])
 
 
 @pytest.fixture(scope="module")
 def fold(easy: Tracks) -> Fold:
-    return split_tracks(easy, compose_train(*TINY).split, seed=0).folds[0]
+    return split_tracks(easy, compose_train(*TINY_DATA).split, seed=0).folds[0]
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +67,16 @@ def fitted(overrides: list[str], easy: Tracks, fold: Fold, cache: Path) -> Pipel
 def fit(overrides: list[str], tracks: Tracks, fold: Fold, cache: Path, *, epochs: int) -> Pipeline:
     from genrefusion.features.cache import FeatureCache
 
-    config = compose_train(*TINY, *overrides, f"pipeline.epochs={epochs}")
+    is_network = any(name.startswith("experiment=multiframe") for name in overrides)
+    steps = f"pipeline.epochs={epochs}" if is_network else f"pipeline.rounds={10 * epochs - 9}"
+    config = compose_train(*TINY_DATA, *overrides, steps)
     pipeline = make_pipeline(config.pipeline, config.features, Workbench(FeatureCache(cache / "features")))
     return pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
 
 
 def test_probabilities_are_laid_out_as_promised(fitted: Pipeline, easy: Tracks) -> None:
     prediction = fitted.predict_proba(easy)
-    assert fitted.classes_ == sorted(EASY)
+    assert fitted.classes_ == easy.genres
     assert list(prediction.tracks.columns) == fitted.classes_
     assert list(prediction.tracks.index) == easy.ids
     np.testing.assert_allclose(prediction.tracks.sum(axis=1), 1, atol=1e-6)
@@ -66,7 +85,8 @@ def test_probabilities_are_laid_out_as_promised(fitted: Pipeline, easy: Tracks) 
 
 def test_frames_belong_to_the_tracks(fitted: Pipeline, easy: Tracks) -> None:
     prediction = fitted.predict_proba(easy)
-    assert prediction.frames is not None
+    if prediction.frames is None:
+        pytest.skip("the pipeline has one row a track")
     assert set(prediction.frames.index.get_level_values("track_id")) == set(easy.ids)
     np.testing.assert_allclose(prediction.frames.sum(axis=1), 1, atol=1e-6)
 
@@ -99,7 +119,7 @@ def test_easy_genres_are_told_apart(fitted: Pipeline, easy: Tracks, fold: Fold) 
 
 
 def test_shuffled_labels_give_chance(overrides: list[str], demo: Tracks, cache: Path) -> None:
-    fold = split_tracks(demo, compose_train(*TINY).split, seed=0).folds[0]
+    fold = split_tracks(demo, compose_train(*TINY_DATA).split, seed=0).folds[0]
     genres = np.random.default_rng(0).permutation(demo.table["genre"].to_numpy())
     shuffled = replace(demo, table=demo.table.assign(genre=genres))
     pipeline = fit(overrides, shuffled, fold, cache, epochs=2)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from conftest import TINY, compose_train
+from conftest import TINY, TINY_DATA, TINY_NETWORK, compose_train
 from genrefusion.config import EvaluateConfig, TrainerSettings, configs_directory
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
@@ -24,6 +24,7 @@ from genrefusion.runs import evaluate_run
 
 EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
 QUICK = [*TINY, "pipeline.epochs=1"]
+QUICK_OF = {"multiframe": [*TINY_NETWORK, "pipeline.epochs=1"], "xgboost": ["pipeline.rounds=3"]}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,8 @@ def run(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiment_runs(experiment: str, demo: Tracks, tmp_path: Path) -> None:
-    config = compose_train(f"experiment={experiment}", *QUICK)
+    pipeline = compose_train(f"experiment={experiment}").pipeline.name
+    config = compose_train(f"experiment={experiment}", *TINY_DATA, *QUICK_OF[pipeline])
     figures = run_experiment(config, tmp_path / "run", quiet=True)
     assert config.name == experiment
     assert figures["test"]["n"] == len(read_predictions(tmp_path / "run" / "predictions" / "test.csv"))

@@ -133,6 +133,7 @@ class SplitSettings:
     val_fraction: float = 0.1  # of all tracks
     test_fraction: float = 0.2  # holdout
     folds: int = 5  # kfold
+    val_from_train: bool = False  # predefined: hold val out of train, though the table names val tracks
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -161,6 +162,59 @@ class MelFeatures:
         _between("features.trim", self.trim, 0, 300)
         if self.frame_hop_seconds is not None:
             _between("features.frame_hop_seconds", self.frame_hop_seconds, 0.1, 600)
+
+
+@dataclass
+class HandcraftedFeatures:
+    """Time- and frequency-domain features of the audio."""
+
+    name: str = "handcrafted"
+    kind: str = "published"  # published (97) | time (9 of them) | frequency (88 of them) | wide (1,123)
+    segment_seconds: float | None = None  # null: one vector for the whole song
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        _check("features.kind", self.kind, ("published", "time", "frequency", "wide"))
+        if self.segment_seconds is not None:
+            _between("features.segment_seconds", self.segment_seconds, 0.5, 600)
+
+
+@dataclass
+class TableFeatures:
+    """Features that someone computed before: one row a track."""
+
+    name: str = "table"
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a missing table."""
+        if not self.path:
+            raise UserError(
+                "features=table needs features.path: a CSV file with a column track_id (or filename) and numbers."
+            )
+
+
+@dataclass
+class PrecomputedFeatures:
+    """A sequence of vectors for each track, from any encoder."""
+
+    name: str = "precomputed"
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a missing file."""
+        if not self.path:
+            raise UserError(
+                "features=precomputed needs features.path: an .npz file with the arrays track_id (n,), frames (m, d)\n"
+                "and offsets (n + 1,); the sequence of track i is frames[offsets[i]:offsets[i + 1]]."
+            )
+
+
+@dataclass
+class NoFeatures:
+    """Nothing of the audio: for pipelines that read lyrics alone."""
+
+    name: str = "none"
 
 
 @dataclass
@@ -223,6 +277,58 @@ class MultiframeSettings(NetworkSettings):
         _between("pipeline.dropout", self.dropout, 0, 0.95)
         _between("pipeline.mixup", self.mixup, 0, 10)
         _between("pipeline.members", self.members, 1, 100)
+
+
+@dataclass
+class TextSettings:
+    """What is read of the lyrics; parts are put side by side."""
+
+    tfidf: bool = True  # words and pairs of words, TF-IDF, reduced by truncated SVD
+    svd: int = 100
+    embedding: bool = False  # mean token embedding of the transformer encoder
+    style: bool = True  # lengths, repetition, vocabulary, rhyme
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        _between("pipeline.text.svd", self.svd, 1, 10_000)
+        if not (self.tfidf or self.embedding or self.style):
+            raise UserError("pipeline.text: tfidf, embedding and style are all false; nothing is left of the lyrics.")
+
+
+@dataclass
+class XgboostSettings:
+    """Estimators on vectors of features, with or without lyrics."""
+
+    name: str = "xgboost"
+    estimator: str = "xgboost"  # xgboost | random_forest | svm | logistic
+    fusion: str = "none"  # none (audio or lyrics alone) | early (columns side by side) | late (probabilities)
+    late: str = "stack"  # stack (logistic, fitted on out-of-fold rows) | mean
+    text: TextSettings = field(default_factory=TextSettings)
+    text_estimator: str = "logistic"  # of the lyrics, in late fusion
+    balanced: bool = True  # weigh tracks so that all genres count the same
+    top_features: int | None = None  # keep the best ones by gain on the training tracks
+    rounds: int = 400
+    patience: int = 50  # rounds without a lower log loss over the validation tracks
+    lr: float = 0.05
+    max_depth: int = 2
+    subsample: float = 0.7
+    colsample: float = 0.05  # share of the columns that each tree sees
+    c: float = 1.0  # of svm and logistic
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        kinds = ("xgboost", "random_forest", "svm", "logistic")
+        _check("pipeline.estimator", self.estimator, kinds)
+        _check("pipeline.text_estimator", self.text_estimator, kinds)
+        _check("pipeline.fusion", self.fusion, ("none", "early", "late"))
+        _check("pipeline.late", self.late, ("stack", "mean"))
+        _between("pipeline.rounds", self.rounds, 1, 100_000)
+        _between("pipeline.max_depth", self.max_depth, 1, 50)
+        _between("pipeline.subsample", self.subsample, 0.01, 1)
+        _between("pipeline.colsample", self.colsample, 0.001, 1)
+        _between("pipeline.c", self.c, 1e-6, 1e6)
+        if self.top_features is not None:
+            _between("pipeline.top_features", self.top_features, 1, 100_000)
 
 
 @dataclass
@@ -344,8 +450,10 @@ def register() -> None:
     for data in (DemoData, GtzanData, FolderData, ManifestData):
         store.store(group="data/schema", name=data.name, node=data)
     store.store(group="split/schema", name="split", node=SplitSettings)
-    store.store(group="features/schema", name="mel", node=MelFeatures)
-    store.store(group="pipeline/schema", name="multiframe", node=MultiframeSettings)
+    for features in (MelFeatures, HandcraftedFeatures, TableFeatures, PrecomputedFeatures, NoFeatures):
+        store.store(group="features/schema", name=features.name, node=features)
+    for pipeline in (MultiframeSettings, XgboostSettings):
+        store.store(group="pipeline/schema", name=pipeline.name, node=pipeline)
     store.store(group="trainer/schema", name="trainer", node=TrainerSettings)
     store.store(group="table/schema", name="table", node=TableSettings)
     OmegaConf.register_new_resolver("if_weights", _if_weights, replace=True)

@@ -22,7 +22,7 @@ import pandas as pd
 
 import genrefusion
 from genrefusion.config import TrainConfig, default_cache
-from genrefusion.data.corpora import check_audio, load_corpus
+from genrefusion.data.corpora import check_audio, load_corpus, require_side
 from genrefusion.data.splits import Fold, Split, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
@@ -37,7 +37,7 @@ from genrefusion.evaluation.predictions import (
 from genrefusion.evaluation.tables import figures_table, weakest_genres
 from genrefusion.features.cache import FeatureCache
 from genrefusion.files import write_atomically
-from genrefusion.pipelines.base import Workbench, make_pipeline, pipeline_class
+from genrefusion.pipelines.base import Workbench, make_pipeline
 from genrefusion.terminal import Terminal
 
 PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "pandas", "librosa", "soundfile", "accelerate")
@@ -74,7 +74,9 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
     _announce(config, tracks, split, terminal)
     record = _open_record(config, tracks, split, directory, command)
     write_predictions(split.to_table(), directory / "splits.csv")
-    make_pipeline(config.pipeline, config.features, make_bench(config, terminal)).prepare(tracks)
+    make_pipeline(config.pipeline, config.features, make_bench(config, terminal)).prepare(
+        tracks.subset([track for track in tracks.ids if track in split.tracks])
+    )
     parameters = 0
     for number, fold in enumerate(split.folds):
         if len(split.folds) > 1:
@@ -101,8 +103,10 @@ def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
     """Load and check the corpus, and divide it."""
     cache = Path(config.cache) if config.cache else default_cache()
     tracks = load_corpus(config.data, cache=cache, workers=config.workers, terminal=terminal)
-    if "audio" in pipeline_class(config.pipeline.name).uses:
-        tracks = check_audio(tracks, config.data, cache=cache, workers=config.workers, terminal=terminal)
+    for side in sorted(make_pipeline(config.pipeline, config.features, make_bench(config, terminal)).uses):
+        tracks = require_side(tracks, side, config.data)
+        if side == "audio":
+            tracks = check_audio(tracks, config.data, cache=cache, workers=config.workers, terminal=terminal)
     return tracks, split_tracks(tracks, config.split, seed=config.seed)
 
 
@@ -156,6 +160,10 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
             for number, rows in predictions.groupby("fold")
         ]
     plots.plot_confusion(predictions, directory / "figures" / "confusion.png", title=f"{title}, n = {len(predictions)}")
+    plots.plot_roc(predictions, directory / "figures" / "roc.png", title=f"{title}, n = {len(predictions)}")
+    importance = directory / "importance.csv"
+    if importance.is_file():
+        plots.plot_importance(pd.read_csv(importance), directory / "figures" / "importance.png", title=title)
     history = directory / "history.csv"
     if history.is_file():
         plots.plot_learning_curve(pd.read_csv(history), directory / "figures" / "learning_curve.png", title=title)
@@ -195,6 +203,8 @@ def _run_fold(
     pipeline.save(model)
     for part, ids in (("val", fold.val), ("test", fold.test)):
         _write_part(pipeline.predict_proba(tracks.subset(ids)), tracks.table["genre"], number, state, part)
+    if len(pipeline.importance_):
+        write_predictions(pipeline.importance_.assign(fold=number), state / "importance.csv")
     if len(pipeline.history_):
         write_predictions(pipeline.history_.assign(fold=number), state / "history.csv")
     write_json({"parameters": pipeline.parameter_count()}, done)
@@ -228,7 +238,7 @@ def _gather(directory: Path, split: Split) -> None:
     targets = {
         f"{kind}_{part}.csv": f"{kind}/{part}.csv" for kind in ("predictions", "frames") for part in ("val", "test")
     }
-    for source, target in (targets | {"history.csv": "history.csv"}).items():
+    for source, target in (targets | {name: name for name in ("history.csv", "importance.csv")}).items():
         tables = [pd.read_csv(f / source, keep_default_na=False) for f in folders if (f / source).is_file()]
         if tables:
             write_predictions(pd.concat(tables, ignore_index=True), directory / target)

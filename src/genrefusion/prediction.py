@@ -107,7 +107,7 @@ def _print(prediction: Prediction, form: str, terminal: Terminal) -> None:
         print(json.dumps(as_records(prediction), indent=2, ensure_ascii=False))  # noqa: T201
     else:
         buffer = io.StringIO()
-        prediction.tracks.reset_index(names="audio").to_csv(buffer, index=False, float_format="%.7g")
+        prediction.tracks.reset_index(names="audio").to_csv(buffer, index=False, float_format="%.9g")
         print(buffer.getvalue(), end="")  # noqa: T201
 
 

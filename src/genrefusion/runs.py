@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from genrefusion.config import EvaluateConfig, default_cache
-from genrefusion.data.corpora import check_audio, load_corpus
+from genrefusion.data.corpora import check_audio, load_corpus, require_side
 from genrefusion.data.splits import Split, read_split
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
@@ -109,8 +109,10 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     )
     pipelines = run.pipelines(bench)
     tracks = load_corpus(data, cache=cache, workers=config.workers, terminal=terminal)
-    if "audio" in pipelines[0].uses:
-        tracks = check_audio(tracks, data, cache=cache, workers=config.workers, terminal=terminal)
+    for side in sorted(pipelines[0].uses):
+        tracks = require_side(tracks, side, data)
+        if side == "audio":
+            tracks = check_audio(tracks, data, cache=cache, workers=config.workers, terminal=terminal)
     if config.data is None:
         _require_same_corpus(run, tracks)
         parts = [([p], tracks.subset(fold.test)) for p, fold in zip(pipelines, run.split.folds, strict=True)]

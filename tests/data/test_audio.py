@@ -234,7 +234,9 @@ def test_loading_raises_what_is_wrong_without_the_name(tmp_path: Path) -> None:
         load_audio(tmp_path / "secret.wav")
 
 
-@pytest.mark.parametrize("name", ["it's \"live\".wav", "two\nlines.wav", "Étude № 3 – 夜曲 🎹.wav", "-rf *.wav", " .wav"])
+@pytest.mark.parametrize(
+    "name", ['it\'s "live".wav', "two\nlines.wav", "Étude № 3 – 夜曲 🎹.wav", "-rf *.wav", " .wav"]
+)
 def test_any_file_name_can_be_read(write_tone: WriteTone, tmp_path: Path, name: str) -> None:
     path = write_tone(tmp_path / name)
     assert audio_problem(path) == ""

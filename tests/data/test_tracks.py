@@ -245,9 +245,7 @@ def test_the_content_digest_is_of_the_audio_or_else_of_the_lyrics(tmp_path: Path
     assert second == load(tmp_path, ROWS).content_digests()[1]
 
 
-def test_a_track_without_audio_is_named_where_audio_is_needed(
-    tmp_path: Path, write_tone: Callable[..., Path]
-) -> None:
+def test_a_track_without_audio_is_named_where_audio_is_needed(tmp_path: Path, write_tone: Callable[..., Path]) -> None:
     write_tone(tmp_path / "a.wav")
     tracks = load(tmp_path, [row | {"audio": None if row["track_id"] == "2" else "a.wav"} for row in ROWS])
     with pytest.raises(UserError, match=r"1 of 4 tracks of mine have no audio, which is needed here:\n  2"):

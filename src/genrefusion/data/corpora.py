@@ -79,6 +79,18 @@ def load_folder(root: Path) -> Tracks:
     return Tracks(validate_table(table, where=str(root)).set_index("track_id"), root.name)
 
 
+def require_side(tracks: Tracks, side: str, settings: DataSettings) -> Tracks:
+    """Refuse tracks that lack ``audio`` or ``lyrics``, or with ``on_error="skip"`` leave them out and list them."""
+    without = tracks.lacking(side)
+    if not without:
+        return tracks
+    if settings.on_error == "raise" or len(without) == len(tracks):
+        tracks.require(side)
+    skipped = tracks.skipped | dict.fromkeys(without, f"no {side}")
+    table = validate_table(tracks.table.drop(index=without).reset_index(), where=f"{tracks.corpus} with {side}")
+    return replace(tracks, table=table.set_index("track_id"), skipped=skipped)
+
+
 def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers: int, terminal: Terminal) -> Tracks:
     """Decode every audio file once, note its digest, and leave out or refuse what cannot be used.
 
@@ -125,12 +137,13 @@ def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers:
             + bullet_list(rows)
             + "\nRemove them, or go on without them: data.on_error=skip"
         )
-    digests = pd.Series([digest for digest, _ in facts], index=audio.index, dtype=object)
-    table = tracks.table.assign(sha256=digests.reindex(tracks.table.index)).drop(index=list(problems))
+    digests = dict(zip(audio.index, (digest for digest, _ in facts), strict=True))
+    column = pd.Series([digests.get(track) for track in tracks.table.index], index=tracks.table.index, dtype=object)
+    table = tracks.table.assign(sha256=column).drop(index=list(problems))
     if not len(table):
         raise UserError(f"{tracks.corpus}: not one of its {len(audio)} files can be used.")
     table = validate_table(table.reset_index(), where=f"{tracks.corpus} without the skipped files")
-    return replace(tracks, table=table.set_index("track_id"), skipped=problems)
+    return replace(tracks, table=table.set_index("track_id"), skipped=tracks.skipped | problems)
 
 
 def _inspect_all(
@@ -154,16 +167,15 @@ def _inspect_all(
 def _read_verdicts(record: Path) -> dict[str, str]:
     try:
         return dict(json.loads(record.read_text()))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 
 def _shown(path: str) -> str:
-    """Path as the user would type it: relative to the working directory where it lies below."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return path
+    """Path as the user would type it: relative to the working directory where it lies below; on one line."""
+    if Path(path).is_relative_to(Path.cwd()):
+        path = str(Path(path).relative_to(Path.cwd()))
+    return path if path.isprintable() else repr(path)
 
 
 def _table_name(settings: ManifestData) -> str:
@@ -174,8 +186,8 @@ def _table_name(settings: ManifestData) -> str:
 
 def _require_both_sides(tracks: Tracks) -> Tracks:
     rows = [
-        f"{track}  no {' and no '.join(sides)}"
-        for track, row in tracks.table.iterrows()
+        f"{row['track_id']}  no {' and no '.join(sides)}"
+        for row in tracks.table.reset_index().to_dict("records")
         if (sides := [side for side in ("audio", "lyrics") if not row.get(side)])
     ]
     if rows:

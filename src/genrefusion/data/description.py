@@ -38,7 +38,7 @@ def describe_corpus(config: CorpusConfig, *, quiet: bool = False) -> int:
 
 
 def counts_table(tracks: Tracks) -> Table:
-    """Tracks, artists, lyrics and predefined parts of each genre."""
+    """Count tracks, artists, audio files and lyrics of each genre."""
     table = Table(box=None, pad_edge=False)
     table.add_column("genre")
     columns = {"tracks": "track_id", "artists": "artist", "audio": "audio", "lyrics": "lyrics"}

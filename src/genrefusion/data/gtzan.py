@@ -57,8 +57,8 @@ def load_gtzan(root: Path, *, artist_index: Path | None = None) -> Tracks:
     )
     if artist_index is not None:
         artists = read_artist_index(artist_index)
-        table["artist"] = [artists.get(clip.stem, (None, None))[0] for clip in clips]
-        table["title"] = [artists.get(clip.stem, (None, None))[1] for clip in clips]
+        names = [artists.get(clip.stem, (None, None)) for clip in clips]
+        table = table.join(pd.DataFrame(names, columns=["artist", "title"], dtype=object))
     return Tracks(validate_table(table, where=str(base)).set_index("track_id"), "gtzan")
 
 

@@ -43,6 +43,11 @@ class Split:
         return pd.DataFrame(rows, columns=["fold", "track_id", "part"])
 
     @property
+    def tracks(self) -> set[str]:
+        """Ids of all tracks in any part."""
+        return {track for fold in self.folds for part in PARTS for track in getattr(fold, part)}
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the table, whatever the order of its rows."""
         rows = sorted(map(tuple, self.to_table().itertuples(index=False)))
@@ -118,17 +123,22 @@ def _predefined(tracks: Tracks, settings: SplitSettings, seed: int) -> Fold:
     lacking = [part for part, ids in (("train", train), ("test", test)) if not ids]
     if lacking:
         raise UserError(f"split=predefined: no track of {tracks.corpus} is in the part {' or '.join(lacking)}.")
-    if not val:
-        val = _take(tracks, train, settings.val_fraction * len(tracks) / len(train), settings, seed)
+    if not val or settings.val_from_train:
+        val = _take(tracks, train, settings.val_fraction * (len(train) + len(test)) / len(train), settings, seed)
         train = _without(train, val)
-    return Fold(train, val, test)
+    fold = Fold(train, val, test)
+    if settings.by_artist:
+        _require_separate_artists(tracks, fold)
+    return fold
 
 
 def _take(tracks: Tracks, ids: list[str], fraction: float, settings: SplitSettings, seed: int) -> list[str]:
     """Choose about a fraction of the ids: one of n equal shares, with n the nearest whole number."""
     n_shares = max(2, round(1 / min(fraction, 0.5)))
-    # No more shares than tracks of the largest genre: of a small corpus, a larger share is taken.
-    n_shares = min(n_shares, int(tracks.table.loc[ids, "genre"].value_counts().max()))
+    # No more shares than artists, or tracks of the largest genre: of a small corpus, a larger share is taken.
+    table = tracks.table.loc[ids]
+    n_groups = len(np.unique(artist_groups(table))) if settings.by_artist else len(ids)
+    n_shares = min(n_shares, n_groups, int(table["genre"].value_counts().max()))
     return _partition(tracks, ids, n_shares, settings, seed)[0]
 
 
@@ -161,6 +171,24 @@ def artist_groups(table: pd.DataFrame) -> np.ndarray:
     return np.unique(names, return_inverse=True)[1]
 
 
+def _require_separate_artists(tracks: Tracks, fold: Fold) -> None:
+    """Refuse parts that share an artist."""
+    parts = {track: part for part in PARTS for track in getattr(fold, part)}
+    table = tracks.table.loc[list(parts)]
+    numbers = pd.Series(artist_groups(table), index=table.index)
+    rows = [
+        f"{table['artist'][ids[0]]}  {', '.join(f'{track} in {parts[track]}' for track in ids[:3])}"
+        for _, ids in numbers.groupby(numbers).groups.items()
+        if len({parts[track] for track in ids}) > 1
+    ]
+    if rows:
+        raise UserError(
+            f"split=predefined: {len(rows)} artists of {tracks.corpus} are on several sides.\n"
+            + bullet_list(rows)
+            + "\nMend the column 'split', or leave them there (the figures will flatter): split.by_artist=false"
+        )
+
+
 def _check(tracks: Tracks, fold: Fold) -> None:
     """Refuse parts that lack a genre, and parts without tracks."""
     genres = tracks.table["genre"]
@@ -183,9 +211,9 @@ def _protocol(tracks: Tracks, settings: SplitSettings) -> str:
     kind = {"kfold": f"{settings.folds}-fold", "holdout": "holdout", "predefined": "predefined split"}[settings.kind]
     if not tracks.has("artist"):
         return f"{kind}, artists unknown"
-    if settings.kind == "predefined":
-        return kind
-    return f"{kind} by artist" if settings.by_artist else f"{kind}, artists not separated"
+    if not settings.by_artist:
+        return f"{kind}, artists not separated"
+    return kind if settings.kind == "predefined" else f"{kind} by artist"
 
 
 def _without(ids: Sequence[str], taken: Sequence[str]) -> list[str]:

@@ -25,6 +25,8 @@ from genrefusion.errors import UserError, bullet_list
 REQUIRED = ("track_id", "genre")
 OPTIONAL = ("audio", "lyrics", "lyrics_path", "artist", "title", "split", "sha256", "license", "seconds", "synthetic")
 PARTS = ("train", "val", "test")
+RESERVED = ("track_id", "fold", "frame", "genre", "predicted")
+"""Names that no genre can have: tables of predictions use them for other columns."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,28 @@ class Tracks:
         """The tracks with these ids, in this order."""
         return replace(self, table=self.table.loc[list(ids)])
 
+    def require(self, side: str) -> None:
+        """Refuse tracks that lack ``audio`` or ``lyrics``.
+
+        Raises
+        ------
+        UserError
+            Some do; the first ones are named.
+        """
+        without = self.lacking(side)
+        if without:
+            raise UserError(
+                f"{len(without)} of {len(self)} tracks of {self.corpus} have no {side}, which is needed here:\n"
+                + bullet_list(without)
+                + "\nAdd it, or go on without them: data.on_error=skip"
+            )
+
+    def lacking(self, side: str) -> list[str]:
+        """Ids of the tracks without ``audio`` or ``lyrics``."""
+        if side not in self.table:
+            return self.ids
+        return [str(t) for t, value in self.table[side].items() if not (isinstance(value, str) and value.strip())]
+
     def paths(self) -> dict[str, Path]:
         """Audio file of each track.
 
@@ -90,14 +114,8 @@ class Tracks:
         UserError
             A track has no audio.
         """
-        audio = self.table["audio"] if "audio" in self.table else pd.Series(None, index=self.table.index, dtype=object)
-        without = list(audio.index[audio.isna()])
-        if without:
-            raise UserError(
-                f"{len(without)} of {len(self)} tracks of {self.corpus} have no audio, which is needed here:\n"
-                + bullet_list(without)
-            )
-        return {str(track): Path(path) for track, path in audio.items()}
+        self.require("audio")
+        return {str(track): Path(path) for track, path in self.table["audio"].items()}
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -200,6 +218,7 @@ _SCHEMA = pa.DataFrameSchema(
             str,
             [
                 pa.Check(_not_blank, error="genre is empty"),
+                pa.Check.notin(RESERVED, error="not a name for a genre: tables of predictions use it"),
                 pa.Check(_two_a_genre, error="the only track of its genre (two are needed to train and test)"),
             ],
         ),

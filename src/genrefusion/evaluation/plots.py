@@ -12,8 +12,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from sklearn.metrics import auc, roc_curve
 
 from genrefusion.evaluation.metrics import confusion
+from genrefusion.evaluation.predictions import genre_columns
 from genrefusion.files import atomic_path
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -75,7 +77,70 @@ def plot_learning_curve(history: pd.DataFrame, path: Path, *, title: str) -> Non
         _save(figure, path)
 
 
+def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
+    """Draw the ROC curve of each genre against the rest, and their mean; the legend has the areas under them.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `genrefusion.evaluation.predictions`.
+    path : Path
+        PNG file to write.
+    title : str
+        Says corpus, protocol and n.
+    """
+    grid = np.linspace(0, 1, 201)
+    rates, areas = [], []
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 4.2))
+        for number, genre in enumerate(genre_columns(predictions)):
+            true = predictions["genre"] == genre
+            if not true.any() or true.all():
+                continue
+            false_rate, true_rate, _ = roc_curve(true, predictions[genre])
+            rates.append(np.interp(grid, false_rate, true_rate))
+            areas.append(auc(false_rate, true_rate))
+            style = ("-", "--", ":")[number // 8 % 3]
+            axes.plot(false_rate, true_rate, style, color=f"C{number % 8}", lw=1, label=f"{genre} {areas[-1]:.2f}")
+        if rates:
+            axes.plot(grid, np.mean(rates, axis=0), "k", lw=2.5, label=f"mean of genres {np.mean(areas):.2f}")
+        axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title, aspect="equal")
+        axes.legend(title="area under the curve", bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=8)
+        _save(figure, path)
+
+
+def plot_importance(importance: pd.DataFrame, path: Path, *, title: str, most: int = 15) -> None:
+    """Draw the features with the highest gain, and for each genre how far they move its score (mean |SHAP|).
+
+    Parameters
+    ----------
+    importance : DataFrame
+        Columns ``feature``, ``gain``, ``fold`` and one for each genre; folds are averaged.
+    path : Path
+        PNG file to write.
+    title : str
+        Says corpus and protocol.
+    most : int
+        Number of features to show.
+    """
+    table = importance.drop(columns="fold").groupby("feature").mean().nlargest(most, "gain")
+    genres = [str(name) for name in table.columns if name != "gain"]
+    with plt.style.context(STYLE):
+        figure, (bars, image) = plt.subplots(1, 2, figsize=(4.5 + 0.45 * len(genres), 1.6 + 0.28 * most), sharey=True)
+        places = np.arange(len(table))
+        bars.barh(places, table["gain"], color="C0")
+        bars.set_yticks(places, [str(name) for name in table.index])
+        bars.invert_yaxis()
+        bars.set(xlabel="gain", title=title)
+        shown = image.imshow(table[genres], aspect="auto", cmap="Blues", vmin=0)
+        image.set_xticks(range(len(genres)), genres, rotation=45, ha="right")
+        figure.colorbar(shown, label="mean |SHAP|, validation tracks")
+        _save(figure, path)
+
+
 def _save(figure: Figure, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
-    plt.close(figure)
+    try:
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format="png")
+    finally:
+        plt.close(figure)

@@ -72,9 +72,9 @@ def genre_columns(table: pd.DataFrame) -> list[str]:
 
 
 def write_predictions(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of predictions; seven significant digits bring single precision back."""
+    """Write a table of predictions; nine significant digits bring single precision back."""
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.7g")
+        table.to_csv(temporary, index=False, float_format="%.9g")
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
@@ -87,8 +87,16 @@ def read_predictions(path: Path) -> pd.DataFrame:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file. A finished run has it.")
-    table = pd.read_csv(path, dtype={"track_id": str, "genre": str, "predicted": str}, keep_default_na=False)
-    sums = table[genre_columns(table)].sum(axis=1)
-    if not len(table) or not np.allclose(sums, 1, atol=1e-4):
+    try:
+        table = pd.read_csv(path, dtype={"track_id": str, "genre": str, "predicted": str}, keep_default_na=False)
+        probabilities = table[genre_columns(table)].to_numpy(np.float64)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise UserError(f"{path}: not a table of predictions ({str(error).strip()}).") from error
+    if (
+        "track_id" not in table
+        or not len(table)
+        or (probabilities < 0).any()
+        or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-4)
+    ):
         raise UserError(f"{path}: not a table of predictions (the probabilities of a row must sum to 1).")
     return table

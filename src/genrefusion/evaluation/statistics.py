@@ -14,6 +14,37 @@ Figure = Callable[[Labels, Array], float]
 DRAWS = 2000
 
 
+def paired_difference(
+    truth: Labels, first: Array, second: Array, figure: Figure, *, draws: int = DRAWS, seed: int = 0
+) -> tuple[float, tuple[float, float]]:
+    """Difference of a figure between two systems on the same tracks, with its 95 % paired bootstrap interval.
+
+    Parameters
+    ----------
+    truth : Labels, shape (n,)
+        True class of each track.
+    first, second : Array, shape (n, classes)
+        Probabilities of the two systems for the same tracks in the same order.
+    figure : callable
+        Takes truth and probabilities.
+    draws, seed
+        As for `bootstrap_intervals`; each draw takes the same tracks for both.
+
+    Returns
+    -------
+    (float, (float, float))
+        ``figure(first) - figure(second)`` and the ends of its interval.
+    """
+    n_classes = first.shape[1]
+
+    def difference(drawn: Labels, both: Array) -> float:
+        return figure(drawn, both[:, :n_classes]) - figure(drawn, both[:, n_classes:])
+
+    both = np.hstack([first, second])
+    ends = bootstrap_intervals(truth, both, {"difference": difference}, draws=draws, seed=seed)
+    return difference(truth, both), ends["difference"]
+
+
 def bootstrap_intervals(
     truth: Labels, probabilities: Array, figures: dict[str, Figure], *, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, tuple[float, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 
 def figures_table(rows: dict[str, dict[str, Any]]) -> Table:
@@ -21,7 +22,7 @@ def figures_table(rows: dict[str, dict[str, Any]]) -> Table:
         table.add_column(heading, justify="right")
     for title, figures in rows.items():
         table.add_row(
-            title,
+            Text(title),
             str(figures["n"]),
             with_interval(figures, "accuracy"),
             f"{figures['macro_f1']:.3f}",

@@ -134,4 +134,4 @@ def extract(
 def _is_whole(path: Path) -> bool:
     content = path.read_bytes()
     body, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
-    return zlib.crc32(body) == int.from_bytes(checksum, "little")
+    return bool(body) and zlib.crc32(body) == int.from_bytes(checksum, "little")

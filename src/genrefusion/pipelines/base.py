@@ -26,6 +26,7 @@ from genrefusion.terminal import Terminal
 
 PIPELINES = {
     "multiframe": ("genrefusion.pipelines.multiframe", "MultiframePipeline"),
+    "xgboost": ("genrefusion.pipelines.xgboost", "XgboostPipeline"),
 }
 """Module and class of each pipeline by the name in its settings; imported when it is needed."""
 
@@ -71,9 +72,13 @@ class Pipeline(Protocol):
     """What `train`, `evaluate`, `predict` and `reproduce` need of a system."""
 
     name: str
-    uses: frozenset[str]  # sides of a track that are read: "audio", "lyrics"
     classes_: list[str]
-    history_: pd.DataFrame
+    history_: pd.DataFrame  # one row an epoch; empty where there are none
+    importance_: pd.DataFrame  # one row a feature; empty where features have no importance of their own
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Sides of a track without which it gets no prediction: ``audio``, ``lyrics``."""
 
     def __init__(self, settings: Any, features: Any, bench: Workbench) -> None:
         """Store the settings; compute nothing."""

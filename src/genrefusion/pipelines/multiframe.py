@@ -58,6 +58,7 @@ class MultiframePipeline:
         self.bench = bench
         self.classes_: list[str] = []
         self.history_ = pd.DataFrame()
+        self.importance_ = pd.DataFrame()
         self.networks_: list[FrameClassifier] = []
         self.bank_: dict[str, Tensor] = {}
 

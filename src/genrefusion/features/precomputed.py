@@ -1,0 +1,88 @@
+"""Features that were computed elsewhere: tables of numbers, and sequences of vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from genrefusion.errors import UserError, bullet_list
+
+Array = npt.NDArray[np.float32]
+
+_IDS = ("track_id", "filename")
+_NO_FEATURES = ("length", "label", "genre", "split", "artist", "title")
+
+
+def read_feature_table(path: Path) -> pd.DataFrame:
+    """Read a CSV file of features, one row a track.
+
+    The column ``track_id``, or ``filename`` without its ending, names the track; the widely used GTZAN table of 57
+    librosa features has the latter. Its columns ``length`` and ``label`` are no features and are left out.
+
+    Returns
+    -------
+    DataFrame
+        Numbers, indexed by track id.
+
+    Raises
+    ------
+    UserError
+        The file is missing, has no column of ids, doubled ids, or a column that is not numeric.
+    """
+    if not path.is_file():
+        raise UserError(f"features.path={path}: no such file.")
+    try:
+        table = pd.read_csv(path)
+    except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a CSV table ({error}).") from error
+    column = next((name for name in _IDS if name in table), None)
+    if column is None:
+        raise UserError(f"{path}: no column track_id or filename. There are: {', '.join(table.columns[:8])} …")
+    ids = table[column].astype(str)
+    table.index = pd.Index(ids.str.replace(r"\.(wav|au|mp3|flac|ogg)$", "", regex=True), name="track_id")
+    doubled = table.index[table.index.duplicated()]
+    if len(doubled):
+        raise UserError(f"{path}: tracks that are there twice:\n{bullet_list(doubled)}")
+    features = table.drop(columns=[column, *(name for name in _NO_FEATURES if name in table)])
+    text = [str(name) for name in features if not pd.api.types.is_numeric_dtype(features[name])]
+    if text:
+        raise UserError(f"{path}: columns that hold no numbers: {', '.join(text)}.")
+    return features.astype(np.float32)
+
+
+def read_sequences(path: Path) -> dict[str, Array]:
+    """Read one sequence of vectors for each track from an ``.npz`` file.
+
+    Arrays: ``track_id`` (n,), ``frames`` (m, d), ``offsets`` (n + 1,); the sequence of track i is
+    ``frames[offsets[i]:offsets[i + 1]]``. No pickled object is loaded.
+
+    Returns
+    -------
+    dict of str to Array
+        Shape (frames, d) each.
+
+    Raises
+    ------
+    UserError
+        The file is missing or of another layout.
+    """
+    if not path.is_file():
+        raise UserError(f"features.path={path}: no such file.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            ids, frames, offsets = (file[name] for name in ("track_id", "frames", "offsets"))
+    except (KeyError, ValueError, OSError, BadZipFile, EOFError) as error:
+        raise UserError(f"{path}: not an .npz file with track_id, frames and offsets ({error}).") from error
+    if frames.ndim != 2 or len(offsets) != len(ids) + 1 or offsets[-1] != len(frames) or (np.diff(offsets) < 1).any():
+        raise UserError(f"{path}: offsets do not divide {len(frames)} frames into {len(ids)} sequences.")
+    frames = frames.astype(np.float32)
+    return {str(track): frames[a:b] for track, a, b in zip(ids, offsets, offsets[1:], strict=False)}
+
+
+def summarise_sequence(sequence: Array) -> Array:
+    """Mean, deviation and maximum over time, shape (3 d,), of a sequence, shape (frames, d)."""
+    return np.concatenate([sequence.mean(axis=0), sequence.std(axis=0), sequence.max(axis=0)])

@@ -1,0 +1,119 @@
+"""Rows of numbers for each track, wherever they come from: what estimators on vectors read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from genrefusion.config import HandcraftedFeatures, PrecomputedFeatures, TableFeatures
+from genrefusion.data.audio import load_audio
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError, bullet_list
+from genrefusion.features import handcrafted, handcrafted_wide
+from genrefusion.features.cache import FeatureCache, extract
+from genrefusion.features.precomputed import read_feature_table, read_sequences, summarise_sequence
+from genrefusion.terminal import Terminal
+
+Array = npt.NDArray[np.float32]
+
+SAMPLE_RATE = 22050
+
+
+@dataclass(frozen=True)
+class AudioVectors:
+    """Rows of features.
+
+    Attributes
+    ----------
+    rows : Array, shape (rows, columns)
+        NaN where a value is unknown.
+    songs : list of str
+        Track id of each row; the rows of a track follow each other.
+    names : list of str
+        Names of the columns.
+    """
+
+    rows: Array
+    songs: list[str]
+    names: list[str]
+
+
+class HandcraftedExtractor:
+    """Hand-crafted features of a file, shape (segments, columns); see `genrefusion.features.cache.Extractor`."""
+
+    name = "handcrafted"
+    version = 1
+
+    def __init__(self, settings: HandcraftedFeatures, *, max_seconds: float) -> None:
+        self.wide = settings.kind == "wide"
+        self.segment_seconds = settings.segment_seconds
+        self.max_seconds = max_seconds
+
+    def parameters(self) -> Mapping[str, Any]:
+        """What decides the result beside the audio; subsets of the 97 values share one entry."""
+        return {"wide": self.wide, "segment_seconds": self.segment_seconds, "max_seconds": self.max_seconds}
+
+    def __call__(self, path: Path) -> Array:
+        """Decode, divide and describe."""
+        audio = load_audio(path, sample_rate=SAMPLE_RATE, max_seconds=self.max_seconds)
+        n = 1 if self.segment_seconds is None else max(1, round(len(audio) / SAMPLE_RATE / self.segment_seconds))
+        describe = handcrafted_wide.wide_features if self.wide else handcrafted.handcrafted_features
+        return np.stack([describe(np.ascontiguousarray(part)) for part in np.array_split(audio, n)])
+
+
+def read_vectors(
+    settings: object, tracks: Tracks, cache: FeatureCache, *, max_seconds: float, workers: int, terminal: Terminal
+) -> AudioVectors:
+    """Compute or look up the rows of each track.
+
+    Parameters
+    ----------
+    settings : HandcraftedFeatures, TableFeatures or PrecomputedFeatures
+        Where they come from. Sequences are summarised by mean, deviation and maximum.
+    tracks : Tracks
+        In whose order the rows come.
+    cache : FeatureCache
+        Keeps what is computed.
+    max_seconds, workers, terminal
+        As for `genrefusion.features.cache.extract`.
+
+    Raises
+    ------
+    UserError
+        A track has no audio, or is not in the file.
+    """
+    if isinstance(settings, HandcraftedFeatures):
+        extractor = HandcraftedExtractor(settings, max_seconds=max_seconds)
+        arrays = extract(tracks, extractor, cache, workers=workers, terminal=terminal)
+        every = handcrafted_wide.WIDE_FEATURE_NAMES if extractor.wide else handcrafted.FEATURE_NAMES
+        subsets = {"time": handcrafted.TIME_DOMAIN, "frequency": handcrafted.FREQUENCY_DOMAIN}
+        names = subsets.get(settings.kind, every)
+        columns = [every.index(name) for name in names]
+        parts = {track: np.asarray(arrays[track])[:, columns] for track in tracks.ids}
+    elif isinstance(settings, TableFeatures):
+        table = read_feature_table(Path(str(settings.path)))
+        _require(tracks, set(table.index), str(settings.path))
+        names = tuple(str(name) for name in table.columns)
+        parts = {track: table.loc[[track]].to_numpy(np.float32) for track in tracks.ids}
+    elif isinstance(settings, PrecomputedFeatures):
+        sequences = read_sequences(Path(str(settings.path)))
+        _require(tracks, set(sequences), str(settings.path))
+        parts = {track: summarise_sequence(sequences[track])[None] for track in tracks.ids}
+        width = next(iter(sequences.values())).shape[1]
+        names = tuple(f"{statistic}_{i}" for statistic in ("mean", "std", "max") for i in range(width))
+    else:
+        name = getattr(settings, "name", settings)
+        raise UserError(f"features={name} gives no vectors: choose handcrafted[_wide], table or precomputed.")
+    songs = [track for track in tracks.ids for _ in range(len(parts[track]))]
+    return AudioVectors(np.concatenate([parts[track] for track in tracks.ids]).astype(np.float32), songs, list(names))
+
+
+def _require(tracks: Tracks, known: set[str], where: str) -> None:
+    missing = [track for track in tracks.ids if track not in known]
+    if missing:
+        raise UserError(f"{where} lacks {len(missing)} of {len(tracks)} tracks:\n{bullet_list(missing)}")

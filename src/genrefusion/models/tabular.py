@@ -1,0 +1,213 @@
+"""Estimators on rows of features behind one interface, saved as UBJSON and skops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import skops.io
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.class_weight import compute_sample_weight
+from xgboost import XGBClassifier
+from xgboost.core import XGBoostError
+
+from genrefusion.config import XgboostSettings
+from genrefusion.errors import UserError
+
+Matrix = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+Probabilities = npt.NDArray[np.float64]
+
+_TREES = 500
+
+
+class TabularModel:
+    """One estimator whose probabilities cover all classes, also those that its training rows lack.
+
+    A missing value (NaN) is a direction of its own in the trees of XGBoost, and the median of the training rows for the
+    other estimators.
+
+    Parameters
+    ----------
+    kind : str
+        ``xgboost``, ``random_forest``, ``svm`` (radial basis functions) or ``logistic``.
+    settings : XgboostSettings
+        Hyperparameters.
+    n_classes : int
+        Classes are 0 … n_classes - 1.
+    seed : int
+        Of everything random.
+    device : str
+        Where XGBoost computes: ``cpu`` or ``cuda``.
+    """
+
+    def __init__(self, kind: str, settings: XgboostSettings, n_classes: int, *, seed: int, device: str) -> None:
+        self.kind = kind
+        self.settings = settings
+        self.n_classes = n_classes
+        self.seed = seed
+        self.device = device
+        self.classes = np.arange(n_classes)
+        self.estimator: Any = None
+
+    def fit(self, rows: Matrix, labels: Labels, val: tuple[Matrix, Labels] | None = None) -> Self:
+        """Fit on rows; XGBoost stops when the log loss of the validation rows, if given, falls no more."""
+        self.classes, known = np.unique(labels, return_inverse=True)
+        if len(self.classes) == 1:
+            return self  # nothing to learn: `predict_proba` is sure of the one class
+        weights = compute_sample_weight("balanced", known) if self.settings.balanced else np.ones(len(known))
+        if self.kind == "xgboost":
+            self._fit_trees(rows, known, weights, val)
+        else:
+            self.estimator = self._scikit(int(np.bincount(known).min()))
+            step = self.estimator.steps[-1][0]
+            self.estimator.fit(rows, known, **{f"{step}__sample_weight": weights})
+        return self
+
+    def predict_proba(self, rows: Matrix) -> Probabilities:
+        """Probabilities, shape (rows, n_classes)."""
+        result = np.zeros((len(rows), self.n_classes))
+        if len(self.classes) == 1:
+            result[:, self.classes] = 1.0
+            return result
+        found = np.asarray(self.estimator.predict_proba(rows), dtype=np.float64)
+        result[:, self.classes] = found / found.sum(axis=1, keepdims=True)
+        return result
+
+    def contributions(self, rows: Matrix) -> npt.NDArray[np.float64] | None:
+        """SHAP values of XGBoost's trees (Lundberg et al. 2020), shape (rows, classes, features); None otherwise."""
+        if self.kind != "xgboost" or self.estimator is None:
+            return None
+        from xgboost import DMatrix
+
+        found = self.estimator.get_booster().predict(
+            DMatrix(rows), pred_contribs=True, iteration_range=(0, self._n_rounds), strict_shape=True
+        )
+        values = np.zeros((len(rows), self.n_classes, rows.shape[1]))
+        classes = self.classes if found.shape[1] > 1 else self.classes[1:]
+        values[:, classes] = found[:, :, :-1]
+        return values
+
+    def gains(self, n_features: int) -> npt.NDArray[np.float64]:
+        """Mean gain of the splits on each feature, shape (n_features,); zeros for other estimators than XGBoost."""
+        gains = np.zeros(n_features)
+        if self.kind == "xgboost" and self.estimator is not None:
+            for name, gain in self.estimator.get_booster().get_score(importance_type="gain").items():
+                gains[int(name[1:])] = float(np.mean(gain))
+        return gains
+
+    def size(self) -> int:
+        """Values that a prediction needs: two for each node of a tree, else coefficients or support vectors."""
+        if self.estimator is None:
+            return 0
+        if self.kind == "xgboost":
+            return 2 * len(self.estimator.get_booster().trees_to_dataframe())
+        last = self.estimator.steps[-1][1]
+        if self.kind == "random_forest":
+            return sum(2 * tree.tree_.node_count for tree in last.estimators_)
+        if self.kind == "svm":
+            return int(sum(c.estimator.support_vectors_.size for c in last.calibrated_classifiers_))
+        return int(last.coef_.size + last.intercept_.size)
+
+    def save(self, directory: Path, name: str) -> None:
+        """Write ``<name>.ubj`` or ``<name>.skops``; a model of one class needs no file."""
+        if self.estimator is None:
+            return
+        if self.kind == "xgboost":
+            self.estimator.save_model(directory / f"{name}.ubj")
+        else:
+            skops.io.dump(self.estimator, directory / f"{name}.skops")
+
+    def load(self, directory: Path, name: str, classes: list[int]) -> Self:
+        """Read what `save` wrote for these classes."""
+        self.classes = np.array(classes)
+        if len(classes) == 1:
+            return self
+        if self.kind == "xgboost":
+            path = directory / f"{name}.ubj"
+            self.estimator = XGBClassifier(device=self.device)
+            try:
+                self.estimator.load_model(path)
+            except (XGBoostError, ValueError) as error:
+                raise UserError(f"{path}: not a model of XGBoost.") from error
+        else:
+            self.estimator = load_skops(directory / f"{name}.skops")
+        return self
+
+    @property
+    def _n_rounds(self) -> int:
+        best = getattr(self.estimator, "best_iteration", None) if self.estimator.early_stopping_rounds else None
+        return 0 if best is None else int(best) + 1
+
+    def _fit_trees(
+        self, rows: Matrix, known: Labels, weights: npt.NDArray[np.float64], val: tuple[Matrix, Labels] | None
+    ) -> None:
+        s = self.settings
+        seen = np.isin(val[1], self.classes) if val is not None else np.zeros(0, bool)
+        stop = bool(seen.any())
+        self.estimator = XGBClassifier(
+            n_estimators=s.rounds,
+            learning_rate=s.lr,
+            max_depth=s.max_depth,
+            subsample=s.subsample,
+            colsample_bytree=max(s.colsample, 1 / rows.shape[1]),
+            tree_method="hist",
+            eval_metric="mlogloss" if len(self.classes) > 2 else "logloss",
+            early_stopping_rounds=s.patience if stop else None,
+            random_state=self.seed,
+            device=self.device,
+        )
+        options: dict[str, Any] = {"verbose": False, "sample_weight": weights}
+        if stop and val is not None:
+            options["eval_set"] = [(val[0][seen], np.searchsorted(self.classes, val[1][seen]))]
+        self.estimator.fit(rows, known, **options)
+
+    def _scikit(self, smallest_class: int) -> Pipeline:
+        s = self.settings
+        prepare = (SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+        if self.kind == "random_forest":
+            return make_pipeline(prepare[0], RandomForestClassifier(_TREES, random_state=self.seed, n_jobs=-1))
+        if self.kind == "svm":
+            # Platt's sigmoid on one classifier fitted to all rows, from out-of-fold decisions.
+            if smallest_class < 2:
+                raise UserError("pipeline.estimator=svm needs two training rows of every genre for its probabilities.")
+            n_folds = min(3, smallest_class)
+            machine = CalibratedClassifierCV(SVC(C=s.c, random_state=self.seed), ensemble=False, cv=n_folds)
+            return make_pipeline(*prepare, machine)
+        return make_pipeline(*prepare, LogisticRegression(C=s.c, max_iter=2000))
+
+
+TRUSTED = (
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.tree._tree.Tree",
+)
+"""Types beyond skops's own list that saved models are made of."""
+
+
+def load_skops(path: Path) -> Any:
+    """Read a skops file, which builds the types of scikit-learn and NumPy only and runs nothing else.
+
+    Raises
+    ------
+    UserError
+        The file is missing, damaged, or names other types.
+    """
+    try:
+        other = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
+        if other:
+            raise UserError(f"{path}: holds types that are not loaded: {', '.join(other)}.")
+        return skops.io.load(path, trusted=list(TRUSTED))
+    except UserError:
+        raise
+    except Exception as error:  # damaged files fail in as many ways as there are types
+        raise UserError(f"{path}: not a model that was saved here ({type(error).__name__}).") from error

@@ -1,0 +1,380 @@
+"""Gradient-boosted trees, or another estimator, on vectors of features of the audio, of the lyrics, or of both.
+
+Audio and lyrics are joined early (columns side by side) or late (probabilities of two estimators, averaged or stacked).
+Whatever is fitted (vocabulary, scaling, choice of features, stacker) sees training tracks alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import skops.io
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+
+from genrefusion.config import NoFeatures, TextSettings, XgboostSettings
+from genrefusion.data.splits import artist_groups
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError, bullet_list
+from genrefusion.evaluation.predictions import Prediction
+from genrefusion.features.text import STYLE_NAMES, mean_embeddings, style_statistics
+from genrefusion.features.vectors import AudioVectors, read_vectors
+from genrefusion.files import write_atomically
+from genrefusion.models.tabular import Labels, Matrix, Probabilities, TabularModel, load_skops
+from genrefusion.pipelines.base import Workbench, mean_over_frames, read_description, read_settings, write_description
+
+_STATE = "state.json"
+_STACK_FOLDS = 5
+
+
+class XgboostPipeline:
+    """See `genrefusion.pipelines.base.Pipeline` for what the methods promise.
+
+    Parameters
+    ----------
+    settings : XgboostSettings
+        Estimator, fusion, text.
+    features : HandcraftedFeatures, TableFeatures, PrecomputedFeatures or NoFeatures
+        Where the vectors of the audio come from; without any, the lyrics alone are read.
+    bench : Workbench
+        Cache, seed, terminal.
+    """
+
+    name = "xgboost"
+
+    def __init__(self, settings: XgboostSettings, features: object, bench: Workbench) -> None:
+        self.settings = settings
+        self.features = features
+        self.bench = bench
+        self.classes_: list[str] = []
+        self.history_ = pd.DataFrame()
+        self.importance_ = pd.DataFrame()
+        self.columns_: list[str] = []
+        self.models_: dict[str, TabularModel] = {}
+        self.text_: TextVectors | None = None
+        self.stacker_: LogisticRegression | None = None
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Sides of a track without which it gets no prediction: in a fusion the lyrics may be missing."""
+        if isinstance(self.features, NoFeatures):
+            return frozenset({"lyrics"})
+        return frozenset({"audio"}) if getattr(self.features, "path", None) is None else frozenset()
+
+    @property
+    def _sides(self) -> tuple[str, ...]:
+        """Names of the estimators."""
+        if isinstance(self.features, NoFeatures):
+            return ("lyrics",)
+        return ("audio", "lyrics") if self.settings.fusion == "late" else ("audio",)
+
+    def prepare(self, tracks: Tracks) -> None:
+        """Compute features of the audio, and embeddings of the lyrics where they are asked for."""
+        _check_fusion(self.settings, self.features)
+        if "audio" in self._sides:
+            self._audio(tracks)
+        if self.settings.text.embedding and self._reads_lyrics:
+            mean_embeddings(_lyrics(tracks), self.bench.cache, self.bench.terminal)
+
+    def fit(self, train: Tracks, val: Tracks) -> Self:
+        """Fit on `train`; XGBoost stops by the log loss over `val`."""
+        _check_fusion(self.settings, self.features)
+        self.classes_ = train.genres
+        unknown = sorted(set(val.genres) - set(self.classes_))
+        if unknown:
+            raise UserError(f"The validation tracks have genres that no training track has: {', '.join(unknown)}.")
+        if len(self.classes_) < 2:
+            raise UserError(f"The training tracks have one genre only: {self.classes_[0]}.")
+        if self._reads_lyrics:
+            self.text_ = TextVectors(self.settings.text, self.bench).fit(_lyrics(train))
+        self.models_ = {side: self._fit_side(side, train, val) for side in self._sides}
+        if self.settings.fusion == "late" and self.settings.late == "stack":
+            self.stacker_ = self._fit_stacker(train)
+        self.importance_ = self._importance(val)
+        return self
+
+    def predict_proba(self, tracks: Tracks) -> Prediction:
+        """Probabilities of each track, and of each segment where the audio is read in segments."""
+        if self._sides == ("lyrics",):
+            tracks.require("lyrics")
+            return Prediction(self._table(self.models_["lyrics"].predict_proba(self._text_rows(tracks)), tracks))
+        audio = self._audio_rows(tracks)
+        prediction = mean_over_frames(self.models_["audio"].predict_proba(audio.rows), audio.songs, self.classes_)
+        songs = prediction.tracks.loc[tracks.ids]
+        if self.settings.fusion == "late":
+            return Prediction(self._table(self._combine(songs.to_numpy(), tracks), tracks))
+        return Prediction(songs, prediction.frames if len(audio.songs) > len(tracks) else None)
+
+    def save(self, directory: Path) -> None:
+        """Write models as UBJSON or skops, and what else was fitted as skops and JSON."""
+        directory.mkdir(parents=True, exist_ok=True)
+        for side, model in self.models_.items():
+            model.save(directory, side)
+        if self.text_ is not None:
+            self.text_.save(directory)
+        if self.stacker_ is not None:
+            skops.io.dump(self.stacker_, directory / "stacker.skops")
+        state = {
+            "columns": self.columns_,
+            "classes": {side: [int(c) for c in model.classes] for side, model in self.models_.items()},
+        }
+        write_atomically(directory / _STATE, json.dumps(state).encode())
+        write_description(directory, self, self.settings, self.features)
+
+    @classmethod
+    def load(cls, directory: Path, bench: Workbench) -> Self:
+        """Read what `save` wrote."""
+        description = read_description(directory)
+        pipeline = cls(read_settings(description["pipeline"]), read_settings(description["features"]), bench)
+        pipeline.classes_ = description["classes"]
+        try:
+            state = json.loads((directory / _STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{directory / _STATE}: missing or damaged.") from error
+        pipeline.columns_ = state["columns"]
+        for side, classes in state["classes"].items():
+            pipeline.models_[side] = pipeline._new_model(side).load(directory, side, classes)
+        if pipeline._reads_lyrics:
+            pipeline.text_ = TextVectors(pipeline.settings.text, bench).load(directory)
+        if pipeline.settings.fusion == "late" and pipeline.settings.late == "stack":
+            pipeline.stacker_ = load_skops(directory / "stacker.skops")
+        return pipeline
+
+    def parameter_count(self) -> int:
+        """Values in the estimators: nodes of trees, coefficients, support vectors."""
+        return sum(model.size() for model in self.models_.values())
+
+    @property
+    def _reads_lyrics(self) -> bool:
+        return isinstance(self.features, NoFeatures) or self.settings.fusion != "none"
+
+    def _new_model(self, side: str) -> TabularModel:
+        s, trainer = self.settings, self.bench.trainer
+        alone = len(self._sides) == 1
+        kind = s.estimator if side == "audio" or alone else s.text_estimator
+        device = "cuda" if trainer.device == "cuda" else "cpu"
+        return TabularModel(kind, s, len(self.classes_), seed=self.bench.seed, device=device)
+
+    def _fit_side(self, side: str, train: Tracks, val: Tracks | None) -> TabularModel:
+        model = self._new_model(side)
+        if side == "lyrics":
+            known, known_val = _with_lyrics(train), _with_lyrics(val) if val is not None else None
+            if not len(known):
+                raise UserError("No training track has lyrics.")
+            held = (self._text_rows(known_val), self._labels(known_val)) if known_val is not None else None
+            return model.fit(self._text_rows(known), self._labels(known), held)
+        rows = self._audio_rows(train, choose=val is not None)
+        held = None
+        if val is not None:
+            val_rows = self._audio_rows(val)
+            held = (val_rows.rows, self._labels(val.subset(val_rows.songs)))
+        return model.fit(rows.rows, self._labels(train.subset(rows.songs)), held)
+
+    def _fit_stacker(self, train: Tracks) -> LogisticRegression:
+        """Fit the stacker on out-of-fold probabilities of the training tracks that have lyrics, folds by artist."""
+        labels = self._labels(train)
+        n_folds = min(_STACK_FOLDS, int(np.bincount(labels).min()))
+        if n_folds < 2:
+            raise UserError("pipeline.late=stack needs two training tracks of every genre. Use pipeline.late=mean.")
+        folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=self.bench.seed)
+        inputs, targets = [], []
+        ids = np.array(train.ids)
+        text = self.text_
+        for fitted, held in folds.split(ids, labels, artist_groups(train.table)):
+            part, rest = train.subset(list(ids[fitted])), _with_lyrics(train.subset(list(ids[held])))
+            if not len(rest):
+                continue
+            # The vocabulary too is fitted without the held-out tracks.
+            self.text_ = TextVectors(self.settings.text, self.bench).fit(_lyrics(part))
+            models = {side: self._fit_side(side, part, None) for side in self._sides}
+            audio = self._audio_rows(rest)
+            songs = mean_over_frames(models["audio"].predict_proba(audio.rows), audio.songs, self.classes_).tracks
+            inputs.append(
+                _logits(songs.loc[rest.ids].to_numpy(), models["lyrics"].predict_proba(self._text_rows(rest)))
+            )
+            targets.append(self._labels(rest))
+        self.text_ = text
+        return LogisticRegression(C=0.1, max_iter=2000).fit(np.concatenate(inputs), np.concatenate(targets))
+
+    def _combine(self, audio: Probabilities, tracks: Tracks) -> Probabilities:
+        """Join the two sides; a track without lyrics keeps the probabilities of its audio."""
+        has = np.array([bool(text.strip()) for text in _lyrics(tracks)])
+        result = audio.copy()
+        if not has.any():
+            return result
+        lyrics = self.models_["lyrics"].predict_proba(self._text_rows(tracks))[has]
+        if self.stacker_ is None:
+            result[has] = (audio[has] + lyrics) / 2
+            return result
+        stacked = np.zeros((int(has.sum()), len(self.classes_)))
+        stacked[:, self.stacker_.classes_] = self.stacker_.predict_proba(_logits(audio[has], lyrics))
+        result[has] = stacked
+        return result
+
+    def _audio(self, tracks: Tracks) -> AudioVectors:
+        bench = self.bench
+        return read_vectors(
+            self.features,
+            tracks,
+            bench.cache,
+            max_seconds=bench.max_seconds,
+            workers=bench.workers,
+            terminal=bench.terminal,
+        )
+
+    def _audio_rows(self, tracks: Tracks, *, choose: bool = False) -> AudioVectors:
+        """Rows of the audio estimator: with early fusion each row is followed by its song's text features."""
+        vectors = self._audio(tracks)
+        if self.settings.fusion == "early":
+            text = dict(zip(tracks.ids, self._text_rows(tracks), strict=True))
+            rows = np.hstack([vectors.rows, np.stack([text[song] for song in vectors.songs])])
+            vectors = AudioVectors(rows, vectors.songs, [*vectors.names, *self._fitted_text.names()])
+        _refuse_infinite(vectors)
+        if choose:
+            self.columns_ = self._choose_columns(vectors, tracks)
+        places = {name: place for place, name in enumerate(vectors.names)}
+        missing = [name for name in self.columns_ if name not in places]
+        if missing:
+            raise UserError(f"Features that the pipeline was trained on are missing:\n{bullet_list(missing)}")
+        return AudioVectors(vectors.rows[:, [places[name] for name in self.columns_]], vectors.songs, self.columns_)
+
+    def _choose_columns(self, vectors: AudioVectors, tracks: Tracks) -> list[str]:
+        """All columns, or the `top_features` with the highest gain in trees fitted on the training rows."""
+        top = self.settings.top_features
+        if top is None or top >= len(vectors.names):
+            return vectors.names
+        labels = self._labels(tracks.subset(vectors.songs))
+        model = TabularModel("xgboost", self.settings, len(self.classes_), seed=self.bench.seed, device="cpu")
+        gains = model.fit(vectors.rows, labels).gains(len(vectors.names))
+        return [vectors.names[i] for i in np.argsort(-gains, kind="stable")[:top]]
+
+    @property
+    def _fitted_text(self) -> TextVectors:
+        assert self.text_ is not None
+        return self.text_
+
+    def _text_rows(self, tracks: Tracks) -> Matrix:
+        return self._fitted_text.transform(_lyrics(tracks))
+
+    def _labels(self, tracks: Tracks) -> Labels:
+        return np.searchsorted(self.classes_, tracks.table["genre"].to_numpy(str)).astype(np.int64)
+
+    def _table(self, probabilities: Probabilities, tracks: Tracks) -> pd.DataFrame:
+        exact = probabilities / probabilities.sum(axis=1, keepdims=True)
+        return pd.DataFrame(exact, index=pd.Index(tracks.ids, name="track_id"), columns=self.classes_)
+
+    def _importance(self, val: Tracks) -> pd.DataFrame:
+        """Gain, and mean absolute SHAP value of each genre over validation rows, for each feature; XGBoost only."""
+        side = self._sides[0]
+        model = self.models_[side]
+        rows = self._audio_rows(val).rows if side == "audio" else self._text_rows(val)
+        contributions = model.contributions(rows)
+        if contributions is None:
+            return pd.DataFrame()
+        names = self.columns_ if side == "audio" else self._fitted_text.names()
+        table = pd.DataFrame(np.abs(contributions).mean(axis=0).T, columns=self.classes_)
+        table.insert(0, "feature", names)
+        table.insert(1, "gain", model.gains(len(names)))
+        return table.sort_values("gain", ascending=False, ignore_index=True)
+
+
+@dataclass
+class TextVectors:
+    """Vectors of lyrics: what `TextSettings` asks for, side by side.
+
+    Attributes
+    ----------
+    settings : TextSettings
+        Which parts.
+    bench : Workbench
+        Cache of embeddings.
+    """
+
+    settings: TextSettings
+    bench: Workbench
+    words_: TfidfVectorizer | None = None
+    topics_: TruncatedSVD | None = None
+
+    def fit(self, lyrics: list[str]) -> Self:
+        """Fit vocabulary and singular vectors on training lyrics."""
+        known = [text for text in lyrics if text.strip()]
+        if not known:
+            raise UserError("No training track has lyrics: use pipeline.fusion=none.")
+        if self.settings.tfidf:
+            self.words_ = TfidfVectorizer(ngram_range=(1, 2), min_df=min(2, len(known)), sublinear_tf=True)
+            matrix = self.words_.fit_transform(known)
+            rank = min(self.settings.svd, min(matrix.shape) - 1)
+            self.topics_ = TruncatedSVD(rank, random_state=0).fit(matrix) if rank > 0 else None
+        return self
+
+    def transform(self, lyrics: list[str]) -> Matrix:
+        """Vectors, shape (texts, columns); an empty text gives zeros."""
+        parts = []
+        if self.words_ is not None:
+            matrix = self.words_.transform(lyrics)
+            parts.append(matrix.toarray() if self.topics_ is None else self.topics_.transform(matrix))
+        if self.settings.embedding:
+            parts.append(mean_embeddings(lyrics, self.bench.cache, self.bench.terminal))
+        if self.settings.style:
+            parts.append(np.stack([style_statistics(text) for text in lyrics]))
+        return np.hstack(parts).astype(np.float32)
+
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [f"lyrics_{i}" for i in range(self.transform([""]).shape[1] - self._n_style)] + self._style_names
+
+    def save(self, directory: Path) -> None:
+        """Write ``words.skops`` and ``topics.skops``."""
+        for name, part in (("words", self.words_), ("topics", self.topics_)):
+            if part is not None:
+                skops.io.dump(part, directory / f"{name}.skops")
+
+    def load(self, directory: Path) -> Self:
+        """Read what `save` wrote."""
+        if self.settings.tfidf:
+            self.words_ = load_skops(directory / "words.skops")
+            topics = directory / "topics.skops"
+            self.topics_ = load_skops(topics) if topics.is_file() else None
+        return self
+
+    @property
+    def _style_names(self) -> list[str]:
+        return [f"style_{name}" for name in STYLE_NAMES] if self.settings.style else []
+
+    @property
+    def _n_style(self) -> int:
+        return len(self._style_names)
+
+
+def _check_fusion(settings: XgboostSettings, features: object) -> None:
+    if isinstance(features, NoFeatures) and settings.fusion != "none":
+        raise UserError(f"pipeline.fusion={settings.fusion} joins audio and lyrics, but there is features=none.")
+
+
+def _refuse_infinite(vectors: AudioVectors) -> None:
+    rows, columns = np.nonzero(np.isinf(vectors.rows))
+    if len(rows):
+        at = [f"{vectors.songs[r]}  {vectors.names[c]}" for r, c in zip(rows, columns, strict=True)]
+        raise UserError(f"{len(at)} features are infinite. Leave them empty or out:\n{bullet_list(at)}")
+
+
+def _lyrics(tracks: Tracks) -> list[str]:
+    """Lyrics of each track; an empty text where there are none."""
+    if "lyrics" not in tracks.table:
+        return [""] * len(tracks)
+    return [text if isinstance(text, str) else "" for text in tracks.table["lyrics"]]
+
+
+def _with_lyrics(tracks: Tracks) -> Tracks:
+    return tracks.subset([t for t, text in zip(tracks.ids, _lyrics(tracks), strict=True) if text.strip()])
+
+
+def _logits(*sides: Probabilities) -> Probabilities:
+    return np.hstack([np.log(np.maximum(side, 1e-4)) for side in sides])

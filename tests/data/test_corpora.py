@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from genrefusion.config import DataSettings, FolderData, GtzanData, ManifestData
+from genrefusion.data.corpora import check_audio, load_corpus, load_folder
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
+from genrefusion.terminal import Terminal
+
+WriteTone = Callable[..., Path]
+
+QUIET = Terminal(quiet=True)
+
+
+@pytest.fixture
+def songs(tmp_path: Path, write_tone: WriteTone) -> Path:
+    """Two genres of three songs, each of another pitch of silence-free audio, and so of other bytes."""
+    for number, genre in enumerate(("jazz", "rock")):
+        for song in range(3):
+            write_tone(tmp_path / "songs" / genre / f"{song}.wav", level=0.1 + 0.05 * song + 0.3 * number)
+    return tmp_path / "songs"
+
+
+def load(settings: DataSettings, cache: Path) -> Tracks:
+    return load_corpus(settings, cache=cache, workers=1, terminal=QUIET)
+
+
+def check(tracks: Tracks, cache: Path, *, on_error: str = "raise", min_seconds: float = 1.0) -> Tracks:
+    settings = FolderData(root="any", on_error=on_error, min_seconds=min_seconds)
+    return check_audio(tracks, settings, cache=cache, workers=1, terminal=QUIET)
+
+
+def write_table(folder: Path, rows: list[dict[str, str | None]]) -> Path:
+    path = folder / "tracks.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_folder_of_genres_is_a_corpus(songs: Path, tmp_path: Path) -> None:
+    tracks = load(FolderData(root=str(songs)), tmp_path)
+    assert tracks.ids == ["jazz/0", "jazz/1", "jazz/2", "rock/0", "rock/1", "rock/2"]
+    assert tracks.table["genre"].tolist() == ["jazz"] * 3 + ["rock"] * 3
+    assert tracks.corpus == "songs"
+    assert not tracks.synthetic
+    assert all(path.is_absolute() for path in tracks.paths().values())
+
+
+def test_songs_may_lie_in_folders_of_artists_and_have_any_name(songs: Path, write_tone: WriteTone) -> None:
+    for name in ("it's.wav", "Étude № 3.WAV", "two words.flac", "a.b.wav"):
+        write_tone(songs / "jazz" / "Ann" / name)
+    tracks = load_folder(songs)
+    assert {"jazz/Ann/it's", "jazz/Ann/Étude № 3", "jazz/Ann/two words", "jazz/Ann/a.b"} < set(tracks.ids)
+    assert (tracks.table.loc["jazz/Ann/it's", "genre"]) == "jazz"
+
+
+def test_two_encodings_of_a_song_have_ids_of_their_own(songs: Path, write_tone: WriteTone) -> None:
+    write_tone(songs / "jazz" / "0.flac")
+    assert {"jazz/0.flac", "jazz/0.wav", "jazz/1"} < set(load_folder(songs).ids)
+
+
+def test_files_that_are_no_songs_are_passed_over(songs: Path) -> None:
+    (songs / "jazz" / "cover.jpg").touch()
+    (songs / "readme.txt").touch()
+    assert len(load_folder(songs)) == 6
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such folder"):
+        load_folder(tmp_path / "nowhere")
+
+
+def test_a_folder_without_songs_is_refused_with_what_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "jazz").mkdir()
+    with pytest.raises(UserError, match=r"no songs. It needs one folder for each genre.*\.mp3"):
+        load_folder(tmp_path)
+
+
+def test_a_genre_with_one_song_is_refused_by_name(songs: Path, write_tone: WriteTone) -> None:
+    write_tone(songs / "polka" / "0.wav")
+    with pytest.raises(UserError, match="polka/0  the only track of its genre"):
+        load_folder(songs)
+
+
+def test_checked_tracks_carry_the_digests_of_their_bytes(songs: Path, tmp_path: Path) -> None:
+    tracks = check(load_folder(songs), tmp_path)
+    expected = [hashlib.sha256(path.read_bytes()).hexdigest() for path in tracks.paths().values()]
+    assert tracks.table["sha256"].tolist() == expected
+    assert tracks.skipped == {}
+
+
+def spoil(songs: Path) -> None:
+    """Three files that cannot be used, each for another reason."""
+    (songs / "jazz" / "page.mp3").write_bytes(b"<html><body>")
+    (songs / "rock" / "empty.wav").touch()
+    soundfile.write(songs / "rock" / "still.wav", np.zeros(44100), 22050)
+
+
+def test_files_that_cannot_be_used_are_refused_with_reason_and_cure(
+    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(songs)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as caught:
+        check(load_folder(songs), tmp_path)
+    assert str(caught.value).splitlines() == [
+        "3 of 9 files cannot be used:",
+        '  songs/jazz/page.mp3   not an audio file (starts with "<html><b")',
+        "  songs/rock/empty.wav   empty",
+        "  songs/rock/still.wav   silent",
+        "Remove them, or go on without them: data.on_error=skip",
+    ]
+
+
+def test_files_that_cannot_be_used_are_skipped_and_listed(songs: Path, tmp_path: Path) -> None:
+    whole = check(load_folder(songs), tmp_path)
+    spoil(songs)
+    tracks = check(load_folder(songs), tmp_path, on_error="skip")
+    assert tracks.skipped == {
+        "jazz/page": 'not an audio file (starts with "<html><b")',
+        "rock/empty": "empty",
+        "rock/still": "silent",
+    }
+    assert tracks.ids == whole.ids
+    assert tracks.digest == whole.digest
+
+
+def test_a_file_that_went_away_is_named(songs: Path, tmp_path: Path) -> None:
+    tracks = load_folder(songs)
+    (songs / "jazz" / "1.wav").unlink()
+    assert check(tracks, tmp_path, on_error="skip").skipped == {"jazz/1": "missing"}
+
+
+def test_many_bad_files_are_counted_and_the_first_are_listed(songs: Path, tmp_path: Path) -> None:
+    for number in range(30):
+        (songs / "jazz" / f"bad {number:02}.wav").touch()
+    with pytest.raises(UserError, match=r"30 of 36 files cannot be used") as caught:
+        check(load_folder(songs), tmp_path)
+    assert "and 22 more" in str(caught.value)
+
+
+def test_a_file_name_with_a_newline_takes_one_line_of_the_message(songs: Path, tmp_path: Path) -> None:
+    (songs / "jazz" / "two\nlines \x1b[31m.wav").touch()
+    with pytest.raises(UserError) as caught:
+        check(load_folder(songs), tmp_path)
+    assert len(str(caught.value).splitlines()) == 3
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_corpus_of_bad_files_is_refused(tmp_path: Path) -> None:
+    for number in range(2):
+        path = tmp_path / "songs" / "jazz" / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with pytest.raises(UserError, match="songs: not one of its 2 files can be used"):
+        check(load_folder(tmp_path / "songs"), tmp_path, on_error="skip")
+
+
+def test_a_genre_that_skipping_leaves_with_one_track_is_refused(songs: Path, tmp_path: Path) -> None:
+    for number in range(2):
+        (songs / "rock" / f"{number}.wav").write_bytes(b"")
+    with pytest.raises(UserError, match=r"songs without the skipped files: .*\n.*rock/2  the only track of its genre"):
+        check(load_folder(songs), tmp_path, on_error="skip")
+
+
+def test_the_broken_clip_of_gtzan_is_skipped_by_name(songs: Path, tmp_path: Path) -> None:
+    for number, path in enumerate(sorted((songs / "jazz").iterdir())):
+        path.rename(songs / "jazz" / f"jazz.0005{number + 4}.wav")
+    broken = songs / "jazz" / "jazz.00054.wav"
+    broken.write_bytes(bytes(1000))
+    settings = GtzanData(root=str(songs), on_error="skip")
+    tracks = load(settings, tmp_path)
+    checked = check_audio(tracks, settings, cache=tmp_path, workers=1, terminal=QUIET)
+    assert checked.ids == ["jazz.00055", "jazz.00056"]
+    assert list(checked.skipped) == ["jazz.00054"]
+    assert checked.skipped["jazz.00054"].startswith("not an audio file")
+
+
+def test_the_broken_clip_of_gtzan_is_refused_by_name_unless_skipped(songs: Path, tmp_path: Path) -> None:
+    for number, path in enumerate(sorted((songs / "jazz").iterdir())):
+        path.rename(songs / "jazz" / f"jazz.0005{number + 4}.wav")
+    (songs / "jazz" / "jazz.00054.wav").write_bytes(bytes(1000))
+    with pytest.raises(UserError, match=r"1 of 3 files cannot be used:\n  .*jazz/jazz.00054.wav   not an audio file"):
+        check(load(GtzanData(root=str(songs)), tmp_path), tmp_path)
+
+
+def test_a_verdict_is_kept_under_the_digest_of_the_bytes(songs: Path, tmp_path: Path) -> None:
+    spoil(songs)
+    check(load_folder(songs), tmp_path, on_error="skip")
+    record = next((tmp_path / "checks").iterdir())
+    record.write_text(json.dumps(dict.fromkeys(json.loads(record.read_text()), "seen before")))
+    (songs / "jazz" / "0.wav").rename(songs / "jazz" / "renamed.wav")
+    with pytest.raises(UserError, match=r"jazz/renamed.wav   seen before"):
+        check(load_folder(songs), tmp_path)
+
+
+def test_changed_bytes_are_decoded_again(songs: Path, tmp_path: Path) -> None:
+    check(load_folder(songs), tmp_path)
+    soundfile.write(songs / "jazz" / "0.wav", np.zeros(44100), 22050)
+    assert check(load_folder(songs), tmp_path, on_error="skip").skipped == {"jazz/0": "silent"}
+
+
+def test_other_limits_are_judged_again(songs: Path, tmp_path: Path) -> None:
+    tracks = load_folder(songs)
+    assert len(check(tracks, tmp_path, min_seconds=1)) == 6
+    with pytest.raises(UserError, match=r"too short: 2.00 s \(data.min_seconds is 3\)"):
+        check(tracks, tmp_path, min_seconds=3)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1, 2]", '"text"'])
+def test_a_damaged_record_of_verdicts_is_made_again(songs: Path, tmp_path: Path, content: str) -> None:
+    check(load_folder(songs), tmp_path)
+    record = next((tmp_path / "checks").iterdir())
+    record.write_text(content)
+    assert len(check(load_folder(songs), tmp_path)) == 6
+    assert len(json.loads(record.read_text())) == 6
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_without_permission_is_named(songs: Path, tmp_path: Path) -> None:
+    (songs / "jazz" / "0.wav").chmod(0)
+    assert check(load_folder(songs), tmp_path, on_error="skip").skipped == {"jazz/0": "no permission to read it"}
+
+
+def test_bytes_that_differ_from_the_digest_of_the_table_are_named(songs: Path, tmp_path: Path) -> None:
+    digest = hashlib.sha256((songs / "jazz" / "0.wav").read_bytes()).hexdigest()
+    rows: list[dict[str, str | None]] = [
+        {"track_id": "right", "genre": "jazz", "audio": "jazz/0.wav", "sha256": digest},
+        {"track_id": "none", "genre": "jazz", "audio": "jazz/1.wav", "sha256": None},
+        {"track_id": "wrong", "genre": "jazz", "audio": "jazz/2.wav", "sha256": digest},
+    ]
+    tracks = load(ManifestData(manifest=str(write_table(songs, rows))), tmp_path)
+    with pytest.raises(
+        UserError, match=r"1 of 3 files.*\n  .*jazz/2.wav   changed since the table was made \(its SHA-256"
+    ):
+        check(tracks, tmp_path)
+
+
+def test_tracks_without_audio_pass_the_check(songs: Path, tmp_path: Path) -> None:
+    rows: list[dict[str, str | None]] = [
+        {"track_id": "both", "genre": "jazz", "audio": "jazz/0.wav", "lyrics": "la"},
+        {"track_id": "words", "genre": "jazz", "audio": None, "lyrics": "lo"},
+    ]
+    tracks = check(load(ManifestData(manifest=str(write_table(songs, rows))), tmp_path), tmp_path)
+    assert tracks.ids == ["both", "words"]
+    assert tracks.table.loc["words", "sha256"] is None
+    assert tracks.content_digests()[1] == hashlib.sha256(b"lo").hexdigest()
+
+
+def test_a_corpus_of_lyrics_is_left_as_it_is(tmp_path: Path) -> None:
+    rows: list[dict[str, str | None]] = [{"track_id": t, "genre": "jazz", "lyrics": "la"} for t in ("1", "2")]
+    tracks = load(ManifestData(manifest=str(write_table(tmp_path, rows))), tmp_path)
+    assert check(tracks, tmp_path) is tracks
+
+
+@pytest.mark.parametrize(
+    ("row", "lack"),
+    [
+        ({"lyrics": "la"}, "no audio"),
+        ({"audio": "jazz/0.wav"}, "no lyrics"),
+        ({}, "no audio and no lyrics"),
+    ],
+)
+def test_lyrics_and_audio_needs_both_sides_of_each_track(
+    songs: Path, tmp_path: Path, row: dict[str, str | None], lack: str
+) -> None:
+    both: dict[str, str | None] = {"track_id": "1", "genre": "jazz", "audio": "jazz/1.wav", "lyrics": "la"}
+    table = write_table(songs, [both, {"track_id": "2", "genre": "jazz"} | row])
+    with pytest.raises(UserError, match=rf"1 of 2 tracks lack a side. data=lyrics_audio needs both.*\n  2  {lack}$"):
+        load(ManifestData(manifest=str(table), both_sides=True), tmp_path)
+    assert len(load(ManifestData(manifest=str(table)), tmp_path)) == 2
+
+
+@pytest.mark.parametrize(("name", "corpus"), [("tracks.jsonl", "folder"), ("blues.jsonl", "blues")])
+def test_a_corpus_is_called_after_its_table_or_folder(tmp_path: Path, name: str, corpus: str) -> None:
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "folder" / name
+    path.write_text('{"track_id": 1, "genre": "jazz"}\n{"track_id": 2, "genre": "jazz"}\n')
+    assert load(ManifestData(manifest=str(path)), tmp_path).corpus == corpus

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from genrefusion.evaluation.plots import plot_confusion, plot_learning_curve
+from genrefusion.evaluation.predictions import with_truth
+
+
+def predictions(genres: int, *, songs: int = 60) -> pd.DataFrame:
+    rng = np.random.default_rng(genres)
+    names = [f"genre {i:02}" for i in range(genres)]
+    ids = pd.Index([f"t{i}" for i in range(songs)], name="track_id")
+    probabilities = pd.DataFrame(rng.dirichlet(np.ones(genres), songs), index=ids, columns=names)
+    return with_truth(probabilities, pd.Series(rng.choice(names, songs), index=ids))
+
+
+def history(*, folds: int = 1, members: int = 1, epochs: int = 4) -> pd.DataFrame:
+    rows = [
+        {
+            "fold": fold,
+            "member": member,
+            "epoch": epoch,
+            "loss": 2 / epoch,
+            "val_log_loss": 2.2 / epoch,
+            "val_accuracy": 1 - 0.5 / epoch,
+            "best": epoch == epochs - 1,
+        }
+        for fold in range(folds)
+        for member in range(members)
+        for epoch in range(1, epochs + 1)
+    ]
+    return pd.DataFrame(rows)
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Pixels, shape (height, width, 4)."""
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    return plt.imread(path)
+
+
+@pytest.mark.parametrize("genres", [2, 10, 30])
+def test_a_confusion_matrix_is_an_image_of_sensible_size(tmp_path: Path, genres: int) -> None:
+    plot_confusion(predictions(genres), tmp_path / "figures" / "confusion.png", title="demo (synthetic), n = 60")
+    height, width, _ = read_image(tmp_path / "figures" / "confusion.png").shape
+    assert 250 <= height <= 4000
+    assert 250 <= width <= 4000
+    assert 0.5 < width / height < 2
+
+
+def test_a_confusion_matrix_may_have_genres_that_do_not_occur(tmp_path: Path) -> None:
+    table = predictions(4)
+    plot_confusion(table[table["genre"] == "genre 00"], tmp_path / "confusion.png", title="few")
+    assert read_image(tmp_path / "confusion.png").size
+
+
+def test_a_confusion_matrix_is_drawn_where_the_tracks_are(tmp_path: Path) -> None:
+    """A system that is always right darkens the diagonal and nothing else."""
+    table = predictions(6)
+    right = table.assign(predicted=table["genre"])
+    for name, rows in (("right", right), ("random", table)):
+        plot_confusion(rows, tmp_path / f"{name}.png", title="same title")
+    dark = [(read_image(tmp_path / f"{name}.png")[..., 0] < 0.2).mean() for name in ("right", "random")]
+    assert dark[0] > 2 * dark[1]
+
+
+@pytest.mark.parametrize(("folds", "members"), [(1, 1), (5, 1), (2, 3)])
+def test_a_learning_curve_is_an_image_of_sensible_size(tmp_path: Path, folds: int, members: int) -> None:
+    plot_learning_curve(history(folds=folds, members=members), tmp_path / "curve.png", title="demo")
+    height, width, _ = read_image(tmp_path / "curve.png").shape
+    assert 250 <= height < width <= 4000
+
+
+def test_a_learning_curve_may_have_one_epoch(tmp_path: Path) -> None:
+    plot_learning_curve(history(epochs=1).assign(best=True), tmp_path / "curve.png", title="demo")
+    assert np.ptp(read_image(tmp_path / "curve.png")[..., :3]) > 0.5
+
+
+def test_names_are_never_read_as_formulas(tmp_path: Path) -> None:
+    table = predictions(2).rename(columns={"genre 00": "$\\bad{", "genre 01": "50 % _x_"})
+    table = table.replace({"genre 00": "$\\bad{", "genre 01": "50 % _x_"})
+    plot_confusion(table, tmp_path / "confusion.png", title="a $\\bad{ corpus")
+    assert read_image(tmp_path / "confusion.png").size
+
+
+def test_the_same_predictions_give_the_same_file(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        plot_confusion(predictions(3), tmp_path / f"{name}.png", title="demo")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_no_figure_is_left_open_and_no_style_behind(tmp_path: Path) -> None:
+    before = dict(plt.rcParams)
+    plot_confusion(predictions(3), tmp_path / "confusion.png", title="demo")
+    plot_learning_curve(history(), tmp_path / "curve.png", title="demo")
+    assert plt.get_fignums() == []
+    assert dict(plt.rcParams) == before
+    assert len(list(tmp_path.iterdir())) == 2

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.preprocessing import FunctionTransformer
+
+import shap_reference
+from genrefusion.config import XgboostSettings
+from genrefusion.errors import UserError
+from genrefusion.models.tabular import TabularModel, load_skops
+
+KINDS = ("xgboost", "random_forest", "svm", "logistic")
+QUICK = XgboostSettings(rounds=20, colsample=1.0, lr=0.3)
+
+
+def blobs(n: int = 60, *, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    return (rng.normal(size=(n, 4)) + 3 * np.eye(classes, 4)[labels]).astype(np.float32), labels
+
+
+def model(kind: str, *, n_classes: int = 3, settings: XgboostSettings = QUICK) -> TabularModel:
+    return TabularModel(kind, settings, n_classes, seed=0, device="cpu")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_classes_are_learned(kind: str) -> None:
+    rows, labels = blobs()
+    held, truth = blobs(seed=1)
+    assert (model(kind).fit(rows, labels).predict_proba(held).argmax(axis=1) == truth).mean() > 0.8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n_seen", [1, 2])
+def test_a_class_that_training_rows_lack_gets_probability_zero(kind: str, n_seen: int, tmp_path: Path) -> None:
+    rows, labels = blobs(classes=3)
+    seen = labels > 2 - n_seen
+    fitted = model(kind).fit(rows[seen], labels[seen], (rows, labels))
+    probabilities = fitted.predict_proba(rows)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert (probabilities[:, : 3 - n_seen] == 0).all()
+    fitted.save(tmp_path, "m")
+    loaded = model(kind).load(tmp_path, "m", [int(c) for c in fitted.classes])
+    np.testing.assert_allclose(loaded.predict_proba(rows), probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_constant_and_missing_values_are_taken(kind: str) -> None:
+    rows, labels = blobs()
+    rows = np.hstack([rows, np.full((len(rows), 1), 7, np.float32), np.full((len(rows), 1), np.nan, np.float32)])
+    rows[::5, 1] = np.nan
+    probabilities = model(kind).fit(rows, labels).predict_proba(rows)
+    assert np.isfinite(probabilities).all()
+    assert (probabilities.argmax(axis=1) == labels).mean() > 0.8
+
+
+@pytest.mark.parametrize("kind", ["xgboost", "logistic"])
+def test_balancing_counts_all_classes_the_same(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    labels = (np.arange(400) % 20 == 0).astype(int)
+    rows = (rng.normal(size=(400, 1)) + labels[:, None]).astype(np.float32)
+    shares = {
+        balanced: model(kind, n_classes=2, settings=XgboostSettings(rounds=20, colsample=1.0, balanced=balanced))
+        .fit(rows, labels)
+        .predict_proba(rows)[:, 1]
+        .mean()
+        for balanced in (True, False)
+    }
+    assert shares[False] < 0.15 < 0.3 < shares[True]
+
+
+def test_boosting_stops_when_validation_loss_falls_no_more() -> None:
+    rows, labels = blobs()
+    rng = np.random.default_rng(0)
+    noise = rng.permutation(labels)
+    settings = XgboostSettings(rounds=200, patience=3, colsample=1.0, lr=0.3)
+    fitted = model("xgboost", settings=settings).fit(rows, labels, (rows, noise))
+    assert fitted.estimator.best_iteration < 20
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_shap_values_add_up_to_the_margin(n_classes: int) -> None:
+    rows, labels = blobs(classes=n_classes)
+    fitted = model("xgboost", n_classes=n_classes).fit(rows, labels)
+    found = fitted.contributions(rows)
+    assert found is not None
+    np.testing.assert_allclose(found.sum(axis=2), shap_reference.margin_less_bias(fitted, rows), atol=1e-3)
+
+
+def test_a_file_with_other_types_is_refused(tmp_path: Path) -> None:
+    skops.io.dump(FunctionTransformer(print), tmp_path / "m.skops")
+    with pytest.raises(UserError, match=r"m\.skops: holds types that are not loaded"):
+        load_skops(tmp_path / "m.skops")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pickle_is_never_loaded(kind: str, tmp_path: Path) -> None:
+    for ending in ("ubj", "skops"):
+        (tmp_path / f"m.{ending}").write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(UserError, match=r"m\.(ubj|skops): not a model"):
+        model(kind).load(tmp_path, "m", [0, 1, 2])
