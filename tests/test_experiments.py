@@ -14,13 +14,14 @@ import pandas as pd
 import pytest
 
 from conftest import TINY, TINY_DATA, TINY_NETWORK, compose_train
-from genrefusion.config import EvaluateConfig, TrainerSettings, configs_directory
+from genrefusion.config import EvaluateConfig, configs_directory
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import read_predictions
 from genrefusion.experiment import run_experiment
 from genrefusion.runs import evaluate_run
+from genrefusion.settings import TrainerSettings
 
 EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
 QUICK = [*TINY, "pipeline.epochs=1"]

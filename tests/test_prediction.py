@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 from conftest import TINY, compose_train
-from genrefusion.config import PredictConfig, TrainerSettings
+from genrefusion.config import PredictConfig
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.experiment import run_experiment
 from genrefusion.prediction import find_songs, predict_files
+from genrefusion.settings import TrainerSettings
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,7 @@
-"""Schemas of every setting, and the composition of `configs/` against them.
+"""What each command takes, and the schemas that `configs/` is composed against.
 
-A dataclass here is the one place where a setting, its type and its default are written down; the YAML files of
-`configs/` choose values. A misspelt name, a wrong type or an impossible value stops before any work begins.
-Nothing heavy is imported, so that ``--help`` answers at once.
+A misspelt name, a wrong type or an impossible value stops before any work begins. Nothing heavy is imported, so that
+``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -15,7 +14,23 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
-from genrefusion.errors import UserError, unknown_name
+from genrefusion.settings import (
+    DemoData,
+    FolderData,
+    GtzanData,
+    HandcraftedFeatures,
+    ManifestData,
+    MelFeatures,
+    MultiframeSettings,
+    NoFeatures,
+    PrecomputedFeatures,
+    SplitSettings,
+    TableFeatures,
+    TableSettings,
+    TrainerSettings,
+    XgboostSettings,
+    check_choice,
+)
 
 
 def configs_directory() -> Path:
@@ -31,318 +46,6 @@ def default_cache() -> Path:
 
     chosen = os.environ.get("GENREFUSION_CACHE")
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("genrefusion"))
-
-
-def _check(setting: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise unknown_name(setting, value, choices)
-
-
-def _between(setting: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise UserError(f"{setting}={value:g} is out of range: from {low:g} to {high:g}.")
-
-
-@dataclass
-class DataSettings:
-    """What every corpus has."""
-
-    name: str = MISSING
-    on_error: str = "raise"  # raise | skip: what a file that cannot be used does to the run
-    min_seconds: float = 1.0  # shorter audio is a problem
-    max_seconds: float = 600.0  # only the beginning of longer audio is used
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        _check("data.on_error", self.on_error, ("raise", "skip"))
-        _between("data.min_seconds", self.min_seconds, 0, self.max_seconds)
-
-
-@dataclass
-class DemoData(DataSettings):
-    """The composed corpus."""
-
-    name: str = "demo"
-    songs_per_genre: int = 30
-    seconds: float = 32.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        super().__post_init__()
-        _between("data.songs_per_genre", self.songs_per_genre, 4, 1000)
-        _between("data.seconds", self.seconds, 5, 300)
-
-
-@dataclass
-class GtzanData(DataSettings):
-    """GTZAN in its own layout."""
-
-    name: str = "gtzan"
-    root: str | None = None
-    artist_index: str | None = None  # Sturm's GTZANindex.txt
-
-    def __post_init__(self) -> None:
-        """Refuse a missing root."""
-        super().__post_init__()
-        if not self.root:
-            raise UserError(
-                "data=gtzan needs data.root: the folder that holds genres_original/ or genres/ (1,000 clips, 1.2 GB),\n"
-                "or any part of it. data/README.md says where to get it."
-            )
-
-
-@dataclass
-class FolderData(DataSettings):
-    """A folder of genres."""
-
-    name: str = "folder"
-    root: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a missing root."""
-        super().__post_init__()
-        if not self.root:
-            raise UserError("data=folder needs data.root: a folder with one folder of songs for each genre.")
-
-
-@dataclass
-class ManifestData(DataSettings):
-    """A tracks table."""
-
-    name: str = "manifest"
-    manifest: str | None = None
-    both_sides: bool = False  # audio and lyrics are both required
-
-    def __post_init__(self) -> None:
-        """Refuse a missing table."""
-        super().__post_init__()
-        if not self.manifest:
-            raise UserError(
-                f"data={self.name} needs data.manifest: a tracks table (.csv or .jsonl) with the columns track_id,\n"
-                "genre and audio, lyrics or lyrics_path; artist, title and split if they are known."
-            )
-
-
-@dataclass
-class SplitSettings:
-    """How tracks are divided; artists stay on one side unless `by_artist` is false."""
-
-    kind: str = MISSING
-    by_artist: bool = True
-    val_fraction: float = 0.1  # of all tracks
-    test_fraction: float = 0.2  # holdout
-    folds: int = 5  # kfold
-    val_from_train: bool = False  # predefined: hold val out of train, though the table names val tracks
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        _check("split.kind", self.kind, ("holdout", "kfold", "predefined"))
-        _between("split.val_fraction", self.val_fraction, 0.01, 0.5)
-        _between("split.test_fraction", self.test_fraction, 0.01, 0.5)
-        _between("split.folds", self.folds, 2, 100)
-
-
-@dataclass
-class MelFeatures:
-    """Log mel-spectrograms and the frames that are cut from them."""
-
-    name: str = "mel"
-    sample_rate: int = 12000
-    n_fft: int = 512
-    hop: int = 256
-    n_mels: int = 96
-    frame_seconds: float = 29.12
-    frame_hop_seconds: float | None = None  # null: frames side by side
-    trim: float = 0.0  # seconds left out at both ends of a song
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        _between("features.frame_seconds", self.frame_seconds, 0.5, 600)
-        _between("features.trim", self.trim, 0, 300)
-        if self.frame_hop_seconds is not None:
-            _between("features.frame_hop_seconds", self.frame_hop_seconds, 0.1, 600)
-
-
-@dataclass
-class HandcraftedFeatures:
-    """Time- and frequency-domain features of the audio."""
-
-    name: str = "handcrafted"
-    kind: str = "published"  # published (97) | time (9 of them) | frequency (88 of them) | wide (1,123)
-    segment_seconds: float | None = None  # null: one vector for the whole song
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        _check("features.kind", self.kind, ("published", "time", "frequency", "wide"))
-        if self.segment_seconds is not None:
-            _between("features.segment_seconds", self.segment_seconds, 0.5, 600)
-
-
-@dataclass
-class TableFeatures:
-    """Features that someone computed before: one row a track."""
-
-    name: str = "table"
-    path: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a missing table."""
-        if not self.path:
-            raise UserError(
-                "features=table needs features.path: a CSV file with a column track_id (or filename) and numbers."
-            )
-
-
-@dataclass
-class PrecomputedFeatures:
-    """A sequence of vectors for each track, from any encoder."""
-
-    name: str = "precomputed"
-    path: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a missing file."""
-        if not self.path:
-            raise UserError(
-                "features=precomputed needs features.path: an .npz file with the arrays track_id (n,), frames (m, d)\n"
-                "and offsets (n + 1,); the sequence of track i is frames[offsets[i]:offsets[i + 1]]."
-            )
-
-
-@dataclass
-class NoFeatures:
-    """Nothing of the audio: for pipelines that read lyrics alone."""
-
-    name: str = "none"
-
-
-@dataclass
-class KnnSettings:
-    """Vote of the nearest training frames."""
-
-    space: str = "probabilities"  # probabilities | embedding
-    neighbours: int = 15
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        _check("pipeline.knn.space", self.space, ("probabilities", "embedding"))
-        _between("pipeline.knn.neighbours", self.neighbours, 1, 10000)
-
-
-@dataclass
-class NetworkSettings:
-    """How a network is trained; shared by every pipeline that has one."""
-
-    name: str = MISSING
-    epochs: int = 30
-    patience: int = 10  # epochs without a better validation figure
-    batch_size: int = 32
-    lr: float = 1e-3
-    weight_decay: float = 1e-2
-    warmup: float = 0.1  # share of the steps in which the rate climbs; then it falls as a cosine
-    label_smoothing: float = 0.0
-    clip_norm: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        _between("pipeline.epochs", self.epochs, 1, 100_000)
-        _between("pipeline.patience", self.patience, 1, 100_000)
-        _between("pipeline.batch_size", self.batch_size, 2, 1_000_000)
-        _between("pipeline.lr", self.lr, 1e-9, 10)
-        _between("pipeline.warmup", self.warmup, 0, 1)
-        _between("pipeline.label_smoothing", self.label_smoothing, 0, 0.9)
-
-
-@dataclass
-class MultiframeSettings(NetworkSettings):
-    """The multi-frame CRNN."""
-
-    name: str = "multiframe"
-    weights: str = "none"  # none | msd | path of the published file
-    freeze: bool = True  # keep published convolutions as they are
-    width: int = 16  # channels of the first convolution when there are no weights; they have 64
-    dropout: float = 0.3
-    vote: str = "mean"  # mean | knn
-    knn: KnnSettings = field(default_factory=KnnSettings)
-    specaugment: bool = False
-    mixup: float = 0.0  # alpha of the Beta distribution; 0 is off
-    members: int = 1  # networks with seeds of their own whose probabilities are averaged
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        super().__post_init__()
-        _check("pipeline.vote", self.vote, ("mean", "knn"))
-        _between("pipeline.width", self.width, 1, 512)
-        _between("pipeline.dropout", self.dropout, 0, 0.95)
-        _between("pipeline.mixup", self.mixup, 0, 10)
-        _between("pipeline.members", self.members, 1, 100)
-
-
-@dataclass
-class TextSettings:
-    """What is read of the lyrics; parts are put side by side."""
-
-    tfidf: bool = True  # words and pairs of words, TF-IDF, reduced by truncated SVD
-    svd: int = 100
-    embedding: bool = False  # mean token embedding of the transformer encoder
-    style: bool = True  # lengths, repetition, vocabulary, rhyme
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        _between("pipeline.text.svd", self.svd, 1, 10_000)
-        if not (self.tfidf or self.embedding or self.style):
-            raise UserError("pipeline.text: tfidf, embedding and style are all false; nothing is left of the lyrics.")
-
-
-@dataclass
-class XgboostSettings:
-    """Estimators on vectors of features, with or without lyrics."""
-
-    name: str = "xgboost"
-    estimator: str = "xgboost"  # xgboost | random_forest | svm | logistic
-    fusion: str = "none"  # none (audio or lyrics alone) | early (columns side by side) | late (probabilities)
-    late: str = "stack"  # stack (logistic, fitted on out-of-fold rows) | mean
-    text: TextSettings = field(default_factory=TextSettings)
-    text_estimator: str = "logistic"  # of the lyrics, in late fusion
-    balanced: bool = True  # weigh tracks so that all genres count the same
-    top_features: int | None = None  # keep the best ones by gain on the training tracks
-    rounds: int = 400
-    patience: int = 50  # rounds without a lower log loss over the validation tracks
-    lr: float = 0.05
-    max_depth: int = 2
-    subsample: float = 0.7
-    colsample: float = 0.05  # share of the columns that each tree sees
-    c: float = 1.0  # of svm and logistic
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        kinds = ("xgboost", "random_forest", "svm", "logistic")
-        _check("pipeline.estimator", self.estimator, kinds)
-        _check("pipeline.text_estimator", self.text_estimator, kinds)
-        _check("pipeline.fusion", self.fusion, ("none", "early", "late"))
-        _check("pipeline.late", self.late, ("stack", "mean"))
-        _between("pipeline.rounds", self.rounds, 1, 100_000)
-        _between("pipeline.max_depth", self.max_depth, 1, 50)
-        _between("pipeline.subsample", self.subsample, 0.01, 1)
-        _between("pipeline.colsample", self.colsample, 0.001, 1)
-        _between("pipeline.c", self.c, 1e-6, 1e6)
-        if self.top_features is not None:
-            _between("pipeline.top_features", self.top_features, 1, 100_000)
-
-
-@dataclass
-class TrainerSettings:
-    """Where a network runs; nothing here changes what is computed beyond rounding."""
-
-    device: str = "auto"  # auto | cpu | cuda | mps
-    mixed_precision: str = "no"  # no | fp16 | bf16
-    threads: int | None = None  # null: as many as there are cores
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        _check("trainer.device", self.device, ("auto", "cpu", "cuda", "mps"))
-        _check("trainer.mixed_precision", self.mixed_precision, ("no", "fp16", "bf16"))
 
 
 @dataclass
@@ -388,28 +91,7 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _check("format", self.format, ("table", "json", "csv"))
-
-
-@dataclass
-class TableRow:
-    """One row of a table: an experiment and what was claimed for it."""
-
-    title: str = MISSING
-    experiment: str = MISSING
-    claimed: float | None = None  # accuracy in percent
-    evidence: str = ""
-    overrides: list[str] = field(default_factory=list)
-
-
-@dataclass
-class TableSettings:
-    """A table to reproduce."""
-
-    name: str = MISSING
-    title: str = MISSING
-    source: str = ""
-    rows: list[TableRow] = field(default_factory=list)
+        check_choice("format", self.format, ("table", "json", "csv"))
 
 
 @dataclass
@@ -439,7 +121,7 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _check("action", self.action, ("describe", "validate"))
+        check_choice("action", self.action, ("describe", "validate"))
 
 
 def register() -> None:

@@ -18,13 +18,14 @@ from omegaconf import OmegaConf
 from rich.table import Table
 
 from genrefusion.cli import run_folder
-from genrefusion.config import ReproduceConfig, TableRow, TrainConfig
+from genrefusion.config import ReproduceConfig, TrainConfig
 from genrefusion.errors import UserError
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import read_predictions
 from genrefusion.evaluation.tables import with_interval
 from genrefusion.experiment import prepare, run_experiment, signature
 from genrefusion.files import write_atomically
+from genrefusion.settings import TableRow
 from genrefusion.terminal import Terminal
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from genrefusion.config import DataSettings, FolderData, GtzanData, ManifestData
 from genrefusion.data.corpora import check_audio, load_corpus, load_folder
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
+from genrefusion.settings import DataSettings, FolderData, GtzanData, ManifestData
 from genrefusion.terminal import Terminal
 
 WriteTone = Callable[..., Path]

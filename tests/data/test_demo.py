@@ -49,8 +49,11 @@ def table(corpus: Path) -> pd.DataFrame:
     return pd.read_csv(corpus / "tracks.csv")
 
 
+TINY = {"songs_per_genre": 1, "seconds": 2, "workers": 1, "progress": False}
+
+
 def tiny(directory: Path, **settings: int) -> Path:
-    return build_demo(directory, **{"songs_per_genre": 1, "seconds": 2, "workers": 1, "progress": False, **settings})
+    return build_demo(directory, **(TINY | settings))
 
 
 def test_genres_are_the_ten_of_gtzan_sorted():
@@ -209,7 +212,7 @@ def test_failed_build_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_two_builds_at_once_end_well(tmp_path):
-    paths = joblib.Parallel(n_jobs=2)(joblib.delayed(tiny)(tmp_path / "demo") for _ in range(2))
+    paths = joblib.Parallel(n_jobs=2)(joblib.delayed(build_demo)(tmp_path / "demo", **TINY) for _ in range(2))
     assert paths[0] == paths[1]
     assert len(pd.read_csv(paths[0])) == 10
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from genrefusion.config import CorpusConfig, FolderData
+from genrefusion.config import CorpusConfig
 from genrefusion.data.description import counts_table, describe_corpus
 from genrefusion.data.tracks import Tracks
+from genrefusion.settings import FolderData
 
 WriteTone = Callable[..., Path]
 

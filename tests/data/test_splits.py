@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genrefusion.config import SplitSettings
 from genrefusion.data.splits import Fold, Split, artist_groups, read_split, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
+from genrefusion.settings import SplitSettings
 
 KINDS = ("holdout", "kfold", "predefined")
 SEEDS = range(6)

@@ -8,9 +8,9 @@ import librosa
 import numpy as np
 import pytest
 
-from genrefusion.config import MelFeatures
 from genrefusion.data.audio import load_audio
 from genrefusion.features.mel import DYNAMIC_RANGE, MelExtractor, cut_frame, frame_columns, frame_starts, log_mel
+from genrefusion.settings import MelFeatures
 
 # 12.8 kHz and a hop of 256 make 50 columns a second; a frame of 2 s has 101.
 SIMPLE = MelFeatures(sample_rate=12800, frame_seconds=2)

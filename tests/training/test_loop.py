@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from genrefusion.config import NetworkSettings, TrainerSettings
 from genrefusion.errors import UserError
+from genrefusion.settings import NetworkSettings, TrainerSettings
 from genrefusion.terminal import Terminal
 from genrefusion.training.augment import classification_loss
 from genrefusion.training.loop import Checkpoint, rate_factor, train_network

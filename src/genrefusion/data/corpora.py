@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
-from genrefusion.config import DataSettings, DemoData, FolderData, GtzanData, ManifestData
 from genrefusion.data import gtzan
 from genrefusion.data.audio import EXTENSIONS, audio_problem, digest_audio
 from genrefusion.data.tracks import Tracks, load_table, validate_table
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.files import write_atomically
+from genrefusion.settings import DataSettings, DemoData, FolderData, GtzanData, ManifestData
 from genrefusion.terminal import Terminal
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from genrefusion.config import SplitSettings
 from genrefusion.data.tracks import PARTS, Tracks
 from genrefusion.errors import UserError, bullet_list
+from genrefusion.settings import SplitSettings
 
 
 @dataclass(frozen=True)

@@ -28,17 +28,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from genrefusion.features.handcrafted import (
-    BLOCK,
-    FEATURE_NAMES,
-    HOP,
-    Array,
-    Descriptors,
-    checked_audio,
-    describe,
-    hann,
-    published_values,
-)
+from genrefusion.features.descriptors import BLOCK, HOP, Array, hann
+from genrefusion.features.handcrafted import FEATURE_NAMES, Descriptors, checked_audio, describe, published_values
 
 Values = npt.NDArray[np.float64]
 

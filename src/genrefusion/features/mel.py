@@ -16,8 +16,8 @@ import numpy.typing as npt
 import scipy.fft
 import scipy.signal
 
-from genrefusion.config import MelFeatures
 from genrefusion.data.audio import load_audio
+from genrefusion.settings import MelFeatures
 
 Array = npt.NDArray[np.float32]
 

@@ -19,8 +19,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from xgboost import XGBClassifier
 from xgboost.core import XGBoostError
 
-from genrefusion.config import XgboostSettings
 from genrefusion.errors import UserError
+from genrefusion.settings import XgboostSettings
 
 Matrix = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

@@ -15,13 +15,13 @@ from typing import Any, Protocol, Self, cast
 import numpy as np
 import pandas as pd
 
-from genrefusion import config
-from genrefusion.config import TrainerSettings
+from genrefusion import settings as schemas
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import Prediction
 from genrefusion.features.cache import FeatureCache
 from genrefusion.files import write_atomically
+from genrefusion.settings import TrainerSettings
 from genrefusion.terminal import Terminal
 
 PIPELINES = {
@@ -159,7 +159,7 @@ def read_settings(values: dict[str, Any]) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     given = dict(values)
-    schema = getattr(config, given.pop("schema", ""), None)
+    schema = getattr(schemas, given.pop("schema", ""), None)
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
     except (OmegaConfBaseException, ValueError) as error:

@@ -19,7 +19,6 @@ from safetensors.torch import load_file, save_file
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
-from genrefusion.config import MelFeatures, MultiframeSettings
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation import metrics
@@ -29,6 +28,7 @@ from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, fra
 from genrefusion.models import msd
 from genrefusion.models.crnn import FrameClassifier, Trunk
 from genrefusion.pipelines.base import Workbench, mean_over_frames, read_description, read_settings, write_description
+from genrefusion.settings import MelFeatures, MultiframeSettings
 from genrefusion.training.augment import classification_loss
 from genrefusion.training.loop import Checkpoint, make_accelerator, train_network
 

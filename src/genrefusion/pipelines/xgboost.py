@@ -19,7 +19,6 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
-from genrefusion.config import NoFeatures, TextSettings, XgboostSettings
 from genrefusion.data.splits import artist_groups
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError, bullet_list
@@ -29,6 +28,7 @@ from genrefusion.features.vectors import AudioVectors, read_vectors
 from genrefusion.files import write_atomically
 from genrefusion.models.tabular import Labels, Matrix, Probabilities, TabularModel, load_skops
 from genrefusion.pipelines.base import Workbench, mean_over_frames, read_description, read_settings, write_description
+from genrefusion.settings import NoFeatures, TextSettings, XgboostSettings
 
 _STATE = "state.json"
 _STACK_FOLDS = 5

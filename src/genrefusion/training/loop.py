@@ -23,9 +23,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from genrefusion.config import NetworkSettings, TrainerSettings
 from genrefusion.errors import UserError
 from genrefusion.files import atomic_path
+from genrefusion.settings import NetworkSettings, TrainerSettings
 from genrefusion.terminal import Terminal
 
 Batch = tuple[Tensor, Tensor]
