@@ -283,7 +283,9 @@ class XgboostSettings:
     name: str = "xgboost"
     estimator: str = "xgboost"  # xgboost | random_forest | svm | logistic
     fusion: str = "none"  # none (audio or lyrics alone) | early (columns side by side) | late (probabilities)
-    late: str = "stack"  # stack (logistic, fitted on out-of-fold rows) | mean
+    late: str = "stack"  # stack (logistic, fitted on out-of-fold rows) | mean (weighted)
+    lyrics_weight: float = 0.5  # share of the lyrics in late=mean
+    vote: str = "mean"  # mean (of the segments' probabilities) | majority (share of the segments that name a genre)
     text: TextSettings = field(default_factory=TextSettings)
     text_estimator: str = "logistic"  # of the lyrics, in late fusion
     balanced: bool = True  # weigh tracks so that all genres count the same
@@ -303,6 +305,8 @@ class XgboostSettings:
         check_choice("pipeline.text_estimator", self.text_estimator, kinds)
         check_choice("pipeline.fusion", self.fusion, ("none", "early", "late"))
         check_choice("pipeline.late", self.late, ("stack", "mean"))
+        check_choice("pipeline.vote", self.vote, ("mean", "majority"))
+        _between("pipeline.lyrics_weight", self.lyrics_weight, 0, 1)
         _between("pipeline.rounds", self.rounds, 1, 100_000)
         _between("pipeline.max_depth", self.max_depth, 1, 50)
         _between("pipeline.subsample", self.subsample, 0.01, 1)

@@ -86,6 +86,25 @@ def test_a_track_without_lyrics_keeps_the_probabilities_of_its_audio(
     pd.testing.assert_frame_equal(fitted.predict_proba(bare).tracks, alone.predict_proba(test).tracks)
 
 
+def test_late_mean_weighs_the_lyrics(parts: tuple[Tracks, Tracks, Tracks], bench: Workbench) -> None:
+    train, val, test = parts
+    tables = {}
+    for weight in (0.0, 0.25, 1.0):
+        fitted = pipeline(bench, "pipeline.fusion=late", "pipeline.late=mean", f"pipeline.lyrics_weight={weight}")
+        tables[weight] = fitted.fit(train, val).predict_proba(test).tracks
+    pd.testing.assert_frame_equal(tables[0.25], 0.75 * tables[0.0] + 0.25 * tables[1.0])
+
+
+def test_majority_counts_the_segments_that_name_a_genre(parts: tuple[Tracks, Tracks, Tracks], bench: Workbench) -> None:
+    train, val, test = parts
+    fitted = pipeline(bench, "features.segment_seconds=2", "pipeline.vote=majority").fit(train, val)
+    prediction = fitted.predict_proba(test)
+    assert prediction.frames is not None
+    for track in test.ids:
+        named = prediction.frames.loc[[track]].idxmax(axis=1).value_counts(normalize=True)
+        assert prediction.tracks.loc[track].to_dict() == {g: named.get(g, 0.0) for g in fitted.classes_}
+
+
 def test_importance_names_every_feature_and_genre(parts: tuple[Tracks, Tracks, Tracks], bench: Workbench) -> None:
     train, val, _ = parts
     table = pipeline(bench).fit(train, val).importance_

@@ -107,7 +107,7 @@ class XgboostPipeline:
             return Prediction(self._table(self.models_["lyrics"].predict_proba(self._text_rows(tracks)), tracks))
         audio = self._audio_rows(tracks)
         prediction = mean_over_frames(self.models_["audio"].predict_proba(audio.rows), audio.songs, self.classes_)
-        songs = prediction.tracks.loc[tracks.ids]
+        songs = self._vote(prediction).loc[tracks.ids]
         if self.settings.fusion == "late":
             return Prediction(self._table(self._combine(songs.to_numpy(), tracks), tracks))
         return Prediction(songs, prediction.frames if len(audio.songs) > len(tracks) else None)
@@ -195,13 +195,21 @@ class XgboostPipeline:
             self.text_ = TextVectors(self.settings.text, self.bench).fit(_lyrics(part))
             models = {side: self._fit_side(side, part, None) for side in self._sides}
             audio = self._audio_rows(rest)
-            songs = mean_over_frames(models["audio"].predict_proba(audio.rows), audio.songs, self.classes_).tracks
+            songs = self._vote(mean_over_frames(models["audio"].predict_proba(audio.rows), audio.songs, self.classes_))
             inputs.append(
                 _logits(songs.loc[rest.ids].to_numpy(), models["lyrics"].predict_proba(self._text_rows(rest)))
             )
             targets.append(self._labels(rest))
         self.text_ = text
         return LogisticRegression(C=0.1, max_iter=2000).fit(np.concatenate(inputs), np.concatenate(targets))
+
+    def _vote(self, prediction: Prediction) -> pd.DataFrame:
+        """Probabilities of the songs: the segments' mean, or the share of the segments that name each genre."""
+        if self.settings.vote == "mean" or prediction.frames is None:
+            return prediction.tracks
+        named = prediction.frames.to_numpy().argmax(axis=1)
+        songs = [str(song) for song in prediction.frames.index.get_level_values("track_id")]
+        return mean_over_frames(np.eye(len(self.classes_))[named], songs, self.classes_).tracks
 
     def _combine(self, audio: Probabilities, tracks: Tracks) -> Probabilities:
         """Join the two sides; a track without lyrics keeps the probabilities of its audio."""
@@ -211,7 +219,8 @@ class XgboostPipeline:
             return result
         lyrics = self.models_["lyrics"].predict_proba(self._text_rows(tracks))[has]
         if self.stacker_ is None:
-            result[has] = (audio[has] + lyrics) / 2
+            weight = self.settings.lyrics_weight
+            result[has] = (1 - weight) * audio[has] + weight * lyrics
             return result
         stacked = np.zeros((int(has.sum()), len(self.classes_)))
         stacked[:, self.stacker_.classes_] = self.stacker_.predict_proba(_logits(audio[has], lyrics))
