@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genrefusion.evaluation.plots import plot_confusion, plot_learning_curve
+from genrefusion.evaluation.plots import plot_confusion, plot_importance, plot_learning_curve, plot_roc
 from genrefusion.evaluation.predictions import with_truth
 
 
@@ -78,6 +78,31 @@ def test_a_learning_curve_is_an_image_of_sensible_size(tmp_path: Path, folds: in
 def test_a_learning_curve_may_have_one_epoch(tmp_path: Path) -> None:
     plot_learning_curve(history(epochs=1).assign(best=True), tmp_path / "curve.png", title="demo")
     assert np.ptp(read_image(tmp_path / "curve.png")[..., :3]) > 0.5
+
+
+@pytest.mark.parametrize("genres", [2, 10, 30])
+def test_roc_curves_are_an_image_of_sensible_size(tmp_path: Path, genres: int) -> None:
+    plot_roc(predictions(genres), tmp_path / "roc.png", title="demo")
+    height, width, _ = read_image(tmp_path / "roc.png").shape
+    assert 250 <= height <= 4000
+    assert 250 <= width <= 4000
+
+
+def test_roc_curves_may_be_of_one_genre_alone(tmp_path: Path) -> None:
+    table = predictions(4)
+    plot_roc(table[table["genre"] == "genre 00"], tmp_path / "roc.png", title="few")
+    assert read_image(tmp_path / "roc.png").size
+
+
+@pytest.mark.parametrize("features", [1, 97])
+def test_importances_are_an_image_of_sensible_size(tmp_path: Path, features: int) -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.random((2 * features, 3)), columns=["gain", "jazz", "rock"])
+    table = rows.assign(feature=[f"mfccs_{i // 2}" for i in range(2 * features)], fold=[0, 1] * features)
+    plot_importance(table, tmp_path / "importance.png", title="demo")
+    height, width, _ = read_image(tmp_path / "importance.png").shape
+    assert 250 <= height <= 4000
+    assert 250 <= width <= 4000
 
 
 def test_names_are_never_read_as_formulas(tmp_path: Path) -> None:

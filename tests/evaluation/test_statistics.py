@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from genrefusion.evaluation.metrics import accuracy, log_loss
-from genrefusion.evaluation.statistics import bootstrap_intervals
+from genrefusion.evaluation.statistics import Figure, bootstrap_intervals, paired_difference
 
 
 def predictions(truth: np.ndarray, share: float, *, seed: int) -> np.ndarray:
@@ -64,7 +64,7 @@ def test_the_seed_decides_the_interval() -> None:
 
 
 @pytest.mark.parametrize("figure", [accuracy, log_loss])
-def test_the_interval_contains_the_estimate(figure) -> None:
+def test_the_interval_contains_the_estimate(figure: Figure) -> None:
     for seed in range(10):
         truth = np.random.default_rng(seed).integers(0, 2, 60)
         probabilities = predictions(truth, 0.7, seed=seed)
@@ -114,3 +114,32 @@ def test_the_interval_of_accuracy_covers_the_truth_95_times_of_100() -> None:
         low, high = bootstrap_intervals(truth, probabilities, {"accuracy": accuracy}, draws=200, seed=seed)["accuracy"]
         covered += low <= share <= high
     assert 0.93 <= covered / sets <= 0.97
+
+
+def test_a_system_does_not_differ_from_itself() -> None:
+    truth = np.arange(40) % 2
+    probabilities = predictions(truth, 0.7, seed=0)
+    assert paired_difference(truth, probabilities, probabilities, log_loss, draws=50) == (0, (0, 0))
+
+
+def test_a_paired_difference_is_narrower_than_the_two_intervals() -> None:
+    truth = np.arange(100) % 2
+    first = predictions(truth, 0.7, seed=0)
+    second = first.copy()
+    second[:5] = np.eye(2)[truth[:5]]
+    difference, (low, high) = paired_difference(truth, second, first, log_loss)
+    one = bootstrap_intervals(truth, first, {"loss": log_loss})["loss"]
+    assert difference == pytest.approx(log_loss(truth, second) - log_loss(truth, first))
+    assert low <= difference <= high
+    assert high - low < (one[1] - one[0]) / 2
+
+
+def test_a_paired_difference_is_the_bootstrap_of_the_differences_of_tracks() -> None:
+    truth = np.zeros(80, dtype=np.int64)
+    first, second = (predictions(truth, share, seed=1) for share in (0.8, 0.6))
+    losses = np.log(second[:, 0]) - np.log(first[:, 0])
+    _, found = paired_difference(truth, first, second, log_loss, draws=5000)
+    expected = scipy.stats.bootstrap(
+        (losses,), np.mean, n_resamples=5000, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert found == pytest.approx(tuple(expected), abs=0.05 * (expected.high - expected.low))

@@ -104,8 +104,8 @@ def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
             axes.plot(false_rate, true_rate, style, color=f"C{number % 8}", lw=1, label=f"{genre} {areas[-1]:.2f}")
         if rates:
             axes.plot(grid, np.mean(rates, axis=0), "k", lw=2.5, label=f"mean of genres {np.mean(areas):.2f}")
+            axes.legend(title="area under the curve", bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=8)
         axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title, aspect="equal")
-        axes.legend(title="area under the curve", bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=8)
         _save(figure, path)
 
 
