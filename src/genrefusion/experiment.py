@@ -269,6 +269,8 @@ def _open_record(config: TrainConfig, tracks: Tracks, split: Split, directory: P
         old = json.loads(path.read_text(encoding="utf-8"))
         if not config.resume:
             raise UserError(f"{directory}: holds a run already. Go on with resume=true, or take another folder.")
+        if old["status"] == "finished":
+            raise UserError(f"{directory}: finished already; there is nothing to resume.")
         if old["signature"] != sign:
             raise UserError(f"{directory}: was begun with other settings or data:\n{_difference(old, config)}")
     elif config.resume:

@@ -168,7 +168,11 @@ class XgboostPipeline:
             known, known_val = _with_lyrics(train), _with_lyrics(val) if val is not None else None
             if not len(known):
                 raise UserError("No training track has lyrics.")
-            held = (self._text_rows(known_val), self._labels(known_val)) if known_val is not None else None
+            held = (
+                (self._text_rows(known_val), self._labels(known_val))
+                if known_val is not None and len(known_val)
+                else None
+            )
             return model.fit(self._text_rows(known), self._labels(known), held)
         rows = self._audio_rows(train, choose=val is not None)
         held = None
