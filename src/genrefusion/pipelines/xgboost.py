@@ -174,7 +174,7 @@ class XgboostPipeline:
                 else None
             )
             return model.fit(self._text_rows(known), self._labels(known), held)
-        rows = self._audio_rows(train, choose=val is not None)
+        rows = self._audio_rows(train, choose=True)
         held = None
         if val is not None:
             val_rows = self._audio_rows(val)
@@ -190,7 +190,7 @@ class XgboostPipeline:
         folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=self.bench.seed)
         inputs, targets = [], []
         ids = np.array(train.ids)
-        text = self.text_
+        text, columns = self.text_, self.columns_
         for fitted, held in folds.split(ids, labels, artist_groups(train.table)):
             part, rest = train.subset(list(ids[fitted])), _with_lyrics(train.subset(list(ids[held])))
             if not len(rest):
@@ -204,7 +204,7 @@ class XgboostPipeline:
                 _logits(songs.loc[rest.ids].to_numpy(), models["lyrics"].predict_proba(self._text_rows(rest)))
             )
             targets.append(self._labels(rest))
-        self.text_ = text
+        self.text_, self.columns_ = text, columns
         return LogisticRegression(C=0.1, max_iter=2000).fit(np.concatenate(inputs), np.concatenate(targets))
 
     def _vote(self, prediction: Prediction) -> pd.DataFrame:
