@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from genrefusion.data.tracks import read_table
+from genrefusion.data.tracks import load_table
 from genrefusion.evaluation.metrics import accuracy, arrays
 from genrefusion.evaluation.predictions import genre_columns, read_predictions
 from genrefusion.evaluation.statistics import paired_difference
@@ -37,8 +37,8 @@ def main() -> None:
     first, second = averaged(arguments.first), averaged(arguments.second)
     ids = first.index.intersection(second.index)
     if arguments.with_lyrics:
-        table = read_table(arguments.with_lyrics).set_index("track_id")
-        ids = ids[table["lyrics"].reindex(ids).notna()]
+        without = load_table(arguments.with_lyrics, corpus=str(arguments.with_lyrics)).lacking("lyrics")
+        ids = ids.difference(without, sort=False)
     truth, a = arrays(first.loc[ids].reset_index())
     _, b = arrays(second.loc[ids].reset_index())
     gain, (low, high) = paired_difference(truth, a, b, accuracy)

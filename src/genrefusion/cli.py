@@ -140,6 +140,9 @@ def explain(error: Exception, command: str) -> str:
     command : str
         Name of the primary config.
     """
+    mistakes = [e for e in _chain(error) if isinstance(e, UserError)]
+    if mistakes:  # raised in a resolver
+        return str(mistakes[0])
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         options = [path.stem for path in (configs_directory() / group).glob("*.yaml")]

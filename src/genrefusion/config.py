@@ -14,6 +14,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
+from genrefusion.errors import UserError
 from genrefusion.settings import (
     DemoData,
     FolderData,
@@ -40,11 +41,14 @@ def configs_directory() -> Path:
     return in_wheel if in_wheel.is_dir() else package.parents[1] / "configs"
 
 
-def default_cache() -> Path:
-    """Folder of features, fetched weights and the demo corpus: `GENREFUSION_CACHE` or the user's cache folder."""
+def cache_folder(chosen: str | None) -> Path:
+    """Folder of features, fetched weights and the demo corpus.
+
+    The setting `cache`, or else the environment's `GENREFUSION_CACHE`, or else the user's cache folder.
+    """
     import platformdirs
 
-    chosen = os.environ.get("GENREFUSION_CACHE")
+    chosen = chosen or os.environ.get("GENREFUSION_CACHE")
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("genrefusion"))
 
 
@@ -67,11 +71,19 @@ class TrainConfig:
 
 
 @dataclass
+class FeaturesFile:
+    """Where the ready features of another corpus are."""
+
+    path: str | None = None  # null: the file that the run was trained on
+
+
+@dataclass
 class EvaluateConfig:
     """Everything that `evaluate` takes."""
 
     run: str | None = None
     data: Any = None  # null: the run's own test tracks
+    features: FeaturesFile = field(default_factory=FeaturesFile)
     trainer: Any = MISSING
     cache: str | None = None
     workers: int = 2
@@ -87,6 +99,7 @@ class PredictConfig:
     format: str = "table"  # table | json | csv
     trainer: Any = MISSING
     cache: str | None = None
+    workers: int = 2
     debug: bool = False
 
     def __post_init__(self) -> None:
@@ -107,6 +120,11 @@ class ReproduceConfig:
     cache: str | None = None
     workers: int = 2
     debug: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a table of nothing."""
+        if not self.seeds:
+            raise UserError('seeds=[]: at least one is needed, such as "seeds=[0]".')
 
 
 @dataclass

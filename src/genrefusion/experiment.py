@@ -14,15 +14,16 @@ import resource
 import shutil
 import subprocess
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import genrefusion
-from genrefusion.config import TrainConfig, default_cache
-from genrefusion.data.corpora import check_audio, load_corpus, require_side
+from genrefusion.config import EvaluateConfig, PredictConfig, TrainConfig, cache_folder
+from genrefusion.data.audio import sha256_of
+from genrefusion.data.corpora import load_usable
 from genrefusion.data.splits import Fold, Split, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
@@ -74,22 +75,22 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
     _announce(config, tracks, split, terminal)
     record = _open_record(config, tracks, split, directory, command)
     write_predictions(split.to_table(), directory / "splits.csv")
-    make_pipeline(config.pipeline, config.features, make_bench(config, terminal)).prepare(
+    make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).prepare(
         tracks.subset([track for track in tracks.ids if track in split.tracks])
     )
-    parameters = 0
+    done: list[dict[str, Any]] = []
+    preparing = time.perf_counter() - began
     for number, fold in enumerate(split.folds):
         if len(split.folds) > 1:
             terminal.say("fold", f"{number + 1} of {len(split.folds)}")
-        parameters = _run_fold(
-            config, tracks, fold, number, model_folder(directory, split, number), directory, terminal
-        )
+        model = model_folder(directory, split, number)
+        done.append(_run_fold(config, tracks, fold, number, model, directory, terminal))
     _gather(directory, split)
     figures = summarise(directory, tracks.table["genre"], title=_title(config, tracks, split))
     record |= {
         "status": "finished",
-        "parameters": parameters,
-        "wall_seconds": record.get("wall_seconds", 0) + time.perf_counter() - began,
+        "parameters": done[-1]["parameters"],
+        "wall_seconds": preparing + sum(fold["seconds"] for fold in done),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     write_json(record, directory / "run.json")
@@ -101,20 +102,21 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
 
 def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
     """Load and check the corpus, and divide it."""
-    cache = Path(config.cache) if config.cache else default_cache()
-    tracks = load_corpus(config.data, cache=cache, workers=config.workers, terminal=terminal)
-    for side in sorted(make_pipeline(config.pipeline, config.features, make_bench(config, terminal)).uses):
-        tracks = require_side(tracks, side, config.data)
-        if side == "audio":
-            tracks = check_audio(tracks, config.data, cache=cache, workers=config.workers, terminal=terminal)
+    cache = cache_folder(config.cache)
+    sides = make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).uses
+    tracks = load_usable(config.data, sides, cache=cache, workers=config.workers, terminal=terminal)
     return tracks, split_tracks(tracks, config.split, seed=config.seed)
 
 
 def signature(config: TrainConfig, tracks: Tracks, split: Split) -> str:
-    """Digest of all that changes a run's result: not of device, threads, workers, folders or logging."""
+    """Digest of all that changes a run's result: not of device, threads, workers, folders or logging.
+
+    Of files that the settings name, the content counts and not the place.
+    """
     identity = {
-        "pipeline": asdict(config.pipeline),
-        "features": asdict(config.features),
+        "version": genrefusion.__version__,
+        "pipeline": _by_content(asdict(config.pipeline)),
+        "features": _by_content(asdict(config.features)),
         "seed": config.seed,
         "mixed_precision": config.trainer.mixed_precision,
         "max_seconds": config.data.max_seconds,
@@ -122,6 +124,12 @@ def signature(config: TrainConfig, tracks: Tracks, split: Split) -> str:
         "split": split.digest,
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _by_content(settings: dict[str, Any]) -> dict[str, Any]:
+    """Put digests in the place of the files that settings name."""
+    files = {name: Path(str(settings[name])).expanduser() for name in ("path", "weights") if settings.get(name)}
+    return settings | {name: sha256_of(path) for name, path in files.items() if path.is_file()}
 
 
 def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, Any]:
@@ -190,14 +198,15 @@ def show(figures: dict[str, Any], terminal: Terminal) -> None:
 
 def _run_fold(
     config: TrainConfig, tracks: Tracks, fold: Fold, number: int, model: Path, directory: Path, terminal: Terminal
-) -> int:
-    """Fit and predict one fold, unless a run that is resumed did; returns the number of parameters."""
+) -> dict[str, Any]:
+    """Fit and predict one fold, unless a run that is resumed did; returns its ``parameters`` and ``seconds``."""
     state = directory / "checkpoints" / f"fold{number}"
     done = state / "done.json"
     if config.resume and done.is_file():
         terminal.say("resume", "finished before")
-        return int(json.loads(done.read_text())["parameters"])
-    bench = make_bench(config, terminal, checkpoints=state)
+        return dict(json.loads(done.read_text()))
+    began = time.perf_counter()
+    bench = replace(train_bench(config, terminal), checkpoints=state, resume=config.resume)
     pipeline = make_pipeline(config.pipeline, config.features, bench)
     pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
     pipeline.save(model)
@@ -207,23 +216,30 @@ def _run_fold(
         write_predictions(pipeline.importance_.assign(fold=number), state / "importance.csv")
     if len(pipeline.history_):
         write_predictions(pipeline.history_.assign(fold=number), state / "history.csv")
-    write_json({"parameters": pipeline.parameter_count()}, done)
-    return pipeline.parameter_count()
+    seconds = time.perf_counter() - began
+    if len(pipeline.history_):  # its epochs may have been trained before an interruption
+        seconds = max(seconds, float(pipeline.history_["seconds"].sum()))
+    facts = {"parameters": pipeline.parameter_count(), "seconds": seconds}
+    write_json(facts, done)
+    return facts
 
 
-def make_bench(config: TrainConfig, terminal: Terminal, *, checkpoints: Path | None = None) -> Workbench:
-    """What the pipelines of a run work with."""
-    cache = Path(config.cache) if config.cache else default_cache()
+def make_bench(
+    config: TrainConfig | EvaluateConfig | PredictConfig, terminal: Terminal, *, max_seconds: float
+) -> Workbench:
+    """What the pipelines of a command work with."""
     return Workbench(
-        cache=FeatureCache(cache / "features"),
-        seed=config.seed,
+        cache=FeatureCache(cache_folder(config.cache) / "features"),
         workers=config.workers,
-        max_seconds=config.data.max_seconds,
+        max_seconds=max_seconds,
         trainer=config.trainer,
         terminal=terminal,
-        checkpoints=checkpoints,
-        resume=config.resume,
     )
+
+
+def train_bench(config: TrainConfig, terminal: Terminal) -> Workbench:
+    """What the pipelines of a training work with."""
+    return replace(make_bench(config, terminal, max_seconds=config.data.max_seconds), seed=config.seed)
 
 
 def _write_part(prediction: Prediction, genres: pd.Series, fold: int, folder: Path, part: str) -> None:

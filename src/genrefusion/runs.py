@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from genrefusion.config import EvaluateConfig, default_cache
-from genrefusion.data.corpora import check_audio, load_corpus, require_side
+from genrefusion.config import EvaluateConfig, cache_folder
+from genrefusion.data.corpora import load_usable
 from genrefusion.data.splits import Split, read_split
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import Prediction, frames_table, with_truth, write_predictions
-from genrefusion.experiment import model_folder, show, summarise
-from genrefusion.features.cache import FeatureCache
+from genrefusion.experiment import make_bench, model_folder, show, summarise
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, read_settings
 from genrefusion.terminal import Terminal
 
@@ -39,10 +38,16 @@ class Run:
     record: dict[str, Any]
     split: Split
 
-    def pipelines(self, bench: Workbench) -> list[Pipeline]:
-        """Trained pipeline of each fold."""
+    def pipelines(self, bench: Workbench, *, features_path: str | None = None) -> list[Pipeline]:
+        """Trained pipeline of each fold; with `features_path` it reads its ready features from that file."""
         numbers = range(len(self.split.folds))
-        return [load_pipeline(model_folder(self.directory, self.split, number), bench) for number in numbers]
+        pipelines = [load_pipeline(model_folder(self.directory, self.split, number), bench) for number in numbers]
+        if features_path is not None:
+            if not hasattr(pipelines[0].features, "path"):
+                raise UserError(f"features.path={features_path}: the run computes its features itself.")
+            for pipeline in pipelines:
+                pipeline.features = replace(pipeline.features, path=features_path)
+        return pipelines
 
 
 def open_run(directory: Path) -> Run:
@@ -99,20 +104,10 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     terminal = Terminal(quiet=quiet)
     run = open_run(Path(config.run))
     data = config.data or read_settings({"schema": run.record["data_schema"], **run.record["config"]["data"]})
-    cache = Path(config.cache) if config.cache else default_cache()
-    bench = Workbench(
-        FeatureCache(cache / "features"),
-        workers=config.workers,
-        max_seconds=data.max_seconds,
-        trainer=config.trainer,
-        terminal=terminal,
-    )
-    pipelines = run.pipelines(bench)
-    tracks = load_corpus(data, cache=cache, workers=config.workers, terminal=terminal)
-    for side in sorted(pipelines[0].uses):
-        tracks = require_side(tracks, side, data)
-        if side == "audio":
-            tracks = check_audio(tracks, data, cache=cache, workers=config.workers, terminal=terminal)
+    bench = make_bench(config, terminal, max_seconds=data.max_seconds)
+    pipelines = run.pipelines(bench, features_path=config.features.path)
+    cache = cache_folder(config.cache)
+    tracks = load_usable(data, pipelines[0].uses, cache=cache, workers=config.workers, terminal=terminal)
     if config.data is None:
         _require_same_corpus(run, tracks)
         parts = [([p], tracks.subset(fold.test)) for p, fold in zip(pipelines, run.split.folds, strict=True)]

@@ -231,6 +231,8 @@ class NetworkSettings:
         _between("pipeline.patience", self.patience, 1, 100_000)
         _between("pipeline.batch_size", self.batch_size, 2, 1_000_000)
         _between("pipeline.lr", self.lr, 1e-9, 10)
+        _between("pipeline.weight_decay", self.weight_decay, 0, 100)
+        _between("pipeline.clip_norm", self.clip_norm, 1e-6, 1e6)
         _between("pipeline.warmup", self.warmup, 0, 1)
         _between("pipeline.label_smoothing", self.label_smoothing, 0, 0.9)
 
@@ -308,6 +310,8 @@ class XgboostSettings:
         check_choice("pipeline.vote", self.vote, ("mean", "majority"))
         _between("pipeline.lyrics_weight", self.lyrics_weight, 0, 1)
         _between("pipeline.rounds", self.rounds, 1, 100_000)
+        _between("pipeline.patience", self.patience, 1, 100_000)
+        _between("pipeline.lr", self.lr, 1e-9, 10)
         _between("pipeline.max_depth", self.max_depth, 1, 50)
         _between("pipeline.subsample", self.subsample, 0.01, 1)
         _between("pipeline.colsample", self.colsample, 0.001, 1)

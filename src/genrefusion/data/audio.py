@@ -91,6 +91,8 @@ def _decode(path: Path, max_seconds: float) -> tuple[Array, int]:
     try:
         if path.is_file() and path.stat().st_size == 0:
             raise AudioError("empty")
+        if path.suffix.lower() == ".mp3" and path.is_file() and not _may_be_mpeg(path):
+            raise AudioError(_not_audio(path))  # asked to decode it, libmpg123 would print complaints of its own
         with soundfile.SoundFile(str(path)) as file:
             rate, limit = int(file.samplerate), int(max_seconds * file.samplerate)
             whole = _promised_frames(file)
@@ -174,11 +176,25 @@ def _unreadable(path: Path, error: soundfile.LibsndfileError) -> str:
     if path.is_dir():
         return "a folder, not a file"
     try:
-        with path.open("rb") as file:
-            head = file.read(8)
+        head = _head(path, 8)
     except OSError as problem:
         return _os_problem(problem)
     if head[:4] in (b"RIFF", b".snd", b"fLaC", b"OggS", b"FORM") or head[:3] == b"ID3" or head[:1] == b"\xff":
         return f"damaged ({error.error_string.strip().rstrip('.')})"
-    start = repr(head)[2:-1]  # control characters, which could reach a terminal, are escaped
+    return _not_audio(path)
+
+
+def _may_be_mpeg(path: Path) -> bool:
+    """Whether an MPEG frame can begin in the first part of a file: no text in UTF-8 has such a byte."""
+    head = _head(path, 1 << 16)
+    return b"\xff" in head or head[:3] == b"ID3" or head[:4] == b"RIFF"
+
+
+def _not_audio(path: Path) -> str:
+    start = repr(_head(path, 8))[2:-1]  # control characters, which could reach a terminal, are escaped
     return f'not an audio file (starts with "{start}")'
+
+
+def _head(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size)

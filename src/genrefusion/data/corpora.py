@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,15 +80,29 @@ def load_folder(root: Path) -> Tracks:
     return Tracks(validate_table(table, where=str(root)).set_index("track_id"), root.name)
 
 
-def require_side(tracks: Tracks, side: str, settings: DataSettings) -> Tracks:
-    """Refuse tracks that lack ``audio`` or ``lyrics``, or with ``on_error="skip"`` leave them out and list them."""
-    without = tracks.lacking(side)
+def load_usable(
+    settings: DataSettings, sides: Iterable[str], *, cache: Path, workers: int, terminal: Terminal
+) -> Tracks:
+    """Load a corpus for a pipeline that needs one of the `sides` of each track, and check the audio if it is one."""
+    sides = sorted(sides)
+    tracks = load_corpus(settings, cache=cache, workers=workers, terminal=terminal)
+    if sides:
+        tracks = require_sides(tracks, sides, settings)
+    if "audio" in sides:
+        tracks = check_audio(tracks, settings, cache=cache, workers=workers, terminal=terminal)
+    return tracks
+
+
+def require_sides(tracks: Tracks, sides: Sequence[str], settings: DataSettings) -> Tracks:
+    """Refuse tracks that have none of the sides, or with ``on_error="skip"`` leave them out and list them."""
+    without = tracks.lacking(*sides)
     if not without:
         return tracks
     if settings.on_error == "raise" or len(without) == len(tracks):
-        tracks.require(side)
-    skipped = tracks.skipped | dict.fromkeys(without, f"no {side}")
-    table = validate_table(tracks.table.drop(index=without).reset_index(), where=f"{tracks.corpus} with {side}")
+        tracks.require(*sides)
+    skipped = tracks.skipped | dict.fromkeys(without, f"no {' and no '.join(sides)}")
+    left = tracks.table.drop(index=without).reset_index()
+    table = validate_table(left, where=f"{tracks.corpus} with {' or '.join(sides)}")
     return replace(tracks, table=table.set_index("track_id"), skipped=skipped)
 
 
@@ -185,10 +200,11 @@ def _table_name(settings: ManifestData) -> str:
 
 
 def _require_both_sides(tracks: Tracks) -> Tracks:
+    lacking = {side: set(tracks.lacking(side)) for side in ("audio", "lyrics")}
     rows = [
-        f"{row['track_id']}  no {' and no '.join(sides)}"
-        for row in tracks.table.reset_index().to_dict("records")
-        if (sides := [side for side in ("audio", "lyrics") if not row.get(side)])
+        f"{track}  no {' and no '.join(sides)}"
+        for track in tracks.ids
+        if (sides := [side for side, ids in lacking.items() if track in ids])
     ]
     if rows:
         raise UserError(

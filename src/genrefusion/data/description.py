@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
-from genrefusion.config import CorpusConfig, default_cache
+from genrefusion.config import CorpusConfig, cache_folder
 from genrefusion.data.corpora import check_audio, load_corpus
 from genrefusion.data.tracks import Tracks
 from genrefusion.terminal import Terminal
@@ -23,7 +21,7 @@ def describe_corpus(config: CorpusConfig, *, quiet: bool = False) -> int:
         Exit code: 1 if a file cannot be used.
     """
     terminal = Terminal(quiet=quiet)
-    cache = Path(config.cache) if config.cache else default_cache()
+    cache = cache_folder(config.cache)
     tracks = load_corpus(config.data, cache=cache, workers=config.workers, terminal=terminal)
     kind = " (synthetic)" if tracks.synthetic else ""
     terminal.say("corpus", f"{tracks.corpus}{kind}: {len(tracks)} tracks, {len(tracks.genres)} genres")

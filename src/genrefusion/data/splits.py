@@ -138,8 +138,13 @@ def _take(tracks: Tracks, ids: list[str], fraction: float, settings: SplitSettin
     # No more shares than artists, or tracks of the largest genre: of a small corpus, a larger share is taken.
     table = tracks.table.loc[ids]
     n_groups = len(np.unique(artist_groups(table))) if settings.by_artist else len(ids)
-    n_shares = min(n_shares, n_groups, int(table["genre"].value_counts().max()))
-    return _partition(tracks, ids, n_shares, settings, seed)[0]
+    n_shares = max(2, min(n_shares, n_groups, int(table["genre"].value_counts().max())))
+    shares = _partition(tracks, ids, n_shares, settings, seed)
+    # Not always the first: the largest artist lies in it whatever the seed. Of a small corpus some shares lack genres,
+    # or would leave none to the rest; the draw is among those that are best in that.
+    kinds = [(table["genre"].drop(share).nunique(), table.loc[share, "genre"].nunique()) for share in shares]
+    best = [share for share, kind in zip(shares, kinds, strict=True) if kind == max(kinds)]
+    return best[int(np.random.default_rng(seed).integers(len(best)))]
 
 
 def _partition(tracks: Tracks, ids: list[str], n: int, settings: SplitSettings, seed: int) -> list[list[str]]:
@@ -152,6 +157,10 @@ def _partition(tracks: Tracks, ids: list[str], n: int, settings: SplitSettings, 
         raise UserError(
             f"{tracks.corpus} has {len(np.unique(groups))} artists for {n} shares of tracks. Take fewer folds or a "
             "larger fraction,\nor leave artists on both sides (the figures will flatter): split.by_artist=false"
+        )
+    if table["genre"].value_counts().max() < n:
+        raise UserError(
+            f"{tracks.corpus}: no genre has {n} tracks to share out. Take fewer folds or a larger fraction."
         )
     folds = StratifiedGroupKFold(n, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():
@@ -190,21 +199,26 @@ def _require_separate_artists(tracks: Tracks, fold: Fold) -> None:
 
 
 def _check(tracks: Tracks, fold: Fold) -> None:
-    """Refuse parts that lack a genre, and parts without tracks."""
+    """Refuse parts without tracks, and a train part that lacks a genre.
+
+    A small val or test part may lack one: its figures are computed over what is there.
+    """
+    empty = [part for part in PARTS if not getattr(fold, part)]
+    if empty:
+        raise UserError(
+            f"The {' and the '.join(empty)} part of the split of {tracks.corpus} would hold no track: too few tracks "
+            "or artists to share out."
+        )
     genres = tracks.table["genre"]
-    for part in ("train", "test"):
-        ids = getattr(fold, part)
-        lacking = sorted(set(genres) - set(genres.loc[ids]))
-        if part == "test" and ids:
-            continue  # a small test part may lack a genre: its figures are computed over what is there
-        if lacking or not ids:
-            rows = [f"{genre}  {(genres == genre).sum()} tracks" for genre in lacking]
-            raise UserError(
-                f"The {part} part of the split lacks genres (too few artists to share them out).\n"
-                + bullet_list(rows)
-                + "\nAdd tracks of other artists, or leave artists on both sides (the figures will flatter): "
-                "split.by_artist=false"
-            )
+    lacking = sorted(set(genres) - set(genres.loc[fold.train]))
+    if lacking:
+        rows = [f"{genre}  {(genres == genre).sum()} tracks" for genre in lacking]
+        raise UserError(
+            "The train part of the split lacks genres (too few artists to share them out).\n"
+            + bullet_list(rows)
+            + "\nAdd tracks of other artists, or leave artists on both sides (the figures will flatter): "
+            "split.by_artist=false"
+        )
 
 
 def _protocol(tracks: Tracks, settings: SplitSettings) -> str:

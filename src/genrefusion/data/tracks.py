@@ -72,9 +72,11 @@ class Tracks:
         return hashlib.sha256(rows.encode()).hexdigest()
 
     def content_digests(self) -> list[str]:
-        """Digest of each track's audio or, without audio, of its lyrics."""
+        """Digest of each track's audio or, without audio, of its lyrics; without both, of corpus and track id."""
         rows = self.table.to_dict("records")
-        return [row.get("sha256") or hashlib.sha256(str(row.get("lyrics")).encode()).hexdigest() for row in rows]
+        names = [row.get("lyrics") or f"{self.corpus}\0{track}" for track, row in zip(self.ids, rows, strict=True)]
+        texts = [hashlib.sha256(name.encode()).hexdigest() for name in names]
+        return [row.get("sha256") or text for row, text in zip(rows, texts, strict=True)]
 
     def has(self, column: str) -> bool:
         """Whether any track has a value in the column."""
@@ -84,27 +86,36 @@ class Tracks:
         """The tracks with these ids, in this order."""
         return replace(self, table=self.table.loc[list(ids)])
 
-    def require(self, side: str) -> None:
-        """Refuse tracks that lack ``audio`` or ``lyrics``.
+    def require(self, *sides: str) -> None:
+        """Refuse tracks that have none of the sides ``audio``, ``lyrics``.
 
         Raises
         ------
         UserError
-            Some do; the first ones are named.
+            There are some; the first ones are named.
         """
-        without = self.lacking(side)
+        without = self.lacking(*sides)
         if without:
             raise UserError(
-                f"{len(without)} of {len(self)} tracks of {self.corpus} have no {side}, which is needed here:\n"
-                + bullet_list(without)
-                + "\nAdd it, or go on without them: data.on_error=skip"
+                f"{len(without)} of {len(self)} tracks of {self.corpus} have no {' and no '.join(sides)}, which is "
+                f"needed here:\n{bullet_list(without)}\nAdd it, or go on without them: data.on_error=skip"
             )
 
-    def lacking(self, side: str) -> list[str]:
-        """Ids of the tracks without ``audio`` or ``lyrics``."""
-        if side not in self.table:
-            return self.ids
-        return [str(t) for t, value in self.table[side].items() if not (isinstance(value, str) and value.strip())]
+    def lacking(self, *sides: str) -> list[str]:
+        """Ids of the tracks that have none of the sides ``audio``, ``lyrics``."""
+        columns = [self.table[side] for side in sides if side in self.table]
+        return [
+            track
+            for row, track in enumerate(self.ids)
+            if not any(isinstance(text := column.iloc[row], str) and text.strip() for column in columns)
+        ]
+
+    @property
+    def lyrics(self) -> list[str]:
+        """Lyrics of each track; an empty text where there are none."""
+        if "lyrics" not in self.table:
+            return [""] * len(self)
+        return [text if isinstance(text, str) else "" for text in self.table["lyrics"]]
 
     def paths(self) -> dict[str, Path]:
         """Audio file of each track.

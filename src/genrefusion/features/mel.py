@@ -108,14 +108,21 @@ def frame_starts(columns: int, settings: MelFeatures) -> list[int]:
     length = frame_columns(settings)
     rate = settings.sample_rate / settings.hop
     hop = length if settings.frame_hop_seconds is None else max(1, round(settings.frame_hop_seconds * rate))
-    trim = round(settings.trim * rate)
-    # A song that trimming would leave shorter than one frame is used whole.
-    first, last = (trim, columns - trim) if columns - 2 * trim >= length else (0, columns)
+    first, last = trimmed_span(columns, settings)
     starts = list(range(first, max(first + 1, last - length + 1), hop))
     left_over = last - (starts[-1] + length)
     if left_over >= hop / 2:
         starts.append(last - length)
     return starts
+
+
+def trimmed_span(columns: int, settings: MelFeatures) -> tuple[int, int]:
+    """First column of a song that frames may cover, and the one after the last: without `trim` seconds at both ends.
+
+    A song that trimming would leave shorter than one frame is used whole.
+    """
+    trim = round(settings.trim * settings.sample_rate / settings.hop)
+    return (trim, columns - trim) if columns - 2 * trim >= frame_columns(settings) else (0, columns)
 
 
 def cut_frame(mel: Array, start: int, columns: int) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from genrefusion.data.audio import EXTENSIONS
 from genrefusion.errors import UserError, bullet_list
 
 Array = npt.NDArray[np.float32]
@@ -36,14 +37,15 @@ def read_feature_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise UserError(f"features.path={path}: no such file.")
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype=dict.fromkeys(_IDS, str))
     except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a CSV table ({error}).") from error
     column = next((name for name in _IDS if name in table), None)
     if column is None:
         raise UserError(f"{path}: no column track_id or filename. There are: {', '.join(table.columns[:8])} …")
-    ids = table[column].astype(str)
-    table.index = pd.Index(ids.str.replace(r"\.(wav|au|mp3|flac|ogg)$", "", regex=True), name="track_id")
+    endings = "|".join(ending.removeprefix(".") for ending in EXTENSIONS)
+    ids = table[column].str.replace(rf"\.({endings})$", "", regex=True, case=False)
+    table.index = pd.Index(ids, name="track_id")
     doubled = table.index[table.index.duplicated()]
     if len(doubled):
         raise UserError(f"{path}: tracks that are there twice:\n{bullet_list(doubled)}")

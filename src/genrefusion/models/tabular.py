@@ -58,14 +58,19 @@ class TabularModel:
         self.classes = np.arange(n_classes)
         self.estimator: Any = None
 
-    def fit(self, rows: Matrix, labels: Labels, val: tuple[Matrix, Labels] | None = None) -> Self:
-        """Fit on rows; XGBoost stops when the log loss of the validation rows, if given, falls no more."""
+    def fit(
+        self, rows: Matrix, labels: Labels, val: tuple[Matrix, Labels] | None = None, *, rounds: int | None = None
+    ) -> Self:
+        """Fit on rows; XGBoost stops when the log loss of the validation rows, if given, falls no more.
+
+        `rounds` takes the place of the setting, so that a model can be as long as one that stopped before.
+        """
         self.classes, known = np.unique(labels, return_inverse=True)
         if len(self.classes) == 1:
             return self  # nothing to learn: `predict_proba` is sure of the one class
         weights = compute_sample_weight("balanced", known) if self.settings.balanced else np.ones(len(known))
         if self.kind == "xgboost":
-            self._fit_trees(rows, known, weights, val)
+            self._fit_trees(rows, known, weights, val, rounds or self.settings.rounds)
         else:
             self.estimator = self._scikit(int(np.bincount(known).min()))
             step = self.estimator.steps[-1][0]
@@ -143,18 +148,30 @@ class TabularModel:
         return self
 
     @property
+    def rounds(self) -> int | None:
+        """Rounds of boosting that predictions use; None for other estimators."""
+        if self.kind != "xgboost" or self.estimator is None:
+            return None
+        return self._n_rounds or int(self.estimator.get_booster().num_boosted_rounds())
+
+    @property
     def _n_rounds(self) -> int:
         best = getattr(self.estimator, "best_iteration", None) if self.estimator.early_stopping_rounds else None
         return 0 if best is None else int(best) + 1
 
     def _fit_trees(
-        self, rows: Matrix, known: Labels, weights: npt.NDArray[np.float64], val: tuple[Matrix, Labels] | None
+        self,
+        rows: Matrix,
+        known: Labels,
+        weights: npt.NDArray[np.float64],
+        val: tuple[Matrix, Labels] | None,
+        rounds: int,
     ) -> None:
         s = self.settings
         seen = np.isin(val[1], self.classes) if val is not None else np.zeros(0, bool)
         stop = bool(seen.any())
         self.estimator = XGBClassifier(
-            n_estimators=s.rounds,
+            n_estimators=rounds,
             learning_rate=s.lr,
             max_depth=s.max_depth,
             subsample=s.subsample,

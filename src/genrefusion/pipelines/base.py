@@ -10,7 +10,7 @@ import importlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -72,13 +72,14 @@ class Pipeline(Protocol):
     """What `train`, `evaluate`, `predict` and `reproduce` need of a system."""
 
     name: str
+    features: Any  # settings of its features
     classes_: list[str]
     history_: pd.DataFrame  # one row an epoch; empty where there are none
     importance_: pd.DataFrame  # one row a feature; empty where features have no importance of their own
 
     @property
     def uses(self) -> frozenset[str]:
-        """Sides of a track without which it gets no prediction: ``audio``, ``lyrics``."""
+        """Sides (``audio``, ``lyrics``) of which a track must have one to get a prediction; empty if it needs none."""
 
     def __init__(self, settings: Any, features: Any, bench: Workbench) -> None:
         """Store the settings; compute nothing."""
@@ -101,6 +102,9 @@ class Pipeline(Protocol):
 
     def parameter_count(self) -> int:
         """Number of trained values that a prediction needs."""
+
+
+AnyPipeline = TypeVar("AnyPipeline", bound=Pipeline)
 
 
 def make_pipeline(settings: Any, features: Any, bench: Workbench) -> Pipeline:
@@ -145,6 +149,30 @@ def read_description(directory: Path) -> dict[str, Any]:
     if description["pipeline"]["name"] not in PIPELINES:
         raise UserError(f"{path}: unknown pipeline {description['pipeline']['name']!r}.")
     return description
+
+
+def rebuild(cls: type[AnyPipeline], directory: Path, bench: Workbench) -> AnyPipeline:
+    """Make the pipeline that a folder describes, with settings and classes, without what was trained."""
+    description = read_description(directory)
+    pipeline = cls(read_settings(description["pipeline"]), read_settings(description["features"]), bench)
+    pipeline.classes_ = description["classes"]
+    return pipeline
+
+
+def genres_to_learn(train: Tracks, val: Tracks) -> list[str]:
+    """Sorted genres of the training tracks.
+
+    Raises
+    ------
+    UserError
+        There is one only, or the validation tracks have others.
+    """
+    unknown = sorted(set(val.genres) - set(train.genres))
+    if unknown:
+        raise UserError(f"The validation tracks have genres that no training track has: {', '.join(unknown)}.")
+    if len(train.genres) < 2:
+        raise UserError(f"The training tracks have one genre only: {train.genres[0]}.")
+    return train.genres
 
 
 def read_settings(values: dict[str, Any]) -> Any:

@@ -24,10 +24,10 @@ from genrefusion.errors import UserError
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import Prediction
 from genrefusion.features.cache import Array, extract, feature_key
-from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, frame_starts
+from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, frame_starts, trimmed_span
 from genrefusion.models import msd
 from genrefusion.models.crnn import FrameClassifier, Trunk
-from genrefusion.pipelines.base import Workbench, mean_over_frames, read_description, read_settings, write_description
+from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
 from genrefusion.settings import MelFeatures, MultiframeSettings
 from genrefusion.training.augment import classification_loss
 from genrefusion.training.loop import Checkpoint, make_accelerator, train_network
@@ -72,10 +72,7 @@ class MultiframePipeline:
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Train on the frames of `train`; the epoch with the lowest log loss on the songs of `val` is kept."""
         _check_mode(self.settings, self.features)
-        self.classes_ = train.genres
-        unknown = sorted(set(val.genres) - set(self.classes_))
-        if unknown:
-            raise UserError(f"The validation tracks have genres that no training track has: {', '.join(unknown)}.")
+        self.classes_ = genres_to_learn(train, val)
         self.networks_ = self._new_networks()
         train_frames, val_frames = self._frames(train, random_cuts=not self._frozen), self._frames(val)
         histories = [
@@ -115,9 +112,7 @@ class MultiframePipeline:
     @classmethod
     def load(cls, directory: Path, bench: Workbench) -> Self:
         """Read what `save` wrote; neither the training corpus nor the published weights are needed."""
-        description = read_description(directory)
-        pipeline = cls(read_settings(description["pipeline"]), read_settings(description["features"]), bench)
-        pipeline.classes_ = description["classes"]
+        pipeline = rebuild(cls, directory, bench)
         pipeline.networks_ = pipeline._empty_networks()
         try:
             tensors = load_file(directory / _WEIGHTS)
@@ -274,6 +269,7 @@ class SongFrames(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         random_cuts: bool = False,
     ) -> None:
         self.arrays = arrays
+        self.features = features
         self.columns = frame_columns(features) if features else 0
         self.random_cuts = random_cuts
         self.songs: list[str] = []
@@ -291,8 +287,9 @@ class SongFrames(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         """Frame and class."""
         array, start = self.arrays[self.songs[number]], self.starts[number]
-        if self.random_cuts:
-            start = int(torch.randint(max(1, array.shape[1] - self.columns + 1), ()))
+        if self.random_cuts and self.features:
+            first, last = trimmed_span(array.shape[1], self.features)
+            start = first + int(torch.randint(max(1, last - first - self.columns + 1), ()))
         frame = cut_frame(array, start, self.columns) if self.columns else np.array(array[start])
         return torch.from_numpy(frame), torch.tensor(self.labels[number])
 

@@ -27,7 +27,7 @@ from genrefusion.features.text import STYLE_NAMES, mean_embeddings, style_statis
 from genrefusion.features.vectors import AudioVectors, read_vectors
 from genrefusion.files import write_atomically
 from genrefusion.models.tabular import Labels, Matrix, Probabilities, TabularModel, load_skops
-from genrefusion.pipelines.base import Workbench, mean_over_frames, read_description, read_settings, write_description
+from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
 from genrefusion.settings import NoFeatures, TextSettings, XgboostSettings
 
 _STATE = "state.json"
@@ -81,19 +81,14 @@ class XgboostPipeline:
         if "audio" in self._sides:
             self._audio(tracks)
         if self.settings.text.embedding and self._reads_lyrics:
-            mean_embeddings(_lyrics(tracks), self.bench.cache, self.bench.terminal)
+            mean_embeddings(tracks.lyrics, self.bench.cache, self.bench.terminal)
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Fit on `train`; XGBoost stops by the log loss over `val`."""
         _check_fusion(self.settings, self.features)
-        self.classes_ = train.genres
-        unknown = sorted(set(val.genres) - set(self.classes_))
-        if unknown:
-            raise UserError(f"The validation tracks have genres that no training track has: {', '.join(unknown)}.")
-        if len(self.classes_) < 2:
-            raise UserError(f"The training tracks have one genre only: {self.classes_[0]}.")
+        self.classes_ = genres_to_learn(train, val)
         if self._reads_lyrics:
-            self.text_ = TextVectors(self.settings.text, self.bench).fit(_lyrics(train))
+            self.text_ = TextVectors(self.settings.text, self.bench).fit(train.lyrics)
         self.models_ = {side: self._fit_side(side, train, val) for side in self._sides}
         if self.settings.fusion == "late" and self.settings.late == "stack":
             self.stacker_ = self._fit_stacker(train)
@@ -131,9 +126,7 @@ class XgboostPipeline:
     @classmethod
     def load(cls, directory: Path, bench: Workbench) -> Self:
         """Read what `save` wrote."""
-        description = read_description(directory)
-        pipeline = cls(read_settings(description["pipeline"]), read_settings(description["features"]), bench)
-        pipeline.classes_ = description["classes"]
+        pipeline = rebuild(cls, directory, bench)
         try:
             state = json.loads((directory / _STATE).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -163,7 +156,9 @@ class XgboostPipeline:
         return TabularModel(kind, s, len(self.classes_), seed=self.bench.seed, device=device)
 
     def _fit_side(self, side: str, train: Tracks, val: Tracks | None) -> TabularModel:
+        """Fit one estimator; without `val`, with as many rounds as the one that was fitted before."""
         model = self._new_model(side)
+        rounds = self.models_[side].rounds if val is None else None
         if side == "lyrics":
             known, known_val = _with_lyrics(train), _with_lyrics(val) if val is not None else None
             if not len(known):
@@ -173,13 +168,13 @@ class XgboostPipeline:
                 if known_val is not None and len(known_val)
                 else None
             )
-            return model.fit(self._text_rows(known), self._labels(known), held)
+            return model.fit(self._text_rows(known), self._labels(known), held, rounds=rounds)
         rows = self._audio_rows(train, choose=True)
         held = None
         if val is not None:
             val_rows = self._audio_rows(val)
             held = (val_rows.rows, self._labels(val.subset(val_rows.songs)))
-        return model.fit(rows.rows, self._labels(train.subset(rows.songs)), held)
+        return model.fit(rows.rows, self._labels(train.subset(rows.songs)), held, rounds=rounds)
 
     def _fit_stacker(self, train: Tracks) -> LogisticRegression:
         """Fit the stacker on out-of-fold probabilities of the training tracks that have lyrics, folds by artist."""
@@ -196,7 +191,7 @@ class XgboostPipeline:
             if not len(rest):
                 continue
             # The vocabulary too is fitted without the held-out tracks.
-            self.text_ = TextVectors(self.settings.text, self.bench).fit(_lyrics(part))
+            self.text_ = TextVectors(self.settings.text, self.bench).fit(part.lyrics)
             models = {side: self._fit_side(side, part, None) for side in self._sides}
             audio = self._audio_rows(rest)
             songs = self._vote(mean_over_frames(models["audio"].predict_proba(audio.rows), audio.songs, self.classes_))
@@ -217,7 +212,7 @@ class XgboostPipeline:
 
     def _combine(self, audio: Probabilities, tracks: Tracks) -> Probabilities:
         """Join the two sides; a track without lyrics keeps the probabilities of its audio."""
-        has = np.array([bool(text.strip()) for text in _lyrics(tracks)])
+        has = np.array([bool(text.strip()) for text in tracks.lyrics])
         result = audio.copy()
         if not has.any():
             return result
@@ -274,7 +269,7 @@ class XgboostPipeline:
         return self.text_
 
     def _text_rows(self, tracks: Tracks) -> Matrix:
-        return self._fitted_text.transform(_lyrics(tracks))
+        return self._fitted_text.transform(tracks.lyrics)
 
     def _labels(self, tracks: Tracks) -> Labels:
         return np.searchsorted(self.classes_, tracks.table["genre"].to_numpy(str)).astype(np.int64)
@@ -378,15 +373,9 @@ def _refuse_infinite(vectors: AudioVectors) -> None:
         raise UserError(f"{len(at)} features are infinite. Leave them empty or out:\n{bullet_list(at)}")
 
 
-def _lyrics(tracks: Tracks) -> list[str]:
-    """Lyrics of each track; an empty text where there are none."""
-    if "lyrics" not in tracks.table:
-        return [""] * len(tracks)
-    return [text if isinstance(text, str) else "" for text in tracks.table["lyrics"]]
-
-
 def _with_lyrics(tracks: Tracks) -> Tracks:
-    return tracks.subset([t for t, text in zip(tracks.ids, _lyrics(tracks), strict=True) if text.strip()])
+    without = set(tracks.lacking("lyrics"))
+    return tracks.subset([track for track in tracks.ids if track not in without])
 
 
 def _logits(*sides: Probabilities) -> Probabilities:
