@@ -178,15 +178,10 @@ class XgboostPipeline:
 
     def _fit_stacker(self, train: Tracks) -> LogisticRegression:
         """Fit the stacker on out-of-fold probabilities of the training tracks that have lyrics, folds by artist."""
-        labels = self._labels(train)
-        n_folds = min(_STACK_FOLDS, int(np.bincount(labels).min()))
-        if n_folds < 2:
-            raise UserError("pipeline.late=stack needs two training tracks of every genre. Use pipeline.late=mean.")
-        folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=self.bench.seed)
         inputs, targets = [], []
         ids = np.array(train.ids)
         text, columns = self.text_, self.columns_
-        for fitted, held in folds.split(ids, labels, artist_groups(train.table)):
+        for fitted, held in _stack_folds(train, self._labels(train), self.bench.seed):
             part, rest = train.subset(list(ids[fitted])), _with_lyrics(train.subset(list(ids[held])))
             if not len(rest):
                 continue
@@ -359,6 +354,22 @@ class TextVectors:
     @property
     def _n_style(self) -> int:
         return len(self._style_names)
+
+
+def _stack_folds(train: Tracks, labels: Labels, seed: int) -> list[tuple[Labels, Labels]]:
+    """Fitted and held-out rows of up to five folds, by artist where that leaves every genre to fit on.
+
+    A stacker that saw a genre only in folds whose models did not know it would learn that they are never right there;
+    so where a genre has too few artists for any number of folds, tracks are held out one by one.
+    """
+    most = min(_STACK_FOLDS, int(np.bincount(labels).min()))
+    for groups in (artist_groups(train.table), np.arange(len(labels))):
+        for n in range(most, 1, -1):
+            cut = StratifiedGroupKFold(n, shuffle=True, random_state=seed)
+            folds = [(fitted, held) for fitted, held in cut.split(labels, labels, groups) if len(held)]
+            if all(set(labels[fitted]) == set(labels) for fitted, _ in folds):
+                return folds
+    raise UserError("pipeline.late=stack needs two training tracks of every genre. Use pipeline.late=mean.")
 
 
 def _check_fusion(settings: XgboostSettings, features: object) -> None:
