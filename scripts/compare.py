@@ -37,8 +37,8 @@ def main() -> None:
     first, second = averaged(arguments.first), averaged(arguments.second)
     ids = first.index.intersection(second.index)
     if arguments.with_lyrics:
-        without = load_table(arguments.with_lyrics, corpus=str(arguments.with_lyrics)).lacking("lyrics")
-        ids = ids.difference(without, sort=False)
+        table = load_table(arguments.with_lyrics, corpus=str(arguments.with_lyrics))
+        ids = ids[ids.isin(set(table.ids) - set(table.lacking("lyrics")))]
     truth, a = arrays(first.loc[ids].reset_index())
     _, b = arrays(second.loc[ids].reset_index())
     gain, (low, high) = paired_difference(truth, a, b, accuracy)

@@ -53,7 +53,6 @@ def test_help_and_composing_import_nothing_heavy(tmp_path: Path) -> None:
         (["data=gtzan"], "data=gtzan needs data.root"),
         (["data=manifest"], "data=manifest needs data.manifest"),
         (["data=folder", "data.root=nowhere"], "data.root=nowhere: no such folder."),
-        (["resume=true"], "no unfinished run"),
         (["pipeline.lr=[1"], "pipeline.lr=[1"),
         (["just words"], "just words"),
     ],
@@ -76,6 +75,7 @@ def test_a_mistake_ends_in_one_message(arguments: list[str], message: str, tmp_p
         ("predict", ["format=xml"], "No format 'xml'"),
         ("corpus", ["action=descibe"], "No action 'descibe'. Did you mean 'describe'?"),
         ("reproduce", ["table=papr"], "No table 'papr'. Did you mean 'paper'?"),
+        ("reproduce", ["seeds=[]"], 'seeds=[]: at least one is needed, such as "seeds=[0]".'),
     ],
 )
 def test_mistakes_of_other_commands(command: str, arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -83,6 +83,16 @@ def test_mistakes_of_other_commands(command: str, arguments: list[str], message:
     assert answer.returncode == 2
     assert message in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_resuming_where_nothing_was_begun_says_so_and_no_more(tmp_path: Path) -> None:
+    answer = call("train", "resume=true", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert answer.stderr == (
+        "resume=true: no unfinished run in outputs/multiframe/demo. Leave out resume=true, or name a folder: "
+        "hydra.run.dir=…\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_debug_shows_where_a_mistake_was_found(tmp_path: Path) -> None:

@@ -26,6 +26,13 @@ from genrefusion.settings import TrainerSettings
 EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
 QUICK = [*TINY, "pipeline.epochs=1"]
 QUICK_OF = {"multiframe": [*TINY_NETWORK, "pipeline.epochs=1"], "xgboost": ["pipeline.rounds=3"]}
+QUICK_OF["coattention"] = [
+    "features.frame_seconds=3",
+    "pipeline.trunk.width=4",
+    "pipeline.trunk.epochs=1",
+    "pipeline.epochs=1",
+    "pipeline.width=16",
+]
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +124,26 @@ def test_evaluate_refuses_unknown_genres(run: Path, demo: Tracks, tmp_path: Path
     config.data = compose_train("data=manifest", f"data.manifest={tmp_path / 'tracks.csv'}").data
     with pytest.raises(UserError, match=r"not trained on: polka"):
         evaluate_run(config, quiet=True)
+
+
+def test_evaluate_takes_no_ready_features_for_a_run_that_computes_them(run: Path) -> None:
+    config = evaluate_settings(run)
+    config.features.path = "features.csv"
+    with pytest.raises(UserError, match=r"features.path=features.csv: the run computes its features itself"):
+        evaluate_run(config, quiet=True)
+
+
+def test_evaluate_reads_the_ready_features_that_it_is_given(demo: Tracks, tmp_path: Path) -> None:
+    number = demo.table["genre"].map({genre: i for i, genre in enumerate(demo.genres)})
+    for name, tell in {"right": number, "wrong": (number + 5) % 10}.items():
+        pd.DataFrame({"track_id": demo.ids, "tell": tell}).to_csv(tmp_path / f"{name}.csv", index=False)
+    table = ["experiment=xgboost", "features=table", f"features.path={tmp_path / 'right.csv'}"]
+    figures = run_experiment(compose_train(*TINY_DATA, *table, "pipeline.rounds=20"), tmp_path / "run", quiet=True)
+    assert figures["test"]["accuracy"] == 1
+    config = evaluate_settings(tmp_path / "run")
+    assert evaluate_run(config, quiet=True)["test"]["accuracy"] == 1
+    config.features.path = str(tmp_path / "wrong.csv")
+    assert evaluate_run(config, quiet=True)["test"]["accuracy"] == 0
 
 
 def test_signature_ignores_where_and_how_fast_a_run_is_made(run: Path, demo: Tracks, tmp_path: Path) -> None:

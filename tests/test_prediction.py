@@ -61,6 +61,16 @@ def test_unreadable_files_are_named_and_the_rest_goes_on(
     assert [Path(song["audio"]).name for song in json.loads(captured.out)] == ["good.wav"]
 
 
+def test_a_program_gets_an_empty_list_where_no_song_can_be_used(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.mp3").write_text("<html>")
+    assert predict(run, tmp_path) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == []
+    assert "bad.mp3   not an audio file" in captured.err
+
+
 def test_the_table_shows_hostile_names_as_they_are(
     run: Path, write_tone: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from genrefusion.config import configs_directory, register
 from genrefusion.errors import UserError, unknown_name
+from genrefusion.settings import process_count, process_number
 
 
 def train() -> None:
@@ -50,8 +53,15 @@ def corpus() -> None:
 
 
 def _train(config: Any) -> None:
-    from genrefusion.experiment import run_experiment
+    from genrefusion.experiment import run_experiment, take_part
 
+    if process_number():
+        try:
+            take_part(config)
+        except RuntimeError:  # of a connection that broke off, as a rule, because the main process ended
+            time.sleep(_GRACE)
+            raise
+        return
     settings = HydraConfig.get()
     directory = Path(settings.runtime.output_dir)
     try:
@@ -88,6 +98,10 @@ def _corpus(config: Any) -> None:
 
 def _command(name: str, task: Callable[[Any], None]) -> None:
     """Compose the settings of a command, run it, and print mistakes."""
+    if process_count() > 1:
+        _check_launched(name)
+    if process_number():
+        _keep_aside()
     register()
     OmegaConf.register_new_resolver("run_folder", run_folder, replace=True, use_cache=True)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
@@ -109,6 +123,21 @@ def _command(name: str, task: Callable[[Any], None]) -> None:
         _fail(explain(error, name))
     except KeyboardInterrupt:
         _fail("Interrupted." + (" Go on with: the same command and resume=true" if name == "train" else ""), code=130)
+
+
+def _check_launched(name: str) -> None:
+    """Refuse what makes no sense in several processes."""
+    if name != "train":
+        _fail(f"{name} runs in one process: start it without a launcher.")
+    if {"-m", "--multirun"} & set(sys.argv):
+        _fail("train -m runs in one process: with a launcher, start one run after the other.")
+
+
+def _keep_aside() -> None:
+    """Keep a process beside the main one from printing, from making a run folder, and from a word at Ctrl-C."""
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (for as long as the process lives)
+    sys.argv.append("hydra.run.dir=.")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
@@ -162,6 +191,9 @@ def explain(error: Exception, command: str) -> str:
         return f"{error.override}: not of the form setting=value (see --help). Quote values with spaces or brackets."
     return "\n".join([line for line in text.splitlines() if line.strip()][:3])
 
+
+_GRACE = 30
+"""Seconds in which the launcher ends this process, if what went wrong here has ended the main process too."""
 
 _KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 
@@ -226,6 +258,8 @@ def _forget_unbegun(directory: Path) -> None:
 
 
 def _fail(message: str, code: int = 2) -> None:
+    if process_number():
+        time.sleep(_GRACE)  # the main process says the same
     if "debug=true" in sys.argv and sys.exc_info()[1] is not None:
         raise
     print(message, file=sys.stderr)  # noqa: T201 (the one place where mistakes are printed)

@@ -16,6 +16,8 @@ from omegaconf import MISSING, OmegaConf
 
 from genrefusion.errors import UserError
 from genrefusion.settings import (
+    AudioEncoderFeatures,
+    CoattentionSettings,
     DemoData,
     FolderData,
     GtzanData,
@@ -28,6 +30,7 @@ from genrefusion.settings import (
     SplitSettings,
     TableFeatures,
     TableSettings,
+    TextEncoderSettings,
     TrainerSettings,
     XgboostSettings,
     check_choice,
@@ -61,6 +64,7 @@ class TrainConfig:
     data: Any = MISSING
     split: Any = MISSING
     features: Any = MISSING
+    text_encoder: Any = None  # null: the pipeline reads no lyrics, or has a way of its own
     pipeline: Any = MISSING
     trainer: Any = MISSING
     output: str = "outputs"
@@ -68,6 +72,11 @@ class TrainConfig:
     workers: int = 2
     resume: bool = False
     debug: bool = False  # tracebacks for mistakes too
+
+    def __post_init__(self) -> None:
+        """Refuse a text encoder that nothing would use."""
+        if self.text_encoder is not None and not hasattr(self.pipeline, "encoder"):
+            raise UserError(f"text_encoder={self.text_encoder.name}: pipeline={self.pipeline.name} has none.")
 
 
 @dataclass
@@ -142,6 +151,16 @@ class CorpusConfig:
         check_choice("action", self.action, ("describe", "validate"))
 
 
+FEATURES = (
+    MelFeatures,
+    AudioEncoderFeatures,
+    HandcraftedFeatures,
+    TableFeatures,
+    PrecomputedFeatures,
+    NoFeatures,
+)
+
+
 def register() -> None:
     """Tell Hydra about the schemas and the resolvers that the YAML files use."""
     store = ConfigStore.instance()
@@ -150,9 +169,10 @@ def register() -> None:
     for data in (DemoData, GtzanData, FolderData, ManifestData):
         store.store(group="data/schema", name=data.name, node=data)
     store.store(group="split/schema", name="split", node=SplitSettings)
-    for features in (MelFeatures, HandcraftedFeatures, TableFeatures, PrecomputedFeatures, NoFeatures):
+    for features in FEATURES:
         store.store(group="features/schema", name=features.name, node=features)
-    for pipeline in (MultiframeSettings, XgboostSettings):
+    store.store(group="text_encoder/schema", name="text_encoder", node=TextEncoderSettings)
+    for pipeline in (MultiframeSettings, CoattentionSettings, XgboostSettings):
         store.store(group="pipeline/schema", name=pipeline.name, node=pipeline)
     store.store(group="trainer/schema", name="trainer", node=TrainerSettings)
     store.store(group="table/schema", name="table", node=TableSettings)

@@ -3,6 +3,9 @@
 A finished run folder holds ``config.yaml``, ``run.json``, ``run.log``, ``splits.csv``, ``history.csv``,
 ``predictions/{val,test}.csv``, ``frames/{val,test}.csv`` (where a pipeline has frames), ``metrics.json``, ``figures/``
 and ``model/`` (``model/fold0/`` and so on with folds). Everything that is reported is computed from the predictions.
+
+Of several processes that train together, the main one makes the run (`run_experiment`); the others train the networks
+along with it and do nothing else (`take_part`).
 """
 
 from __future__ import annotations
@@ -27,18 +30,11 @@ from genrefusion.data.corpora import load_usable
 from genrefusion.data.splits import Fold, Split, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
-from genrefusion.evaluation import metrics
-from genrefusion.evaluation.predictions import (
-    Prediction,
-    frames_table,
-    read_predictions,
-    with_truth,
-    write_predictions,
-)
-from genrefusion.evaluation.tables import figures_table, weakest_genres
+from genrefusion.evaluation.predictions import write_predictions
 from genrefusion.features.cache import FeatureCache
-from genrefusion.files import write_atomically
-from genrefusion.pipelines.base import Workbench, make_pipeline
+from genrefusion.pipelines.base import Pipeline, Workbench, make_pipeline
+from genrefusion.results import gather_tables, prediction_tables, show, summarise, write_json, write_tables
+from genrefusion.settings import NetworkSettings, process_count
 from genrefusion.terminal import Terminal
 
 PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "pandas", "librosa", "soundfile", "accelerate")
@@ -69,6 +65,8 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
         A mistake in settings or data, or a folder that holds another run.
     """
     began = time.perf_counter()
+    if process_count() > 1:
+        _meet(config)
     directory.mkdir(parents=True, exist_ok=True)
     terminal = Terminal(quiet=quiet, log=directory / "run.log")
     tracks, split = prepare(config, terminal)
@@ -78,6 +76,8 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
     make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).prepare(
         tracks.subset([track for track in tracks.ids if track in split.tracks])
     )
+    if process_count() > 1:
+        _from_main((directory, tracks, split))
     done: list[dict[str, Any]] = []
     preparing = time.perf_counter() - began
     for number, fold in enumerate(split.folds):
@@ -85,7 +85,7 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
             terminal.say("fold", f"{number + 1} of {len(split.folds)}")
         model = model_folder(directory, split, number)
         done.append(_run_fold(config, tracks, fold, number, model, directory, terminal))
-    _gather(directory, split)
+    gather_tables([_done(directory, number).parent for number in range(len(split.folds))], directory)
     figures = summarise(directory, tracks.table["genre"], title=_title(config, tracks, split))
     record |= {
         "status": "finished",
@@ -97,7 +97,56 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
     shutil.rmtree(directory / "checkpoints")
     show(figures, terminal)
     terminal.say("run", str(directory))
+    if process_count() > 1:
+        _part()
     return figures
+
+
+def take_part(config: TrainConfig) -> None:
+    """Train along with the main process, which prints and writes; nothing is extracted here and nothing left behind.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The same as in the main process, which has checked it.
+    """
+    _meet(config)
+    directory, tracks, split = _from_main(None)
+    for number, fold in enumerate(split.folds):
+        if not (config.resume and _done(directory, number).is_file()):
+            _fit(config, tracks, fold, number, directory, Terminal(quiet=True))
+    _part()
+
+
+def _meet(config: TrainConfig) -> None:
+    """Bring several processes together, or refuse what they cannot do."""
+    from genrefusion.training.loop import make_accelerator  # only now: other pipelines need no PyTorch
+
+    count = process_count()
+    if not isinstance(config.pipeline, NetworkSettings):
+        raise UserError(f"experiment={config.name} trains no network: start it without a launcher, in one process.")
+    size = config.pipeline.batch_size
+    if size % count or size < 2 * count:
+        raise UserError(
+            f"pipeline.batch_size={size} is divided among {count} processes: take a multiple of {count}, "
+            f"{2 * count} at least."
+        )
+    make_accelerator(config.trainer)
+
+
+def _from_main(prepared: Any) -> Any:
+    """Folder, corpus and split of the main process, as soon as all features are in the cache."""
+    from genrefusion.training.loop import from_main
+
+    return from_main(prepared)
+
+
+def _part() -> None:
+    """Wait for each other and leave the group: NCCL warns of a process that does not."""
+    from torch.distributed import destroy_process_group
+
+    _from_main(None)
+    destroy_process_group()
 
 
 def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
@@ -123,6 +172,8 @@ def signature(config: TrainConfig, tracks: Tracks, split: Split) -> str:
         "corpus": tracks.digest,
         "split": split.digest,
     }
+    if process_count() > 1:  # each draws its own dropout, and batch normalisation sees its part of a batch
+        identity["processes"] = process_count()
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
@@ -132,86 +183,21 @@ def _by_content(settings: dict[str, Any]) -> dict[str, Any]:
     return settings | {name: sha256_of(path) for name, path in files.items() if path.is_file()}
 
 
-def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, Any]:
-    """Compute figures and plots of a run folder from its tables of predictions, and write them there.
-
-    Parameters
-    ----------
-    directory : Path
-        With ``predictions/`` and perhaps ``frames/``.
-    genres : Series
-        True genre by track id, for frames.
-    title : str
-        Of the plots.
-
-    Returns
-    -------
-    dict
-        ``val`` and ``test`` figures over tracks; with folds pooled over all tracks, and ``folds`` lists each fold's.
-    """
-    from genrefusion.evaluation import plots  # matplotlib takes half a second to import
-
-    figures: dict[str, Any] = {}
-    for part in ("val", "test"):
-        path = directory / "predictions" / f"{part}.csv"
-        if not path.is_file():
-            continue
-        predictions = read_predictions(path)
-        figures[part] = metrics.score(predictions)
-        frames = directory / "frames" / f"{part}.csv"
-        if frames.is_file():
-            figures[part]["frames"] = metrics.score_frames(read_predictions(frames), genres)
-    predictions = read_predictions(directory / "predictions" / "test.csv")
-    if predictions["fold"].max() > 0:
-        figures["folds"] = [
-            metrics.score(rows, intervals=False) | {"fold": int(str(number))}
-            for number, rows in predictions.groupby("fold")
-        ]
-    plots.plot_confusion(predictions, directory / "figures" / "confusion.png", title=f"{title}, n = {len(predictions)}")
-    plots.plot_roc(predictions, directory / "figures" / "roc.png", title=f"{title}, n = {len(predictions)}")
-    importance = directory / "importance.csv"
-    if importance.is_file():
-        plots.plot_importance(pd.read_csv(importance), directory / "figures" / "importance.png", title=title)
-    history = directory / "history.csv"
-    if history.is_file():
-        plots.plot_learning_curve(pd.read_csv(history), directory / "figures" / "learning_curve.png", title=title)
-    write_json(figures, directory / "metrics.json")
-    return figures
-
-
-def show(figures: dict[str, Any], terminal: Terminal) -> None:
-    """Print the table of a run's figures."""
-    rows = {"test, songs": figures["test"]}
-    if "frames" in figures["test"]:
-        rows["test, frames"] = figures["test"]["frames"]
-    if "val" in figures:
-        rows["val, songs"] = figures["val"]
-    terminal.table(figures_table(rows))
-    if "folds" in figures:
-        each = ", ".join(f"{fold['accuracy']:.3f}" for fold in figures["folds"])
-        mean = sum(fold["accuracy"] for fold in figures["folds"]) / len(figures["folds"])
-        terminal.say("folds", f"accuracy {each}   mean {mean:.3f}")
-    weakest = weakest_genres(figures["test"])
-    if weakest:
-        terminal.say("weakest", weakest)
-
-
 def _run_fold(
     config: TrainConfig, tracks: Tracks, fold: Fold, number: int, model: Path, directory: Path, terminal: Terminal
 ) -> dict[str, Any]:
     """Fit and predict one fold, unless a run that is resumed did; returns its ``parameters`` and ``seconds``."""
-    state = directory / "checkpoints" / f"fold{number}"
-    done = state / "done.json"
+    done = _done(directory, number)
+    state = done.parent
     if config.resume and done.is_file():
         terminal.say("resume", "finished before")
         return dict(json.loads(done.read_text()))
     began = time.perf_counter()
-    bench = replace(train_bench(config, terminal), checkpoints=state, resume=config.resume)
-    pipeline = make_pipeline(config.pipeline, config.features, bench)
-    pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
+    pipeline = _fit(config, tracks, fold, number, directory, terminal)
     pipeline.save(model)
     for part, ids in (("val", fold.val), ("test", fold.test)):
-        _write_part(pipeline.predict_proba(tracks.subset(ids)), tracks.table["genre"], number, state, part)
+        tables = prediction_tables(pipeline.predict_proba(tracks.subset(ids)), tracks.table["genre"], part, fold=number)
+        write_tables(tables, state)
     if len(pipeline.importance_):
         write_predictions(pipeline.importance_.assign(fold=number), state / "importance.csv")
     if len(pipeline.history_):
@@ -222,6 +208,18 @@ def _run_fold(
     facts = {"parameters": pipeline.parameter_count(), "seconds": seconds}
     write_json(facts, done)
     return facts
+
+
+def _fit(config: TrainConfig, tracks: Tracks, fold: Fold, number: int, directory: Path, terminal: Terminal) -> Pipeline:
+    state = _done(directory, number).parent
+    bench = replace(train_bench(config, terminal), checkpoints=state, resume=config.resume)
+    pipeline = make_pipeline(config.pipeline, config.features, bench)
+    return pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
+
+
+def _done(directory: Path, number: int) -> Path:
+    """Facts of a fold, in the folder of its state; they are there once it is finished."""
+    return directory / "checkpoints" / f"fold{number}" / "done.json"
 
 
 def make_bench(
@@ -240,24 +238,6 @@ def make_bench(
 def train_bench(config: TrainConfig, terminal: Terminal) -> Workbench:
     """What the pipelines of a training work with."""
     return replace(make_bench(config, terminal, max_seconds=config.data.max_seconds), seed=config.seed)
-
-
-def _write_part(prediction: Prediction, genres: pd.Series, fold: int, folder: Path, part: str) -> None:
-    write_predictions(with_truth(prediction.tracks, genres, fold=fold), folder / f"predictions_{part}.csv")
-    if prediction.frames is not None:
-        write_predictions(frames_table(prediction.frames, fold=fold), folder / f"frames_{part}.csv")
-
-
-def _gather(directory: Path, split: Split) -> None:
-    """Put the tables of the folds together."""
-    folders = [directory / "checkpoints" / f"fold{number}" for number in range(len(split.folds))]
-    targets = {
-        f"{kind}_{part}.csv": f"{kind}/{part}.csv" for kind in ("predictions", "frames") for part in ("val", "test")
-    }
-    for source, target in (targets | {name: name for name in ("history.csv", "importance.csv")}).items():
-        tables = [pd.read_csv(f / source, keep_default_na=False) for f in folders if (f / source).is_file()]
-        if tables:
-            write_predictions(pd.concat(tables, ignore_index=True), directory / target)
 
 
 def _announce(config: TrainConfig, tracks: Tracks, split: Split, terminal: Terminal) -> None:
@@ -304,6 +284,7 @@ def _open_record(config: TrainConfig, tracks: Tracks, split: Split, directory: P
         "split_digest": split.digest,
         "protocol": split.protocol,
         "seed": config.seed,
+        "processes": process_count(),
         "genres": tracks.genres,
         "skipped": tracks.skipped,
         "versions": {"genrefusion": genrefusion.__version__} | {p: importlib.metadata.version(p) for p in PACKAGES},
@@ -323,6 +304,8 @@ def _difference(old: dict[str, Any], config: TrainConfig) -> str:
     rows = [
         f"  {k}: {before.get(k)} there, {now.get(k)} here" for k in now.index if str(before.get(k)) != str(now.get(k))
     ]
+    if (count := old.get("processes", 1)) != process_count():
+        rows.append(f"  processes: {count} there, {process_count()} here")
     return "\n".join(row for row in rows if "resume" not in row) or "  the corpus changed"
 
 
@@ -339,8 +322,3 @@ def _git_commit() -> str | None:
     command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (fixed command)
     return answer.stdout.strip() or None
-
-
-def write_json(content: dict[str, Any], path: Path) -> None:
-    """Write an object for people and programs to read."""
-    write_atomically(path, json.dumps(content, indent=2, default=str).encode())

@@ -14,9 +14,10 @@ from genrefusion.data.corpora import load_usable
 from genrefusion.data.splits import Split, read_split
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
-from genrefusion.evaluation.predictions import Prediction, frames_table, with_truth, write_predictions
-from genrefusion.experiment import make_bench, model_folder, show, summarise
+from genrefusion.evaluation.predictions import Prediction
+from genrefusion.experiment import make_bench, model_folder
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, read_settings
+from genrefusion.results import prediction_tables, show, summarise, write_tables
 from genrefusion.terminal import Terminal
 
 
@@ -117,7 +118,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         parts = [(pipelines, _without_trained(run, tracks, terminal))]
         protocol = f"trained on {run.record['corpus']}"
     target = run.directory / "evaluations" / tracks.corpus
-    _write_predictions(parts, target)
+    write_tables(_predict_parts(parts), target)
     synthetic = " (synthetic)" if tracks.synthetic else ""
     figures = summarise(
         target, tracks.table["genre"], title=f"{run.record['name']}, {tracks.corpus}{synthetic}, {protocol}"
@@ -132,7 +133,8 @@ def mean_prediction(predictions: list[Prediction]) -> Prediction:
     """Average the probabilities of several pipelines for the same tracks; frames too where all have the same ones."""
     frames = [p.frames for p in predictions if p.frames is not None]
     same = len(frames) == len(predictions) and all(f.index.equals(frames[0].index) for f in frames)
-    return Prediction(_mean([p.tracks for p in predictions]), _mean(frames) if same else None)
+    views = {view: _mean([p.views[view] for p in predictions]) for view in predictions[0].views}
+    return Prediction(_mean([p.tracks for p in predictions]), _mean(frames) if same else None, views)
 
 
 def _mean(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -142,16 +144,14 @@ def _mean(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return total / len(tables)
 
 
-def _write_predictions(parts: list[tuple[list[Pipeline], Tracks]], target: Path) -> None:
-    tables, frames = [], []
+def _predict_parts(parts: list[tuple[list[Pipeline], Tracks]]) -> dict[str, pd.DataFrame]:
+    """Tables of the mean prediction for each group of pipelines and its tracks."""
+    found: dict[str, list[pd.DataFrame]] = {}
     for number, (pipelines, tracks) in enumerate(parts):
         prediction = mean_prediction([pipeline.predict_proba(tracks) for pipeline in pipelines])
-        tables.append(with_truth(prediction.tracks, tracks.table["genre"], fold=number))
-        if prediction.frames is not None:
-            frames.append(frames_table(prediction.frames, fold=number))
-    write_predictions(pd.concat(tables, ignore_index=True), target / "predictions" / "test.csv")
-    if frames:
-        write_predictions(pd.concat(frames, ignore_index=True), target / "frames" / "test.csv")
+        for path, table in prediction_tables(prediction, tracks.table["genre"], "test", fold=number).items():
+            found.setdefault(path, []).append(table)
+    return {path: pd.concat(tables, ignore_index=True) for path, tables in found.items()}
 
 
 def _require_same_corpus(run: Run, tracks: Tracks) -> None:

@@ -6,7 +6,9 @@ YAML files of `configs/` choose values. An impossible value is refused when the 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -32,10 +34,12 @@ class DataSettings:
     on_error: str = "raise"  # raise | skip: what a file that cannot be used does to the run
     min_seconds: float = 1.0  # shorter audio is a problem
     max_seconds: float = 600.0  # only the beginning of longer audio is used
+    min_tracks: int = 2  # genres with fewer tracks are left out
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
         check_choice("data.on_error", self.on_error, ("raise", "skip"))
+        _between("data.min_tracks", self.min_tracks, 2, 1_000_000)
         _between("data.min_seconds", self.min_seconds, 0, self.max_seconds)
 
 
@@ -192,6 +196,26 @@ class PrecomputedFeatures:
 
 
 @dataclass
+class AudioEncoderFeatures:
+    """Vectors of a frozen audio encoder from Hugging Face, one for each window of a song."""
+
+    name: str = "audio_encoder"
+    model: str | None = None  # a Hugging Face name (AST, CLAP, wav2vec 2, MERT, HuBERT …) or a folder
+    window_seconds: float = 5.0
+    hop_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse a missing model."""
+        if not self.model:
+            raise UserError(
+                "features=audio_encoder needs features.model: a Hugging Face name such as\n"
+                "MIT/ast-finetuned-audioset-10-10-0.4593 or m-a-p/MERT-v1-95M, or a folder with model.safetensors."
+            )
+        _between("features.window_seconds", self.window_seconds, 0.1, 60)
+        _between("features.hop_seconds", self.hop_seconds, 0.1, 60)
+
+
+@dataclass
 class NoFeatures:
     """Nothing of the audio: for pipelines that read lyrics alone."""
 
@@ -260,6 +284,85 @@ class MultiframeSettings(NetworkSettings):
         _between("pipeline.dropout", self.dropout, 0, 0.95)
         _between("pipeline.mixup", self.mixup, 0, 10)
         _between("pipeline.members", self.members, 1, 100)
+
+
+@dataclass
+class TextEncoderSettings:
+    """How lyrics become numbers."""
+
+    name: str = "minilm"
+    kind: str = "transformer"  # transformer | tfidf | vectors (mean of word vectors)
+    model: str = "minilm"  # transformer: minilm, bert, distilbert, a Hugging Face name, a folder; vectors: a text file
+    max_tokens: int = 512  # of a song; the run says what share of the tokens that is
+    window: int = 256  # tokens that the transformer reads at once, two special ones among them
+    overlap: int = 32  # tokens that a window shares with the next
+    characters: bool = True  # tfidf: groups of 3 to 5 characters beside words and pairs of words
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        check_choice("text_encoder.kind", self.kind, ("transformer", "tfidf", "vectors"))
+        _between("text_encoder.max_tokens", self.max_tokens, 1, 1_000_000)
+        _between("text_encoder.window", self.window, 8, 100_000)
+        _between("text_encoder.overlap", self.overlap, 0, self.window - 4)
+
+
+def _text_encoder(value: Any, pipeline: str) -> TextEncoderSettings:
+    """Settings of the encoder that a pipeline reads lyrics with; as a plain mapping they come from a saved pipeline."""
+    if value is None:
+        raise UserError(f"pipeline={pipeline} reads lyrics: choose text_encoder=minilm, bert, distilbert …")
+    return value if isinstance(value, TextEncoderSettings) else TextEncoderSettings(**value)
+
+
+@dataclass
+class TrunkSettings:
+    """Convolutions that are trained on the audio alone before the network that reads both sides; without weights."""
+
+    width: int = 16
+    epochs: int = 6
+    lr: float = 3e-3
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        _between("pipeline.trunk.width", self.width, 1, 512)
+        _between("pipeline.trunk.epochs", self.epochs, 1, 100_000)
+        _between("pipeline.trunk.lr", self.lr, 1e-9, 10)
+
+
+@dataclass
+class CoattentionSettings(NetworkSettings):
+    """Dense co-attention of lyrics and audio."""
+
+    name: str = "coattention"
+    encoder: Any = None  # TextEncoderSettings: the group text_encoder
+    sides: str = "both"  # both | audio | lyrics: what the network reads
+    weights: str = "none"  # of the convolutions: none | msd | path of the published file
+    trunk: TrunkSettings = field(default_factory=TrunkSettings)
+    width: int = 128  # d; 1024 as published
+    heads: int = 4
+    none: int = 3  # vectors of each side that stand for "nothing to look at"
+    layers: int = 2  # 3 as published
+    dropout: float = 0.3
+    join: str = "cat"  # cat | sum | prod: how the two sides become one vector
+    drop_side: float = 0.3  # probability in training that a song with both sides loses one of them
+    members: int = 1  # networks with seeds of their own whose probabilities are averaged
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        super().__post_init__()
+        self.encoder = _text_encoder(self.encoder, self.name)
+        check_choice("pipeline.sides", self.sides, ("both", "audio", "lyrics"))
+        check_choice("pipeline.join", self.join, ("cat", "sum", "prod"))
+        _between("pipeline.width", self.width, 2, 8192)
+        _between("pipeline.heads", self.heads, 1, 64)
+        if self.width % self.heads or self.width % 2:
+            raise UserError(f"pipeline.width={self.width}: not an even multiple of pipeline.heads={self.heads}.")
+        _between("pipeline.none", self.none, 1, 100)
+        _between("pipeline.layers", self.layers, 1, 24)
+        _between("pipeline.dropout", self.dropout, 0, 0.95)
+        _between("pipeline.drop_side", self.drop_side, 0, 0.95)
+        _between("pipeline.members", self.members, 1, 100)
+        if self.encoder.kind != "transformer":
+            raise UserError(f"text_encoder={self.encoder.name}: the network reads token embeddings. Take minilm, bert.")
 
 
 @dataclass
@@ -332,6 +435,16 @@ class TrainerSettings:
         """Refuse impossible values."""
         check_choice("trainer.device", self.device, ("auto", "cpu", "cuda", "mps"))
         check_choice("trainer.mixed_precision", self.mixed_precision, ("no", "fp16", "bf16"))
+
+
+def process_count() -> int:
+    """How many processes train together, as `accelerate launch` or `torchrun` says it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def process_number() -> int:
+    """Which of them this one is; 0 is the main process, which alone prints and writes."""
+    return int(os.environ.get("RANK", "0"))
 
 
 @dataclass

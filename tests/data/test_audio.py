@@ -205,6 +205,16 @@ def test_a_file_that_is_no_audio_is_named(tmp_path: Path, name: str, content: by
     assert audio_problem(path).startswith(problem)
 
 
+@pytest.mark.parametrize("name", ["page.mp3", "PAGE.MP3"])
+@pytest.mark.parametrize("content", [b"<html><body>404</body></html>", "<html>Étude № 3</html>".encode() * 5000])
+def test_a_text_named_like_an_mp3_is_refused_in_silence(
+    tmp_path: Path, name: str, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert audio_problem(tmp_path / name).startswith('not an audio file (starts with "<html>')
+    assert capfd.readouterr() == ("", ""), "libmpg123 writes to the terminal by itself"
+
+
 def test_a_header_without_samples_is_named(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(0), RATE)
     assert audio_problem(tmp_path / "a.wav") == "holds no samples"

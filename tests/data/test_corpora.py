@@ -266,6 +266,7 @@ def test_a_corpus_of_lyrics_is_left_as_it_is(tmp_path: Path) -> None:
     [
         ({"lyrics": "la"}, "no audio"),
         ({"audio": "jazz/0.wav"}, "no lyrics"),
+        ({"audio": "jazz/0.wav", "lyrics": " \n"}, "no lyrics"),
         ({}, "no audio and no lyrics"),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genrefusion.data.splits import Fold, Split, artist_groups, read_split, split_tracks
+from genrefusion.data.splits import Fold, Split, _check, artist_groups, read_split, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.settings import SplitSettings
@@ -108,6 +108,15 @@ def test_the_same_seed_gives_the_same_split(kind: str) -> None:
 def test_other_seeds_give_other_splits(kind: str) -> None:
     digests = {split_tracks(even_corpus(), SplitSettings(kind=kind), seed=seed).digest for seed in SEEDS}
     assert len(digests) == len(SEEDS)
+
+
+def test_the_seed_decides_the_part_of_an_artist_far_larger_than_the_others() -> None:
+    rows: list[tuple[str, str | None]] = [("jazz", "giant")] * 30
+    tracks = make(rows + [(genre, f"{genre} {i}") for genre in ("jazz", "rock", "rock") for i in range(20)])
+    folds = [split_tracks(tracks, SplitSettings(kind="holdout"), seed=seed).folds[0] for seed in range(10)]
+    tested = ["t000" in fold.test for fold in folds]
+    assert 2 <= sum(tested) <= 8
+    assert len({tuple(sorted(fold.test)) for fold in folds}) == len(folds)
 
 
 @pytest.mark.parametrize("seed", [0, 2**32 - 1, 2**40])
@@ -227,6 +236,30 @@ def test_fewer_artists_than_folds_are_refused_with_the_cure() -> None:
     tracks = make([(f"g{i % 2}", f"artist {i % 4}") for i in range(40)])
     with pytest.raises(UserError, match=r"small has 4 artists for 5 shares.*fewer folds(.|\n)*by_artist=false"):
         split_tracks(tracks, SplitSettings(kind="kfold"), seed=0)
+
+
+@pytest.mark.parametrize("kind", ["holdout", "kfold"])
+def test_a_corpus_of_one_artist_is_refused_with_the_cure(kind: str) -> None:
+    tracks = make([(f"g{i % 2}", "Ann") for i in range(40)])
+    with pytest.raises(UserError, match=r"small has 1 artists(.|\n)*by_artist=false"):
+        split_tracks(tracks, SplitSettings(kind=kind), seed=0)
+
+
+@pytest.mark.parametrize("by_artist", [True, False])
+def test_more_folds_than_tracks_of_the_largest_genre_are_refused(by_artist: bool) -> None:
+    tracks = even_corpus(genres=3, artists=4, songs=1)
+    with pytest.raises(UserError, match=r"small: no genre has 5 tracks to share out\. Take fewer folds"):
+        split_tracks(tracks, SplitSettings(kind="kfold", by_artist=by_artist), seed=0)
+    settings = SplitSettings(kind="kfold", folds=4, by_artist=by_artist)
+    assert len(split_tracks(tracks, settings, seed=0).folds) == 4
+
+
+@pytest.mark.parametrize("empty", ["val", "test"])
+def test_a_part_without_tracks_is_refused_by_name(empty: str) -> None:
+    tracks = make([("jazz", None)] * 4)
+    fold = {"train": tracks.ids[:2], "val": tracks.ids[2:3], "test": tracks.ids[3:]} | {empty: []}
+    with pytest.raises(UserError, match=f"The {empty} part of the split of small would hold no track"):
+        _check(tracks, Fold(**fold))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -245,6 +245,38 @@ def test_the_content_digest_is_of_the_audio_or_else_of_the_lyrics(tmp_path: Path
     assert second == load(tmp_path, ROWS).content_digests()[1]
 
 
+def test_tracks_without_audio_and_lyrics_have_digests_of_their_own(tmp_path: Path) -> None:
+    bare = changed(0, lyrics=None)
+    path = write_jsonl(tmp_path / "tracks.jsonl", bare)
+    here, there = (load_table(path, corpus=corpus).content_digests() for corpus in ("here", "there"))
+    assert here == load_table(path, corpus="here").content_digests()
+    assert len({*here[:2], *there[:2]}) == 4, "tracks 1 and 2 have nothing but corpus and id"
+    assert here[2:] == there[2:], "the same lyrics are the same wherever they are"
+
+
+def test_a_track_lacks_sides_of_which_it_has_none(tmp_path: Path, write_tone: Callable[..., Path]) -> None:
+    write_tone(tmp_path / "a.wav")
+    sides: dict[str, dict[str, str | None]] = {
+        "both": {"audio": "a.wav", "lyrics": "la"},
+        "audio": {"audio": "a.wav", "lyrics": None},
+        "blank": {"audio": "a.wav", "lyrics": " \n\t"},
+        "lyrics": {"audio": None, "lyrics": "lo"},
+        "none": {"audio": None, "lyrics": "  "},
+    }
+    tracks = load(tmp_path, [{"track_id": track, "genre": "jazz"} | row for track, row in sides.items()])
+    assert tracks.lacking("audio") == ["lyrics", "none"]
+    assert tracks.lacking("lyrics") == ["audio", "blank", "none"]
+    assert tracks.lacking("audio", "lyrics") == ["none"]
+    with pytest.raises(UserError, match=r"1 of 5 tracks of mine have no audio and no lyrics.*\n  none\n"):
+        tracks.require("audio", "lyrics")
+
+
+def test_a_side_without_a_column_is_lacking(tmp_path: Path) -> None:
+    tracks = load(tmp_path, ROWS)
+    assert tracks.lacking("audio") == tracks.ids
+    assert tracks.lacking("audio", "lyrics") == ["2"]
+
+
 def test_a_track_without_audio_is_named_where_audio_is_needed(tmp_path: Path, write_tone: Callable[..., Path]) -> None:
     write_tone(tmp_path / "a.wav")
     tracks = load(tmp_path, [row | {"audio": None if row["track_id"] == "2" else "a.wav"} for row in ROWS])

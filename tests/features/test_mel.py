@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from genrefusion.data.audio import load_audio
-from genrefusion.features.mel import DYNAMIC_RANGE, MelExtractor, cut_frame, frame_columns, frame_starts, log_mel
+from genrefusion.features.mel import (
+    DYNAMIC_RANGE,
+    MelExtractor,
+    cut_frame,
+    frame_columns,
+    frame_starts,
+    log_mel,
+    trimmed_span,
+)
 from genrefusion.settings import MelFeatures
 
 # 12.8 kHz and a hop of 256 make 50 columns a second; a frame of 2 s has 101.
@@ -106,6 +114,21 @@ def test_a_frame_has_as_many_columns_as_audio_of_its_length(seconds: float) -> N
 )
 def test_frames_start_where_they_should(columns: int, changes: dict[str, float], starts: list[int]) -> None:
     assert frame_starts(columns, replace(SIMPLE, **changes)) == starts
+
+
+@pytest.mark.parametrize(
+    ("columns", "trim", "span"),
+    [
+        pytest.param(300, 0, (0, 300), id="nothing trimmed"),
+        pytest.param(300, 1, (50, 250), id="trimmed at both ends"),
+        pytest.param(300, 0.25, (12, 288), id="part of a second"),
+        pytest.param(201, 1, (50, 151), id="one frame is left"),
+        pytest.param(200, 1, (0, 200), id="less than a frame would be left"),
+        pytest.param(60, 300, (0, 60), id="less than nothing would be left"),
+    ],
+)
+def test_a_song_is_trimmed_unless_no_frame_would_be_left(columns: int, trim: float, span: tuple[int, int]) -> None:
+    assert trimmed_span(columns, replace(SIMPLE, trim=trim)) == span
 
 
 @pytest.mark.parametrize("columns", range(101, 600, 37))

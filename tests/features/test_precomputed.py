@@ -59,6 +59,21 @@ def test_a_table_of_features_is_read_by_file_name_without_labels(tmp_path: Path)
     assert list(table.columns) == ["tempo", "mfcc1_mean"]
 
 
+@pytest.mark.parametrize("column", ["track_id", "filename"])
+def test_ids_that_look_like_numbers_stay_text(tmp_path: Path, column: str) -> None:
+    (tmp_path / "f.csv").write_text(f"{column},tempo\n007,120\n1e3,90\n7,60\n")
+    assert list(read_feature_table(tmp_path / "f.csv").index) == ["007", "1e3", "7"]
+
+
+@pytest.mark.parametrize(
+    ("name", "track"),
+    [("a.AIFF", "a"), ("a.aif", "a"), ("a.Mp3", "a"), ("a.wav.flac", "a.wav"), ("a.b", "a.b"), ("awav", "awav")],
+)
+def test_an_id_is_the_file_name_without_the_ending_of_audio(tmp_path: Path, name: str, track: str) -> None:
+    (tmp_path / "f.csv").write_text(f"filename,tempo\n{name},120\n")
+    assert list(read_feature_table(tmp_path / "f.csv").index) == [track]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -82,6 +82,30 @@ def test_boosting_stops_when_validation_loss_falls_no_more() -> None:
     assert fitted.estimator.best_iteration < 20
 
 
+def test_rounds_take_the_place_of_the_setting() -> None:
+    rows, labels = blobs()
+    assert model("xgboost").fit(rows, labels).rounds == QUICK.rounds
+    shorter = model("xgboost").fit(rows, labels, rounds=7)
+    assert shorter.rounds == shorter.estimator.get_booster().num_boosted_rounds() == 7
+    assert model("logistic").fit(rows, labels, rounds=7).rounds is None
+
+
+def test_rounds_after_early_stopping_are_those_that_predictions_use() -> None:
+    rows, labels = blobs(90)
+    held, truth = blobs(30, seed=1)
+    truth[:6] = np.roll(truth[:6], 1)  # some of it wrong, so that more rounds come to harm
+    settings = XgboostSettings(rounds=200, patience=5, colsample=1.0, lr=0.3)
+    stopped = model("xgboost", settings=settings).fit(rows, labels, (held, truth))
+    rounds = stopped.rounds
+    assert rounds is not None
+    assert 1 < rounds < stopped.estimator.get_booster().num_boosted_rounds() < 200
+    expected = stopped.predict_proba(held)
+    as_long = model("xgboost", settings=settings).fit(rows, labels, rounds=rounds).predict_proba(held)
+    one_more = model("xgboost", settings=settings).fit(rows, labels, rounds=rounds + 1).predict_proba(held)
+    np.testing.assert_allclose(as_long, expected, atol=1e-6)
+    assert np.abs(one_more - expected).max() > 1e-3
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_shap_values_add_up_to_the_margin(n_classes: int) -> None:
     rows, labels = blobs(classes=n_classes)

@@ -12,7 +12,7 @@ from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.pipelines.base import Workbench
-from genrefusion.pipelines.xgboost import TextVectors, XgboostPipeline
+from genrefusion.pipelines.xgboost import TextVectors, XgboostPipeline, _stack_folds
 
 THREE = ("classical", "hiphop", "metal")
 
@@ -20,7 +20,7 @@ THREE = ("classical", "hiphop", "metal")
 @pytest.fixture(scope="module")
 def parts(demo: Tracks) -> tuple[Tracks, Tracks, Tracks]:
     easy = demo.subset(demo.table.index[demo.table["genre"].isin(THREE)])
-    fold = split_tracks(easy, compose_train(*TINY_DATA).split, seed=0).folds[0]
+    fold = split_tracks(easy, compose_train(*TINY_DATA).split, seed=3).folds[0]  # two artists of each genre in train
     return easy.subset(fold.train), easy.subset(fold.val), easy.subset(fold.test)
 
 
@@ -68,12 +68,12 @@ def test_stacker_is_fitted_on_rows_that_their_models_did_not_see(
     monkeypatch.setattr(XgboostPipeline, "_fit_side", noted)
     monkeypatch.setattr(TextVectors, "fit", noted_text)
     pipeline(bench, "pipeline.fusion=late").fit(train, val)
-    artists, lyrics = set(train.table["artist"]), set(train.table["lyrics"])
+    artists, lyrics = set(train.table["artist"]), set(train.lyrics)
     assert len(seen) >= 2
     assert all(fold < artists for fold in seen), "each fold leaves artists out"
     assert set.intersection(*seen) == set(), "every artist is left out once"
     assert all(fold < lyrics for fold in vocabularies[1:]), "vocabularies of the folds too"
-    assert not any(set(val.table["lyrics"]) & fold for fold in vocabularies)
+    assert not any(set(val.lyrics) & fold for fold in vocabularies)
 
 
 def test_a_track_without_lyrics_keeps_the_probabilities_of_its_audio(
@@ -116,8 +116,9 @@ def test_importance_names_every_feature_and_genre(parts: tuple[Tracks, Tracks, T
 
 def test_a_genre_absent_from_train_is_named(parts: tuple[Tracks, Tracks, Tracks], bench: Workbench) -> None:
     train, val, _ = parts
-    fewer = train.subset(train.table.index[train.table["genre"] != "metal"])
-    with pytest.raises(UserError, match="no training track has: metal"):
+    absent = val.genres[0]
+    fewer = train.subset(train.table.index[train.table["genre"] != absent])
+    with pytest.raises(UserError, match=f"no training track has: {absent}"):
         pipeline(bench).fit(fewer, val)
 
 
@@ -159,3 +160,60 @@ def test_lyrics_alone_need_lyrics(parts: tuple[Tracks, Tracks, Tracks], bench: W
     bare = replace(train, table=train.table.drop(columns="lyrics"))
     with pytest.raises(UserError, match="No training track has lyrics"):
         pipeline(bench, "features=none").fit(bare, val)
+
+
+def named(rows: list[tuple[str, str | None]]) -> tuple[Tracks, np.ndarray]:
+    """Tracks of (genre, artist), and the number of each one's genre."""
+    table = pd.DataFrame(rows, columns=["genre", "artist"], dtype=object)
+    table.index = pd.Index([f"t{number:03}" for number in range(len(rows))], name="track_id")
+    return Tracks(table, "small"), np.unique(table["genre"].to_numpy(str), return_inverse=True)[1]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("artists", [2, 3, 8])
+def test_folds_of_the_stacker_know_every_genre_and_part_no_artist(artists: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [(g, f"{g} {a}") for g in THREE for a in range(artists) for _ in range(rng.integers(1, 5))]
+    train, labels = named([rows[i] for i in rng.permutation(len(rows))])
+    folds = _stack_folds(train, labels, seed)
+    artist = train.table["artist"].to_numpy()
+    assert 2 <= len(folds) <= 5
+    assert sorted(np.concatenate([held for _, held in folds])) == list(range(len(train))), "each is held out once"
+    for fitted, held in folds:
+        assert set(labels[fitted]) == {0, 1, 2}
+        assert not set(artist[fitted]) & set(artist[held])
+
+
+def test_a_genre_of_one_artist_is_stacked_by_tracks() -> None:
+    train, labels = named([("jazz", "Ann")] * 6 + [("rock", f"band {i // 2}") for i in range(12)])
+    folds = _stack_folds(train, labels, 0)
+    assert len(folds) == 5
+    assert all(set(labels[fitted]) == {0, 1} for fitted, _ in folds)
+    assert sorted(np.concatenate([held for _, held in folds])) == list(range(len(train)))
+
+
+def test_a_genre_of_one_track_cannot_be_stacked() -> None:
+    train, labels = named([("jazz", "Ann")] + [("rock", f"band {i}") for i in range(12)])
+    with pytest.raises(UserError, match=r"two training tracks of every genre. Use pipeline.late=mean"):
+        _stack_folds(train, labels, 0)
+
+
+def test_stackers_models_are_as_long_as_the_ones_they_stand_for(
+    parts: tuple[Tracks, Tracks, Tracks], bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, val, _ = parts
+    lengths: list[int | None] = []
+    fit_side = XgboostPipeline._fit_side
+
+    def noted(self: XgboostPipeline, side: str, tracks: Tracks, held: Tracks | None):
+        fitted = fit_side(self, side, tracks, held)
+        if held is None and side == "audio":
+            lengths.append(fitted.rounds)
+        return fitted
+
+    monkeypatch.setattr(XgboostPipeline, "_fit_side", noted)
+    quick = ["pipeline.rounds=200", "pipeline.patience=2", "pipeline.lr=0.9"]
+    whole = pipeline(bench, "pipeline.fusion=late", *quick).fit(train, val).models_["audio"].rounds
+    assert whole is not None
+    assert whole < 200
+    assert set(lengths) == {whole}

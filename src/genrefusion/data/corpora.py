@@ -35,6 +35,21 @@ def load_corpus(settings: DataSettings, *, cache: Path, workers: int, terminal: 
     terminal : Terminal
         Shows how far it is.
     """
+    tracks = _find_tracks(settings, cache, workers, terminal)
+    counts = tracks.table["genre"].value_counts()
+    small = counts[counts < settings.min_tracks].sort_index()
+    if not len(small):
+        return tracks
+    if len(counts) - len(small) < 2:
+        raise UserError(
+            f"data.min_tracks={settings.min_tracks}: leaves {len(counts) - len(small)} genres of {len(counts)}."
+        )
+    names = ", ".join(f"{genre} ({count})" for genre, count in small.items())
+    terminal.say("left out", f"genres with fewer than {settings.min_tracks} tracks: {names}")
+    return replace(tracks, table=tracks.table[~tracks.table["genre"].isin(small.index)])
+
+
+def _find_tracks(settings: DataSettings, cache: Path, workers: int, terminal: Terminal) -> Tracks:
     if isinstance(settings, DemoData):
         return _demo(settings, cache, workers, terminal)
     if isinstance(settings, GtzanData):
@@ -44,7 +59,9 @@ def load_corpus(settings: DataSettings, *, cache: Path, workers: int, terminal: 
     if isinstance(settings, FolderData):
         return load_folder(Path(str(settings.root)))
     if isinstance(settings, ManifestData):
-        tracks = load_table(Path(str(settings.manifest)), corpus=_table_name(settings))
+        tracks = load_table(
+            Path(str(settings.manifest)), corpus=_table_name(settings), keep_first=settings.on_error == "skip"
+        )
         return _require_both_sides(tracks) if settings.both_sides else tracks
     raise TypeError(f"no loader for {type(settings).__name__}")
 

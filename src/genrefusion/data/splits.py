@@ -154,9 +154,11 @@ def _partition(tracks: Tracks, ids: list[str], n: int, settings: SplitSettings, 
     table = tracks.table.loc[ids]
     groups = artist_groups(table) if settings.by_artist else np.arange(len(ids))
     if len(np.unique(groups)) < n:
+        things = "artists" if settings.by_artist and tracks.has("artist") else "tracks"
+        cure = "\nOr leave artists on both sides (the figures will flatter): split.by_artist=false"
         raise UserError(
-            f"{tracks.corpus} has {len(np.unique(groups))} artists for {n} shares of tracks. Take fewer folds or a "
-            "larger fraction,\nor leave artists on both sides (the figures will flatter): split.by_artist=false"
+            f"{tracks.corpus} has {len(np.unique(groups))} {things} for {n} shares. Take fewer folds or a larger "
+            f"fraction.{cure if things == 'artists' else ''}"
         )
     if table["genre"].value_counts().max() < n:
         raise UserError(

@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pa
 
+from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.errors import UserError, bullet_list
 
 REQUIRED = ("track_id", "genre")
@@ -74,7 +75,7 @@ class Tracks:
     def content_digests(self) -> list[str]:
         """Digest of each track's audio or, without audio, of its lyrics; without both, of corpus and track id."""
         rows = self.table.to_dict("records")
-        names = [row.get("lyrics") or f"{self.corpus}\0{track}" for track, row in zip(self.ids, rows, strict=True)]
+        names = [text or f"{self.corpus}\0{track}" for track, text in zip(self.ids, self.lyrics, strict=True)]
         texts = [hashlib.sha256(name.encode()).hexdigest() for name in names]
         return [row.get("sha256") or text for row, text in zip(rows, texts, strict=True)]
 
@@ -103,19 +104,18 @@ class Tracks:
 
     def lacking(self, *sides: str) -> list[str]:
         """Ids of the tracks that have none of the sides ``audio``, ``lyrics``."""
-        columns = [self.table[side] for side in sides if side in self.table]
-        return [
-            track
-            for row, track in enumerate(self.ids)
-            if not any(isinstance(text := column.iloc[row], str) and text.strip() for column in columns)
-        ]
+        columns = [self.lyrics if side == "lyrics" else self._texts(side) for side in sides]
+        return [track for track, *texts in zip(self.ids, *columns, strict=True) if not any(texts)]
 
     @property
     def lyrics(self) -> list[str]:
-        """Lyrics of each track; an empty text where there are none."""
-        if "lyrics" not in self.table:
+        """Lyrics of each track without section marks and time stamps; an empty text where there are none."""
+        return [clean_lyrics(text) for text in self._texts("lyrics")]
+
+    def _texts(self, column: str) -> list[str]:
+        if column not in self.table:
             return [""] * len(self)
-        return [text if isinstance(text, str) else "" for text in self.table["lyrics"]]
+        return [text.strip() if isinstance(text, str) else "" for text in self.table[column]]
 
     def paths(self) -> dict[str, Path]:
         """Audio file of each track.
@@ -153,7 +153,7 @@ def read_table(path: Path) -> pd.DataFrame:
     raise UserError(f"{path}: a tracks table ends in .csv or .jsonl.")
 
 
-def load_table(path: Path, *, corpus: str) -> Tracks:
+def load_table(path: Path, *, corpus: str, keep_first: bool = False) -> Tracks:
     """Read and validate a table of tracks, and resolve the paths in it.
 
     Parameters
@@ -162,6 +162,8 @@ def load_table(path: Path, *, corpus: str) -> Tracks:
         A ``.csv`` or ``.jsonl`` file.
     corpus : str
         Name to go by.
+    keep_first : bool
+        Leave out rows whose track id stood in a row before, and list them in `skipped`.
 
     Returns
     -------
@@ -172,7 +174,13 @@ def load_table(path: Path, *, corpus: str) -> Tracks:
     UserError
         The table breaks a rule; the first rows at fault are listed.
     """
-    table = validate_table(read_table(path), where=str(path))
+    table = read_table(path)
+    skipped: dict[str, str] = {}
+    if keep_first and "track_id" in table:
+        doubled = table["track_id"].duplicated() & table["track_id"].notna()
+        skipped = {str(track): "is there twice: the first row was taken" for track in table["track_id"][doubled]}
+        table = table[~doubled].reset_index(drop=True)
+    table = validate_table(table, where=str(path))
     for column in ("audio", "lyrics_path"):
         if column in table:
             paths = [None if v is None else str((path.parent / v).absolute()) for v in table[column]]
@@ -182,7 +190,7 @@ def load_table(path: Path, *, corpus: str) -> Tracks:
         lyrics = [_lyrics(row) for row in table.to_dict("records")]
         table["lyrics"] = pd.Series(lyrics, index=table.index, dtype=object)
     synthetic = "synthetic" in table and (table["synthetic"].astype(str).str.lower() == "true").any()
-    return Tracks(table.set_index("track_id"), corpus, bool(synthetic))
+    return Tracks(table.set_index("track_id"), corpus, bool(synthetic), skipped)
 
 
 def validate_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
@@ -245,6 +253,7 @@ _FAULTS = {"not_nullable": "is empty", "field_uniqueness": "is there twice"}
 def _explain(error: pa.errors.SchemaErrors, table: pd.DataFrame) -> str:
     """Say of each broken rule which rows break it, first ones first."""
     rows: dict[int, str] = {}
+    checks = set(error.failure_cases["check"])
     for case in error.failure_cases.to_dict("records"):
         if pd.isna(case["index"]):
             continue
@@ -254,7 +263,8 @@ def _explain(error: pa.errors.SchemaErrors, table: pd.DataFrame) -> str:
         track = table["track_id"].iloc[row]
         # Counted as in an editor: line 1 is the header.
         rows.setdefault(row, f"row {row + 2}  {track or '(no id)'}  {message} ({table[case['column']].iloc[row]!r})")
-    return f"{len(rows)} of {len(table)} rows break a rule:\n" + bullet_list(rows[row] for row in sorted(rows))
+    cure = "\nOr take the first row of each: data.on_error=skip" if "field_uniqueness" in checks else ""
+    return f"{len(rows)} of {len(table)} rows break a rule:\n" + bullet_list(rows[row] for row in sorted(rows)) + cure
 
 
 def _check_columns(columns: list[str], where: str) -> None:

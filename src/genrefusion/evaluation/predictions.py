@@ -6,7 +6,7 @@ genre. A frames file has one row a frame: ``track_id, fold, frame``, then the pr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +29,14 @@ class Prediction:
         Indexed by ``track_id``; columns are genres in sorted order; rows sum to 1.
     frames : DataFrame, shape (n_frames, n_classes), optional
         Indexed by ``(track_id, frame)``.
+    views : dict of str to DataFrame
+        By name, probabilities of some of the tracks from some of what is known of them, such as ``audio alone``; laid
+        out as `tracks`.
     """
 
     tracks: pd.DataFrame
     frames: pd.DataFrame | None = None
+    views: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def with_truth(probabilities: pd.DataFrame, genres: pd.Series, *, fold: int = 0) -> pd.DataFrame:

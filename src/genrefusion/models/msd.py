@@ -15,6 +15,7 @@ import torch
 from genrefusion.data.audio import sha256_of
 from genrefusion.errors import UserError
 from genrefusion.models.crnn import Crnn
+from genrefusion.settings import MelFeatures
 
 SHA256 = "783d8198417fd5d6ceee551dea5ec3e7f0210ec743af4819172b5c943044081c"
 URL = (
@@ -66,6 +67,17 @@ def find_weights(weights: str, cache: Path) -> Path:
             f"pipeline.weights=msd: the file cannot be fetched ({type(error).__name__}).\n"
             f"Fetch {URL}\nwhere there is a network, and give its path: pipeline.weights=PATH"
         ) from error
+
+
+def require_published_frames(features: MelFeatures) -> None:
+    """Refuse frames of another length, or on another scale, than the weights were trained on."""
+    if abs(features.frame_seconds - FRAME_SECONDS) > 0.02:
+        raise UserError(
+            f"features.frame_seconds={features.frame_seconds:g}: the published weights read frames of "
+            f"{FRAME_SECONDS} s."
+        )
+    if (features.sample_rate, features.n_fft, features.hop, features.n_mels) != (12000, 512, 256, 96):
+        raise UserError("The published weights read mel-spectrograms with the default features.* settings only.")
 
 
 def load_msd_crnn(path: Path) -> Crnn:

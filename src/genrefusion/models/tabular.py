@@ -156,7 +156,7 @@ class TabularModel:
 
     @property
     def _n_rounds(self) -> int:
-        best = getattr(self.estimator, "best_iteration", None) if self.estimator.early_stopping_rounds else None
+        best = self.estimator.get_booster().attr("best_iteration")  # it is saved with the model
         return 0 if best is None else int(best) + 1
 
     def _fit_trees(

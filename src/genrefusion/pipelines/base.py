@@ -25,6 +25,7 @@ from genrefusion.settings import TrainerSettings
 from genrefusion.terminal import Terminal
 
 PIPELINES = {
+    "coattention": ("genrefusion.pipelines.coattention", "CoattentionPipeline"),
     "multiframe": ("genrefusion.pipelines.multiframe", "MultiframePipeline"),
     "xgboost": ("genrefusion.pipelines.xgboost", "XgboostPipeline"),
 }

@@ -6,7 +6,6 @@ outputs that are computed once and cached. Otherwise the whole network is traine
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Self
 
@@ -14,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
@@ -23,17 +20,16 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import Prediction
-from genrefusion.features.cache import Array, extract, feature_key
-from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, frame_starts, trimmed_span
+from genrefusion.features.cache import extract
+from genrefusion.features.mel import MelExtractor
 from genrefusion.models import msd
-from genrefusion.models.crnn import FrameClassifier, Trunk
+from genrefusion.models.crnn import FrameClassifier
 from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
+from genrefusion.pipelines.frames import SongFrames, apply, on_device, trunk_outputs
+from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings import MelFeatures, MultiframeSettings
 from genrefusion.training.augment import classification_loss
-from genrefusion.training.loop import Checkpoint, make_accelerator, train_network
-
-TRUNK_VERSION = 1
-_CHUNK = 8  # frames that pass the convolutions at once: some 300 MB at full width
+from genrefusion.training.loop import Checkpoint, train_network
 
 
 class MultiframePipeline:
@@ -100,13 +96,7 @@ class MultiframePipeline:
 
     def save(self, directory: Path) -> None:
         """Write settings, weights and, for the vote, the training frames' points."""
-        directory.mkdir(parents=True, exist_ok=True)
-        tensors = {
-            f"{name}.{key}": value.contiguous()
-            for name, module in self._modules().items()
-            for key, value in module.state_dict().items()
-        }
-        save_file(tensors | {f"bank.{name}": values for name, values in self.bank_.items()}, directory / _WEIGHTS)
+        save_modules(self._modules(), directory, bank=self.bank_)
         write_description(directory, self, self.settings, self.features)
 
     @classmethod
@@ -114,13 +104,7 @@ class MultiframePipeline:
         """Read what `save` wrote; neither the training corpus nor the published weights are needed."""
         pipeline = rebuild(cls, directory, bench)
         pipeline.networks_ = pipeline._empty_networks()
-        try:
-            tensors = load_file(directory / _WEIGHTS)
-            for name, module in pipeline._modules().items():
-                module.load_state_dict(_below(tensors, f"{name}."))
-        except (OSError, SafetensorError, RuntimeError) as error:
-            raise UserError(f"{directory / _WEIGHTS}: not the weights of this pipeline ({error}).") from error
-        pipeline.bank_ = _below(tensors, "bank.")
+        pipeline.bank_ = load_modules(pipeline._modules(), directory)
         return pipeline
 
     def parameter_count(self) -> int:
@@ -166,7 +150,7 @@ class MultiframePipeline:
         truth = np.array(val.labels)[first_frames]
 
         def validate(current: nn.Module) -> dict[str, float]:
-            frames = _apply(current, val).softmax(dim=1).numpy()
+            frames = apply(current, val).softmax(dim=1).numpy()
             songs = mean_over_frames(frames, val.songs, self.classes_).tracks.to_numpy()
             return {name: metrics.FIGURES[name](truth, songs) for name in ("accuracy", "macro_f1", "log_loss")}
 
@@ -191,8 +175,8 @@ class MultiframePipeline:
 
     def _probabilities(self, frames: SongFrames) -> npt.NDArray[np.float64]:
         """Mean of the members, shape (frames, classes)."""
-        models = [self._on_device(self._trained_part(network)) for network in self.networks_]
-        members = [_apply(model, frames).double().softmax(dim=1).numpy() for model in models]
+        models = [on_device(self._trained_part(network), self.bench) for network in self.networks_]
+        members = [apply(model, frames).double().softmax(dim=1).numpy() for model in models]
         return np.asarray(np.mean(np.stack(members), axis=0))
 
     def _points(self, frames: SongFrames) -> npt.NDArray[np.float64]:
@@ -201,108 +185,20 @@ class MultiframePipeline:
             return self._probabilities(frames)
         members = []
         for network in self.networks_:
-            model = self._on_device(_Embedding(network, self._frozen))
-            members.append(_apply(model, frames).double().numpy())
+            model = on_device(_Embedding(network, self._frozen), self.bench)
+            members.append(apply(model, frames).double().numpy())
         return np.concatenate(members, axis=1)
-
-    def _on_device(self, model: nn.Module) -> nn.Module:
-        return model.to(make_accelerator(self.bench.trainer).device).eval()
 
     def _frames(self, tracks: Tracks, *, random_cuts: bool = False) -> SongFrames:
         """Frames of all tracks: outputs of the frozen convolutions, or mel-spectrograms."""
-        extractor = MelExtractor(self.features, max_seconds=self.bench.max_seconds)
         bench = self.bench
         known = {genre: number for number, genre in enumerate(self.classes_)}
         labels = [known.get(genre, -1) for genre in tracks.table["genre"]]
         if self._frozen:
-            return SongFrames(self._trunk_outputs(tracks, extractor), labels)
+            return SongFrames(trunk_outputs(self.networks_[0].trunk, tracks, self.features, bench), labels)
+        extractor = MelExtractor(self.features, max_seconds=bench.max_seconds)
         mels = extract(tracks, extractor, bench.cache, workers=bench.workers, terminal=bench.terminal)
         return SongFrames({track: mels[track] for track in tracks.ids}, labels, self.features, random_cuts=random_cuts)
-
-    def _trunk_outputs(self, tracks: Tracks, extractor: MelExtractor) -> dict[str, Array]:
-        """All levels of the frozen convolutions for each frame of each track, from the cache where they are there."""
-        trunk = self.networks_[0].trunk
-        f, bench = self.features, self.bench
-        framing = {"frame_seconds": f.frame_seconds, "frame_hop_seconds": f.frame_hop_seconds, "trim": f.trim}
-        parameters = extractor.parameters() | framing | {"weights": _digest(trunk)}
-        digests = tracks.table["sha256"]
-        keys = {track: feature_key(digests[track], "crnn-trunk", TRUNK_VERSION, parameters) for track in tracks.ids}
-        found = {track: bench.cache.get(key) for track, key in keys.items()}
-        missing = [track for track, array in found.items() if array is None]
-        if not missing:
-            return {track: array for track, array in found.items() if array is not None}
-        mels = extract(tracks.subset(missing), extractor, bench.cache, workers=bench.workers, terminal=bench.terminal)
-        model = _Sequence(trunk)
-        self._on_device(model)
-        for track in bench.terminal.track(missing, "trunk", len(missing), "songs"):
-            frames = SongFrames({track: mels[track]}, [-1], f)
-            found[track] = bench.cache.put(keys[track], _apply(model, frames).numpy())
-        bench.terminal.say("trunk", f"{len(found)} songs ({len(found) - len(missing)} from cache)")
-        return {track: array for track, array in found.items() if array is not None}
-
-
-_WEIGHTS = "weights.safetensors"
-
-
-class SongFrames(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
-    """Frames of songs, one song after another.
-
-    Parameters
-    ----------
-    arrays : dict of str to Array
-        By track id: mel-spectrograms, shape (bands, columns), if `features` is given; otherwise frames as they are,
-        shape (frames, …).
-    labels : list of int
-        Class of each song.
-    features : MelFeatures, optional
-        How frames are cut.
-    random_cuts : bool
-        Take each frame from anywhere in its song, anew each time: the song's number of frames stays the same.
-    """
-
-    def __init__(
-        self,
-        arrays: dict[str, Array],
-        labels: list[int],
-        features: MelFeatures | None = None,
-        *,
-        random_cuts: bool = False,
-    ) -> None:
-        self.arrays = arrays
-        self.features = features
-        self.columns = frame_columns(features) if features else 0
-        self.random_cuts = random_cuts
-        self.songs: list[str] = []
-        self.labels: list[int] = []
-        self.starts: list[int] = []
-        for (song, array), label in zip(arrays.items(), labels, strict=True):
-            starts = frame_starts(array.shape[1], features) if features else list(range(len(array)))
-            self.starts += starts
-            self.songs += [song] * len(starts)
-            self.labels += [label] * len(starts)
-
-    def __len__(self) -> int:
-        return len(self.songs)
-
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
-        """Frame and class."""
-        array, start = self.arrays[self.songs[number]], self.starts[number]
-        if self.random_cuts and self.features:
-            first, last = trimmed_span(array.shape[1], self.features)
-            start = first + int(torch.randint(max(1, last - first - self.columns + 1), ()))
-        frame = cut_frame(array, start, self.columns) if self.columns else np.array(array[start])
-        return torch.from_numpy(frame), torch.tensor(self.labels[number])
-
-
-class _Sequence(nn.Module):
-    """`Trunk.sequence` as a module."""
-
-    def __init__(self, trunk: Trunk) -> None:
-        super().__init__()
-        self.trunk = trunk
-
-    def forward(self, mel: Tensor) -> Tensor:
-        return self.trunk.sequence(mel)
 
 
 class _Embedding(nn.Module):
@@ -318,40 +214,11 @@ class _Embedding(nn.Module):
         return self.network.head.embed(sequence)
 
 
-@torch.inference_mode()
-def _apply(model: nn.Module, frames: SongFrames) -> Tensor:
-    """Outputs for all frames, in order, on the CPU."""
-    device = next(model.parameters()).device
-    outputs = []
-    chunk = _CHUNK if frames.columns else 64 * _CHUNK
-    for first in range(0, len(frames), chunk):
-        inputs = torch.stack([frames[i][0] for i in range(first, min(first + chunk, len(frames)))])
-        outputs.append(model(inputs.to(device)).float().cpu())
-    return torch.cat(outputs)
-
-
-def _digest(module: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, value in module.state_dict().items():
-        digest.update(name.encode() + value.cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
 def _check_mode(settings: MultiframeSettings, features: MelFeatures) -> None:
     """Refuse settings that contradict each other."""
     if settings.weights == "none":
         return
-    if abs(features.frame_seconds - msd.FRAME_SECONDS) > 0.02:
-        raise UserError(
-            f"features.frame_seconds={features.frame_seconds:g}: the published weights read frames of "
-            f"{msd.FRAME_SECONDS} s."
-        )
-    if (features.sample_rate, features.n_fft, features.hop, features.n_mels) != (12000, 512, 256, 96):
-        raise UserError("The published weights read mel-spectrograms with the default features.* settings only.")
+    msd.require_published_frames(features)
     if settings.specaugment and settings.freeze:
         raise UserError(
             "pipeline.specaugment masks spectrograms, which frozen convolutions see only once: pipeline.freeze=false."

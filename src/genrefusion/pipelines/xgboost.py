@@ -23,12 +23,13 @@ from genrefusion.data.splits import artist_groups
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation.predictions import Prediction
-from genrefusion.features.text import STYLE_NAMES, mean_embeddings, style_statistics
+from genrefusion.features.text import STYLE_NAMES, style_statistics
+from genrefusion.features.text_encoder import TokenEncoder
 from genrefusion.features.vectors import AudioVectors, read_vectors
 from genrefusion.files import write_atomically
 from genrefusion.models.tabular import Labels, Matrix, Probabilities, TabularModel, load_skops
 from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
-from genrefusion.settings import NoFeatures, TextSettings, XgboostSettings
+from genrefusion.settings import NoFeatures, TextEncoderSettings, TextSettings, XgboostSettings
 
 _STATE = "state.json"
 _STACK_FOLDS = 5
@@ -81,7 +82,7 @@ class XgboostPipeline:
         if "audio" in self._sides:
             self._audio(tracks)
         if self.settings.text.embedding and self._reads_lyrics:
-            mean_embeddings(tracks.lyrics, self.bench.cache, self.bench.terminal)
+            lyrics_encoder(self.bench).mean(tracks.lyrics)
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Fit on `train`; XGBoost stops by the log loss over `val`."""
@@ -324,7 +325,7 @@ class TextVectors:
             matrix = self.words_.transform(lyrics)
             parts.append(matrix.toarray() if self.topics_ is None else self.topics_.transform(matrix))
         if self.settings.embedding:
-            parts.append(mean_embeddings(lyrics, self.bench.cache, self.bench.terminal))
+            parts.append(lyrics_encoder(self.bench).mean(lyrics))
         if self.settings.style:
             parts.append(np.stack([style_statistics(text) for text in lyrics]))
         return np.hstack(parts).astype(np.float32)
@@ -370,6 +371,11 @@ def _stack_folds(train: Tracks, labels: Labels, seed: int) -> list[tuple[Labels,
             if all(set(labels[fitted]) == set(labels) for fitted, _ in folds):
                 return folds
     raise UserError("pipeline.late=stack needs two training tracks of every genre. Use pipeline.late=mean.")
+
+
+def lyrics_encoder(bench: Workbench) -> TokenEncoder:
+    """MiniLM on lyrics of any length that occurs."""
+    return TokenEncoder(TextEncoderSettings(max_tokens=100_000), bench.cache, bench.terminal)
 
 
 def _check_fusion(settings: XgboostSettings, features: object) -> None:

@@ -1,23 +1,29 @@
 """The training loop of every network: plain, seeded, and able to go on where it was interrupted.
 
-`accelerate` places model and batches, and synchronises several processes. Nothing depends on the state of a random
-number generator from before an epoch: each epoch begins with a seed of its own, so that an interrupted training that is
-resumed ends with the same weights as one that ran through.
+`accelerate` places model and batches. Nothing depends on the state of a random number generator from before an epoch:
+each epoch begins with a seed of its own, so that an interrupted training that is resumed ends with the same weights as
+one that ran through.
+
+Several processes divide each batch among them, so that steps and rates are those of one process. What they decide by
+comes from the main process, so that they stay in step.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DataLoaderConfiguration, InitProcessGroupKwargs
+from accelerate.utils import broadcast, broadcast_object_list, gather_object
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -25,12 +31,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from genrefusion.errors import UserError
 from genrefusion.files import atomic_path
-from genrefusion.settings import NetworkSettings, TrainerSettings
+from genrefusion.settings import NetworkSettings, TrainerSettings, process_count
 from genrefusion.terminal import Terminal
 
-Batch = tuple[Tensor, Tensor]
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+Batch = tuple[Any, Tensor]
+Loss = Callable[[nn.Module, Any, Tensor], Tensor]
 Validate = Callable[[nn.Module], Mapping[str, float]]
+Value = TypeVar("Value")
+
+_PATIENCE = timedelta(days=7)
+"""Of processes that wait for the main one to extract features. Should it die, the launcher ends them."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ def train_network(
     seed: int,
     terminal: Terminal,
     checkpoint: Checkpoint | None = None,
+    collate: Callable[[Any], Batch] | None = None,
 ) -> pd.DataFrame:
     """Train with AdamW, a warm-up and a cosine, and keep the weights of the best epoch.
 
@@ -77,6 +88,8 @@ def train_network(
         Shows epoch, loss and figures.
     checkpoint : Checkpoint, optional
         Makes the training resumable.
+    collate : callable, optional
+        Makes a batch of a list of items; by default they are stacked.
 
     Returns
     -------
@@ -95,18 +108,24 @@ def train_network(
     count = len(cast(Sized, dataset))
     # A last batch of one item would leave batch normalisation without a variance.
     loader: Any = DataLoader(
-        dataset, settings.batch_size, shuffle=True, generator=sampler, drop_last=count % settings.batch_size == 1
+        dataset,
+        settings.batch_size,
+        shuffle=True,
+        generator=sampler,
+        drop_last=count % settings.batch_size == 1,
+        collate_fn=collate,
     )
     model, optimizer, loader = accelerator.prepare(network, optimizer, loader)
     steps = max(1, len(loader))
     state = _State()
     if checkpoint and checkpoint.resume and checkpoint.path.is_file():
-        state = _read_checkpoint(checkpoint.path, network, optimizer, accelerator.device)
+        state = _read_checkpoint(checkpoint.path, network, optimizer)
     with terminal.bar() as bar:
         task = bar.add_task("train", total=settings.epochs, completed=state.epoch, unit="epochs")
         while state.epoch < settings.epochs and state.epoch - state.best_epoch < settings.patience:
             began = time.perf_counter()
-            torch.manual_seed(seed * 100_003 + state.epoch)
+            # Each process draws its own dropout and cuts; the order of the items is the same in all.
+            torch.manual_seed(seed * 100_003 + state.epoch + (accelerator.process_index << 32))
             sampler.manual_seed(seed * 100_003 + state.epoch)
             total = 0.0
             model.train()
@@ -120,10 +139,13 @@ def train_network(
                 optimizer.step()
                 optimizer.zero_grad()
                 total += float(value.detach())
+            total = sum(gather_object([total])) / accelerator.num_processes
             if not math.isfinite(total):
                 raise UserError(f"The loss is no number any more in epoch {state.epoch + 1}. Try a lower pipeline.lr.")
             model.eval()
-            figures = dict(validate(network))
+            # Each process has seen other batches: running means and the like are those of the main process.
+            broadcast(list(network.buffers()))
+            figures = from_main(dict(validate(network)) if accelerator.is_main_process else {})
             state.note(network, total / steps, rate, time.perf_counter() - began, figures)
             if checkpoint and accelerator.is_main_process:
                 _write_checkpoint(checkpoint.path, network, optimizer, state)
@@ -142,12 +164,29 @@ def make_accelerator(trainer: TrainerSettings) -> Accelerator:
     UserError
         The device is not there.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(trainer.device, True):
+    available = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    needed = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    found = available.get(trainer.device, needed)
+    if not found:
         raise UserError(f"trainer.device={trainer.device}: PyTorch sees no such device here. Use trainer.device=cpu.")
+    if found < needed:
+        raise UserError(f"trainer.device={trainer.device}: {needed} processes need as many, PyTorch sees {found}.")
     if trainer.threads:
         torch.set_num_threads(trainer.threads)
-    return Accelerator(mixed_precision=trainer.mixed_precision, cpu=trainer.device == "cpu")
+    accelerator = Accelerator(
+        mixed_precision=trainer.mixed_precision,
+        cpu=trainer.device == "cpu",
+        dataloader_config=DataLoaderConfiguration(split_batches=True),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
+    )
+    if accelerator.num_processes != process_count():
+        raise UserError(f"trainer.device={trainer.device}: several processes need trainer.device=cuda or cpu.")
+    return accelerator
+
+
+def from_main(value: Value) -> Value:
+    """Give every process the value that the main process has, once it has it."""
+    return cast(Value, broadcast_object_list([value])[0])
 
 
 def rate_factor(step: int, total: int, warmup: float) -> float:
@@ -209,9 +248,9 @@ def _write_checkpoint(path: Path, network: nn.Module, optimizer: Any, state: _St
         save_file(contiguous, temporary, metadata={"state": json.dumps(known)})
 
 
-def _read_checkpoint(path: Path, network: nn.Module, optimizer: Any, device: torch.device) -> _State:
+def _read_checkpoint(path: Path, network: nn.Module, optimizer: Any) -> _State:
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt") as file:
             known = json.loads(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         network.load_state_dict(_with_prefix(tensors, "last."))
@@ -225,7 +264,7 @@ def _read_checkpoint(path: Path, network: nn.Module, optimizer: Any, device: tor
     state = _State()
     state.epoch, state.best_epoch = known["epoch"], known["best_epoch"]
     state.best_loss, state.rows = known["best_loss"], known["rows"]
-    state.best = {name: value.cpu() for name, value in _with_prefix(tensors, "best.").items()}
+    state.best = _with_prefix(tensors, "best.")
     return state
 
 

@@ -1,0 +1,323 @@
+"""Dense co-attention: a network in which each part of the audio looks at each word of the lyrics, and back.
+
+The audio comes from the convolutions of the multi-frame network (published weights, or trained on the training songs
+first), from a ready file of vectors, or from an audio encoder; the words from a frozen transformer. A song without
+lyrics, or without audio, is predicted from the other side.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from genrefusion.data.lyrics import is_short
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError, bullet_list
+from genrefusion.evaluation import metrics
+from genrefusion.evaluation.predictions import Prediction
+from genrefusion.features.text_encoder import TokenEncoder
+from genrefusion.files import write_atomically
+from genrefusion.models.coattention import CoAttentionNetwork, Pairs
+from genrefusion.models.crnn import Trunk
+from genrefusion.pipelines.base import Workbench, genres_to_learn, rebuild, write_description
+from genrefusion.pipelines.frames import on_device
+from genrefusion.pipelines.multiframe import MultiframePipeline
+from genrefusion.pipelines.sequences import Sequences, audio_sequences, ids_with_audio, published_trunk
+from genrefusion.pipelines.weights import load_modules, save_modules
+from genrefusion.settings import (
+    AudioEncoderFeatures,
+    CoattentionSettings,
+    MelFeatures,
+    MultiframeSettings,
+    NoFeatures,
+    PrecomputedFeatures,
+)
+from genrefusion.training.loop import Checkpoint, train_network
+
+Features = MelFeatures | PrecomputedFeatures | AudioEncoderFeatures | NoFeatures
+Probabilities = npt.NDArray[np.float64]
+
+_STATE = "state.json"
+_BATCH = 32  # songs that are predicted at once
+
+
+class CoattentionPipeline:
+    """See `genrefusion.pipelines.base.Pipeline` for what the methods promise.
+
+    Parameters
+    ----------
+    settings : CoattentionSettings
+        Network, training, text encoder.
+    features : MelFeatures, PrecomputedFeatures, AudioEncoderFeatures or NoFeatures
+        Where the audio side comes from; without any, the lyrics alone are read.
+    bench : Workbench
+        Cache, device, terminal.
+    """
+
+    name = "coattention"
+
+    def __init__(self, settings: CoattentionSettings, features: Features, bench: Workbench) -> None:
+        self.settings = settings
+        self.features = features
+        self.bench = bench
+        self.classes_: list[str] = []
+        self.history_ = pd.DataFrame()
+        self.importance_ = pd.DataFrame()
+        self.networks_: list[CoAttentionNetwork] = []
+        self.trunk_: Trunk | None = None
+        self.shape_: dict[str, Any] = {}
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Audio and lyrics, of which one is enough; a file of vectors may stand for the audio."""
+        sides = self._sides
+        if "audio" in sides and isinstance(self.features, PrecomputedFeatures):
+            return frozenset()
+        return sides
+
+    @property
+    def _sides(self) -> frozenset[str]:
+        if isinstance(self.features, NoFeatures) and self.settings.sides != "lyrics":
+            raise UserError(f"pipeline.sides={self.settings.sides} needs audio, but there is features=none.")
+        return frozenset({"audio", "lyrics"} if self.settings.sides == "both" else {self.settings.sides})
+
+    def prepare(self, tracks: Tracks) -> None:
+        """Embed the lyrics, and compute what of the audio does not depend on the training."""
+        self._require(tracks)
+        if "lyrics" in self._sides:
+            self._report_lyrics(tracks)
+        if "audio" in self._sides and not self._trains_trunk:
+            self.trunk_ = self._published_trunk()
+            self._audio(tracks)
+
+    def fit(self, train: Tracks, val: Tracks) -> Self:
+        """Train on `train`; the epoch with the lowest log loss over `val` is kept."""
+        self.classes_ = genres_to_learn(train, val)
+        histories = []
+        if "audio" in self._sides:
+            self.trunk_ = self._published_trunk()
+            if self._trains_trunk:
+                histories.append(self._fit_trunk(train, val))
+        songs, val_songs = self._songs(train), self._songs(val)
+        self.shape_ = {
+            "levels": self._level_sizes(songs),
+            "text_width": self._encoder.width if "lyrics" in self._sides else 1,
+            "encoder_parameters": self._encoder.parameter_count() if "lyrics" in self._sides else 0,
+        }
+        torch.manual_seed(self.bench.seed)
+        self.networks_ = self._new_networks()
+        for network in self.networks_:
+            network.audio.set_scale(*songs.audio_scale())
+        histories += [self._fit_member(member, songs, val_songs) for member in range(self.settings.members)]
+        self.history_ = pd.concat(histories, ignore_index=True)
+        return self
+
+    def predict_proba(self, tracks: Tracks) -> Prediction:
+        """Probabilities of each track; of tracks with both sides also from the audio and from the lyrics alone."""
+        songs = self._songs(tracks)
+        table = self._table(songs)
+        both = [song for song in songs.ids if song in songs.audio and len(songs.text[song])]
+        if not both:
+            return Prediction(table)
+        views = {
+            "both sides": table.loc[both],
+            "audio alone": self._table(songs.part(both, without="lyrics")),
+            "lyrics alone": self._table(songs.part(both, without="audio")),
+        }
+        return Prediction(table, views=views)
+
+    def save(self, directory: Path) -> None:
+        """Write weights and settings; the frozen text encoder is found by its name."""
+        directory.mkdir(parents=True, exist_ok=True)
+        save_modules(self._modules(), directory)
+        write_atomically(directory / _STATE, json.dumps(self.shape_).encode())
+        write_description(directory, self, self.settings, self.features)
+
+    @classmethod
+    def load(cls, directory: Path, bench: Workbench) -> Self:
+        """Read what `save` wrote."""
+        pipeline = rebuild(cls, directory, bench)
+        try:
+            pipeline.shape_ = json.loads((directory / _STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{directory / _STATE}: missing or damaged.") from error
+        pipeline.networks_ = pipeline._new_networks()
+        if isinstance(pipeline.features, MelFeatures) and "audio" in pipeline._sides:
+            pipeline.trunk_ = pipeline._empty_trunk()
+        load_modules(pipeline._modules(), directory)
+        return pipeline
+
+    def parameter_count(self) -> int:
+        """Values in the networks, the convolutions and the text encoder."""
+        own = sum(p.numel() for module in self._modules().values() for p in module.parameters())
+        return own + int(self.shape_["encoder_parameters"])
+
+    @property
+    def _encoder(self) -> TokenEncoder:
+        return TokenEncoder(self.settings.encoder, self.bench.cache, self.bench.terminal)
+
+    @property
+    def _trains_trunk(self) -> bool:
+        return isinstance(self.features, MelFeatures) and self.settings.weights == "none"
+
+    def _modules(self) -> dict[str, nn.Module]:
+        modules: dict[str, nn.Module] = {f"network{i}": network for i, network in enumerate(self.networks_)}
+        return modules if self.trunk_ is None else {"trunk": self.trunk_, **modules}
+
+    def _new_networks(self) -> list[CoAttentionNetwork]:
+        s = self.settings
+        return [
+            CoAttentionNetwork(
+                len(self.classes_),
+                levels=self.shape_["levels"],
+                text_width=self.shape_["text_width"],
+                width=s.width,
+                heads=s.heads,
+                none=s.none,
+                layers=s.layers,
+                dropout=s.dropout,
+                join=s.join,
+            )
+            for _ in range(s.members)
+        ]
+
+    def _published_trunk(self) -> Trunk | None:
+        if not isinstance(self.features, MelFeatures) or self._trains_trunk:
+            return None
+        return published_trunk(self.settings.weights, self.features, self.bench)
+
+    def _trunk_settings(self) -> MultiframeSettings:
+        trunk = self.settings.trunk
+        return MultiframeSettings(width=trunk.width, epochs=trunk.epochs, lr=trunk.lr)
+
+    def _empty_trunk(self) -> Trunk:
+        if self._trains_trunk:
+            return Trunk(width=self.settings.trunk.width)
+        return Trunk(column_norm=True)
+
+    def _fit_trunk(self, train: Tracks, val: Tracks) -> pd.DataFrame:
+        """Train a multi-frame network on the songs with audio; its convolutions are what is kept."""
+        assert isinstance(self.features, MelFeatures)
+        checkpoints = self.bench.checkpoints and self.bench.checkpoints / "trunk"
+        bench = replace(self.bench, checkpoints=checkpoints)
+        heard = [part.subset(ids_with_audio(self.features, part)) for part in (train, val)]
+        pipeline = MultiframePipeline(self._trunk_settings(), self.features, bench).fit(*heard)
+        self.trunk_ = pipeline.networks_[0].trunk.eval()
+        return pipeline.history_.assign(member="convolutions")
+
+    def _level_sizes(self, songs: Sequences) -> list[int]:
+        return list(self.trunk_.channels) if self.trunk_ is not None else [songs.channels]
+
+    def _audio(self, tracks: Tracks) -> dict[str, npt.NDArray[Any]]:
+        if "audio" not in self._sides:
+            return {}
+        return audio_sequences(self.features, self.trunk_, tracks, self.bench)
+
+    def _songs(self, tracks: Tracks) -> Sequences:
+        """Both sides of the tracks as the network reads them."""
+        self._require(tracks)
+        nothing = [np.zeros((0, 1), np.float16)] * len(tracks)
+        embedded = self._encoder.embed(tracks.lyrics) if "lyrics" in self._sides else nothing
+        known = {genre: number for number, genre in enumerate(self.classes_)}
+        labels = [known.get(genre, -1) for genre in tracks.table["genre"]]
+        songs = Sequences(tracks.ids, self._audio(tracks), dict(zip(tracks.ids, embedded, strict=True)), labels)
+        if self.shape_:
+            songs.channels = sum(self.shape_["levels"])
+        return songs
+
+    def _require(self, tracks: Tracks) -> None:
+        """Refuse tracks with nothing to read."""
+        audio = set(ids_with_audio(self.features, tracks)) if "audio" in self._sides else set()
+        read = set(tracks.ids) - set(tracks.lacking("lyrics")) if "lyrics" in self._sides else set()
+        nothing = [track for track in tracks.ids if track not in audio | read]
+        if nothing:
+            sides = " and no ".join(sorted(self._sides))
+            raise UserError(
+                f"{len(nothing)} of {len(tracks)} tracks of {tracks.corpus} have no {sides}, of which one is needed "
+                f"here:\n{bullet_list(nothing)}\nAdd it, or take the tracks out of the table."
+            )
+
+    def _report_lyrics(self, tracks: Tracks) -> None:
+        """Say how many tracks have lyrics, how much of them is read, and which are too short to say much."""
+        texts = tracks.lyrics
+        coverage = self._encoder.coverage([text for text in texts if text])
+        self.bench.terminal.say("lyrics", f"{sum(map(bool, texts))} of {len(texts)} songs; {coverage}")
+        short = [track for track, text in zip(tracks.ids, texts, strict=True) if is_short(text)]
+        if short:
+            self.bench.terminal.say("short", f"{len(short)} songs have hardly any lyrics: {', '.join(short[:8])}")
+
+    def _fit_member(self, member: int, songs: Sequences, val: Sequences) -> pd.DataFrame:
+        network = self.networks_[member]
+        truth = np.array(val.labels)
+
+        def validate(model: nn.Module) -> dict[str, float]:
+            probabilities = predict([model], val)
+            return {
+                "accuracy": metrics.accuracy(truth, probabilities),
+                "log_loss": metrics.log_loss(truth, probabilities),
+            }
+
+        def loss(model: nn.Module, pairs: Pairs, classes: Tensor) -> Tensor:
+            logits = model(drop_sides(pairs, self.settings.drop_side))
+            return nn.functional.cross_entropy(logits, classes, label_smoothing=self.settings.label_smoothing)
+
+        checkpoint = None
+        if self.bench.checkpoints is not None:
+            checkpoint = Checkpoint(self.bench.checkpoints / f"member{member}.safetensors", self.bench.resume)
+        history = train_network(
+            network,
+            songs,
+            loss=loss,
+            validate=validate,
+            settings=self.settings,
+            trainer=self.bench.trainer,
+            seed=self.bench.seed * 1009 + member,
+            terminal=self.bench.terminal,
+            checkpoint=checkpoint,
+            collate=songs.collate,
+        )
+        return history.assign(member=str(member))
+
+    def _table(self, songs: Sequences) -> pd.DataFrame:
+        models = [on_device(network, self.bench) for network in self.networks_]
+        index = pd.Index(songs.ids, name="track_id")
+        return pd.DataFrame(predict(models, songs), index=index, columns=self.classes_)
+
+
+@torch.inference_mode()
+def predict(models: list[nn.Module], songs: Sequences) -> Probabilities:
+    """Mean of the networks' probabilities, shape (songs, classes)."""
+    rows = []
+    for pairs in batches(songs, next(models[0].parameters()).device):
+        members = [model(pairs).double().softmax(dim=1).cpu().numpy() for model in models]
+        rows.append(np.mean(members, axis=0))
+    return np.concatenate(rows)
+
+
+def batches(songs: Sequences, device: torch.device) -> Iterator[Pairs]:
+    """Songs in order, padded in groups, on a device."""
+    for first in range(0, len(songs), _BATCH):
+        pairs, _ = songs.collate([songs[i] for i in range(first, min(first + _BATCH, len(songs)))])
+        yield Pairs(*(tensor.to(device) for tensor in pairs))
+
+
+def drop_sides(pairs: Pairs, probability: float) -> Pairs:
+    """Hide one side, by chance the audio or the lyrics, of some of the songs that have both."""
+    if not probability:
+        return pairs
+    both = pairs.audio_mask.any(dim=1) & pairs.text_mask.any(dim=1)
+    drawn = torch.rand(len(both), device=both.device)
+    no_audio = both & (drawn < probability / 2)
+    no_text = both & (drawn >= probability / 2) & (drawn < probability)
+    return pairs._replace(
+        audio_mask=pairs.audio_mask & ~no_audio[:, None], text_mask=pairs.text_mask & ~no_text[:, None]
+    )

@@ -1,0 +1,141 @@
+"""Frames of songs for networks, and what frozen convolutions make of them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from genrefusion.data.tracks import Tracks
+from genrefusion.features.cache import Array, extract, feature_key
+from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, frame_starts, trimmed_span
+from genrefusion.models.crnn import Trunk
+from genrefusion.pipelines.base import Workbench
+from genrefusion.settings import MelFeatures
+from genrefusion.training.loop import make_accelerator
+
+TRUNK_VERSION = 1
+_CHUNK = 8  # frames that pass the convolutions at once: some 300 MB at full width
+
+
+class SongFrames(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
+    """Frames of songs, one song after another.
+
+    Parameters
+    ----------
+    arrays : dict of str to Array
+        By track id: mel-spectrograms, shape (bands, columns), if `features` is given; otherwise frames as they are,
+        shape (frames, …).
+    labels : list of int
+        Class of each song.
+    features : MelFeatures, optional
+        How frames are cut.
+    random_cuts : bool
+        Take each frame from anywhere in its song, anew each time: the song's number of frames stays the same.
+    """
+
+    def __init__(
+        self,
+        arrays: dict[str, Array],
+        labels: list[int],
+        features: MelFeatures | None = None,
+        *,
+        random_cuts: bool = False,
+    ) -> None:
+        self.arrays = arrays
+        self.features = features
+        self.columns = frame_columns(features) if features else 0
+        self.random_cuts = random_cuts
+        self.songs: list[str] = []
+        self.labels: list[int] = []
+        self.starts: list[int] = []
+        for (song, array), label in zip(arrays.items(), labels, strict=True):
+            starts = frame_starts(array.shape[1], features) if features else list(range(len(array)))
+            self.starts += starts
+            self.songs += [song] * len(starts)
+            self.labels += [label] * len(starts)
+
+    def __len__(self) -> int:
+        return len(self.songs)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        """Frame and class."""
+        array, start = self.arrays[self.songs[number]], self.starts[number]
+        if self.random_cuts and self.features:
+            first, last = trimmed_span(array.shape[1], self.features)
+            start = first + int(torch.randint(max(1, last - first - self.columns + 1), ()))
+        frame = cut_frame(array, start, self.columns) if self.columns else np.array(array[start])
+        return torch.from_numpy(frame), torch.tensor(self.labels[number])
+
+
+def trunk_outputs(trunk: Trunk, tracks: Tracks, features: MelFeatures, bench: Workbench) -> dict[str, Array]:
+    """All levels of frozen convolutions for each frame of each track, from the cache where they are there.
+
+    Parameters
+    ----------
+    trunk : Trunk
+        The convolutions; their weights are part of the cache's key.
+    tracks : Tracks
+        Each with audio.
+    features : MelFeatures
+        Spectrogram and frames.
+    bench : Workbench
+        Cache, device, terminal.
+
+    Returns
+    -------
+    dict of str to Array
+        By track id, shape (frames, steps, channels): see `Trunk.sequence`.
+    """
+    extractor = MelExtractor(features, max_seconds=bench.max_seconds)
+    framing = {name: getattr(features, name) for name in ("frame_seconds", "frame_hop_seconds", "trim")}
+    parameters = extractor.parameters() | framing | {"weights": _digest(trunk)}
+    digests = tracks.table["sha256"]
+    keys = {track: feature_key(digests[track], "crnn-trunk", TRUNK_VERSION, parameters) for track in tracks.ids}
+    found = {track: bench.cache.get(key) for track, key in keys.items()}
+    missing = [track for track, array in found.items() if array is None]
+    if missing:
+        mels = extract(tracks.subset(missing), extractor, bench.cache, workers=bench.workers, terminal=bench.terminal)
+        model = on_device(_Sequence(trunk), bench)
+        for track in bench.terminal.track(missing, "trunk", len(missing), "songs"):
+            frames = SongFrames({track: mels[track]}, [-1], features)
+            found[track] = bench.cache.put(keys[track], apply(model, frames).numpy())
+        bench.terminal.say("trunk", f"{len(found)} songs ({len(found) - len(missing)} from cache)")
+    return {track: array for track, array in found.items() if array is not None}
+
+
+def on_device(model: nn.Module, bench: Workbench) -> nn.Module:
+    """Move a network to the device of predictions, ready to predict."""
+    return model.to(make_accelerator(bench.trainer).device).eval()
+
+
+@torch.inference_mode()
+def apply(model: nn.Module, frames: SongFrames) -> Tensor:
+    """Outputs for all frames, in order, on the CPU."""
+    device = next(model.parameters()).device
+    outputs = []
+    chunk = _CHUNK if frames.columns else 64 * _CHUNK
+    for first in range(0, len(frames), chunk):
+        inputs = torch.stack([frames[i][0] for i in range(first, min(first + chunk, len(frames)))])
+        outputs.append(model(inputs.to(device)).float().cpu())
+    return torch.cat(outputs)
+
+
+def _digest(module: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class _Sequence(nn.Module):
+    """`Trunk.sequence` as a module."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, mel: Tensor) -> Tensor:
+        return self.trunk.sequence(mel)

@@ -1,0 +1,159 @@
+"""Songs as two sequences, one of the audio and one of the words: where they come from, and how they are batched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
+from genrefusion.features.cache import extract
+from genrefusion.features.precomputed import read_sequences
+from genrefusion.models import msd
+from genrefusion.models.coattention import Pairs
+from genrefusion.models.crnn import Trunk
+from genrefusion.pipelines.base import Workbench
+from genrefusion.pipelines.frames import trunk_outputs
+from genrefusion.settings import AudioEncoderFeatures, MelFeatures, NoFeatures, PrecomputedFeatures
+
+Array = npt.NDArray[Any]
+Item = tuple[tuple[Tensor, Tensor, Tensor], Tensor]
+
+
+class Sequences(torch.utils.data.Dataset[Item]):
+    """Songs in order.
+
+    Parameters
+    ----------
+    ids : list of str
+        Track ids.
+    audio : dict of str to Array
+        Shape (frames, positions, channels); songs without audio are not there.
+    text : dict of str to Array
+        Token embeddings, shape (tokens, width); without rows for songs without lyrics.
+    labels : list of int
+        Class of each song.
+    """
+
+    def __init__(self, ids: list[str], audio: dict[str, Array], text: dict[str, Array], labels: list[int]) -> None:
+        self.ids = ids
+        self.audio = audio
+        self.text = text
+        self.labels = labels
+        self.channels = next(iter(audio.values())).shape[2] if audio else 1
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, number: int) -> Item:
+        """Audio, shape (positions, channels), their places, words, and the class."""
+        song = self.ids[number]
+        audio = self.audio.get(song)
+        if audio is None:
+            audio = np.zeros((0, 0, self.channels), np.float32)
+        frames, steps, channels = audio.shape
+        places = np.stack(np.meshgrid(np.arange(frames), np.arange(steps), indexing="ij"), axis=2)
+        parts = (
+            torch.from_numpy(np.array(audio, np.float32).reshape(-1, channels)),
+            torch.from_numpy(places.reshape(-1, 2).astype(np.float32)),
+            torch.from_numpy(np.array(self.text[song], np.float32)),
+        )
+        return parts, torch.tensor(self.labels[number])
+
+    @staticmethod
+    def collate(items: Sequence[Item]) -> tuple[Pairs, Tensor]:
+        """Pad songs to the longest one; a side that all lack has one position of padding."""
+        audio, places, text = ([item[0][side] for item in items] for side in range(3))
+        audio_mask, text_mask = _mask(audio), _mask(text)
+        pairs = Pairs(_pad(audio), _pad(places), audio_mask, _pad(text), text_mask)
+        return pairs, torch.stack([item[1] for item in items])
+
+    def part(self, ids: list[str], *, without: str) -> Sequences:
+        """Some of the songs, without their ``audio`` or their ``lyrics``."""
+        label = dict(zip(self.ids, self.labels, strict=True))
+        empty = {song: self.text[song][:0] for song in ids}
+        audio = {} if without == "audio" else self.audio
+        part = Sequences(ids, audio, empty if without == "lyrics" else self.text, [label[song] for song in ids])
+        part.channels = self.channels
+        return part
+
+    def audio_scale(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each channel over all positions, shape (channels,)."""
+        if not self.audio:
+            return torch.zeros(self.channels), torch.ones(self.channels)
+        total = [np.asarray(a, np.float64).reshape(-1, self.channels) for a in self.audio.values()]
+        count = sum(len(a) for a in total)
+        mean = sum(a.sum(axis=0) for a in total) / count
+        variance = sum(((a - mean) ** 2).sum(axis=0) for a in total) / count
+        return torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(variance)).float()
+
+
+def ids_with_audio(features: object, tracks: Tracks) -> list[str]:
+    """Tracks that have an audio side: a file, or vectors where they are ready."""
+    if isinstance(features, PrecomputedFeatures):
+        known = set(read_sequences(Path(str(features.path))))
+        return [track for track in tracks.ids if track in known]
+    without = set(tracks.lacking("audio"))
+    return [track for track in tracks.ids if track not in without]
+
+
+def audio_sequences(features: object, trunk: Trunk | None, tracks: Tracks, bench: Workbench) -> dict[str, Array]:
+    """Compute or look up the audio side of the tracks that have one, shape (frames, positions, channels) each.
+
+    Parameters
+    ----------
+    features : MelFeatures, PrecomputedFeatures, AudioEncoderFeatures or NoFeatures
+        Where it comes from.
+    trunk : Trunk, optional
+        Convolutions for mel-spectrograms.
+    tracks : Tracks
+        Some may have no audio.
+    bench : Workbench
+        Cache, device, terminal.
+
+    Raises
+    ------
+    UserError
+        The features are no sequences.
+    """
+    known = tracks.subset(ids_with_audio(features, tracks))
+    if isinstance(features, NoFeatures) or not len(known):
+        return {}
+    if isinstance(features, MelFeatures) and trunk is not None:
+        return trunk_outputs(trunk, known, features, bench)
+    if isinstance(features, PrecomputedFeatures):
+        sequences = read_sequences(Path(str(features.path)))
+        return {track: sequences[track][None] for track in known.ids}
+    if isinstance(features, AudioEncoderFeatures):
+        from genrefusion.features.audio_encoder import AudioEncoder
+
+        extractor = AudioEncoder(features, max_seconds=bench.max_seconds)
+        # One worker: the encoder itself takes all cores.
+        arrays = extract(known, extractor, bench.cache, workers=1, terminal=bench.terminal)
+        return {track: arrays[track][None] for track in known.ids}
+    name = getattr(features, "name", features)
+    raise UserError(f"features={name} gives no sequences: choose mel, precomputed or audio_encoder.")
+
+
+def published_trunk(weights: str, features: MelFeatures, bench: Workbench) -> Trunk:
+    """Convolutions with the published weights, for the frames that they were trained on."""
+    msd.require_published_frames(features)
+    return msd.load_msd_crnn(msd.find_weights(weights, bench.cache.directory / "weights")).trunk
+
+
+def _pad(rows: list[Tensor]) -> Tensor:
+    """One batch of at least one position."""
+    padded = pad_sequence(rows, batch_first=True)
+    return padded if padded.shape[1] else padded.new_zeros(len(rows), 1, padded.shape[2])
+
+
+def _mask(rows: list[Tensor]) -> Tensor:
+    lengths = torch.tensor([len(row) for row in rows])
+    return torch.arange(max(1, int(lengths.max()))) < lengths[:, None]

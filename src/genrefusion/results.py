@@ -1,0 +1,137 @@
+"""Tables, figures and plots of a run folder, all from its predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from genrefusion.evaluation import metrics
+from genrefusion.evaluation.predictions import (
+    Prediction,
+    frames_table,
+    read_predictions,
+    with_truth,
+    write_predictions,
+)
+from genrefusion.evaluation.tables import figures_table, weakest_genres
+from genrefusion.files import write_atomically
+from genrefusion.terminal import Terminal
+
+
+def prediction_tables(prediction: Prediction, genres: pd.Series, part: str, *, fold: int) -> dict[str, pd.DataFrame]:
+    """Lay a prediction out as the tables of a run folder.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Of one fold.
+    genres : Series
+        True genre by track id.
+    part : str
+        ``val`` or ``test``.
+    fold : int
+        Number to note.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        By path in the folder: ``predictions/test.csv``, ``frames/test.csv``, ``views/<view>/test.csv``.
+    """
+    tables = {f"predictions/{part}.csv": with_truth(prediction.tracks, genres, fold=fold)}
+    if prediction.frames is not None:
+        tables[f"frames/{part}.csv"] = frames_table(prediction.frames, fold=fold)
+    for view, table in prediction.views.items():
+        tables[f"views/{view}/{part}.csv"] = with_truth(table, genres, fold=fold)
+    return tables
+
+
+def write_tables(tables: dict[str, pd.DataFrame], directory: Path) -> None:
+    """Write tables to their paths in a folder."""
+    for path, table in tables.items():
+        write_predictions(table, directory / path)
+
+
+def gather_tables(folders: Sequence[Path], directory: Path) -> None:
+    """Put the tables of the folds under each other in the run folder."""
+    for name in sorted({str(path.relative_to(folder)) for folder in folders for path in folder.rglob("*.csv")}):
+        tables = [pd.read_csv(folder / name, keep_default_na=False) for folder in folders if (folder / name).is_file()]
+        write_predictions(pd.concat(tables, ignore_index=True), directory / name)
+
+
+def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, Any]:
+    """Compute figures and plots of a run folder from its tables of predictions, and write them there.
+
+    Parameters
+    ----------
+    directory : Path
+        With ``predictions/`` and perhaps ``frames/``.
+    genres : Series
+        True genre by track id, for frames.
+    title : str
+        Of the plots.
+
+    Returns
+    -------
+    dict
+        ``val`` and ``test`` figures over tracks; with folds pooled over all tracks, and ``folds`` lists each fold's.
+    """
+    from genrefusion.evaluation import plots  # matplotlib takes half a second to import
+
+    figures: dict[str, Any] = {}
+    for part in ("val", "test"):
+        path = directory / "predictions" / f"{part}.csv"
+        if not path.is_file():
+            continue
+        predictions = read_predictions(path)
+        figures[part] = metrics.score(predictions)
+        frames = directory / "frames" / f"{part}.csv"
+        if frames.is_file():
+            figures[part]["frames"] = metrics.score_frames(read_predictions(frames), genres)
+        views = {
+            path.parent.name: metrics.score(read_predictions(path)) for path in directory.glob(f"views/*/{part}.csv")
+        }
+        if views:
+            figures[part]["views"] = views
+    predictions = read_predictions(directory / "predictions" / "test.csv")
+    if predictions["fold"].max() > 0:
+        figures["folds"] = [
+            metrics.score(rows, intervals=False) | {"fold": int(str(number))}
+            for number, rows in predictions.groupby("fold")
+        ]
+    plots.plot_confusion(predictions, directory / "figures" / "confusion.png", title=f"{title}, n = {len(predictions)}")
+    plots.plot_roc(predictions, directory / "figures" / "roc.png", title=f"{title}, n = {len(predictions)}")
+    importance = directory / "importance.csv"
+    if importance.is_file():
+        plots.plot_importance(pd.read_csv(importance), directory / "figures" / "importance.png", title=title)
+    history = directory / "history.csv"
+    if history.is_file():
+        plots.plot_learning_curve(pd.read_csv(history), directory / "figures" / "learning_curve.png", title=title)
+    write_json(figures, directory / "metrics.json")
+    return figures
+
+
+def show(figures: dict[str, Any], terminal: Terminal) -> None:
+    """Print the table of a run's figures."""
+    rows = {"test, songs": figures["test"]}
+    if "frames" in figures["test"]:
+        rows["test, frames"] = figures["test"]["frames"]
+    rows |= {f"test, {view}": scores for view, scores in figures["test"].get("views", {}).items()}
+    if "val" in figures:
+        rows["val, songs"] = figures["val"]
+    terminal.table(figures_table(rows))
+    if "folds" in figures:
+        each = ", ".join(f"{fold['accuracy']:.3f}" for fold in figures["folds"])
+        mean = sum(fold["accuracy"] for fold in figures["folds"]) / len(figures["folds"])
+        terminal.say("folds", f"accuracy {each}   mean {mean:.3f}")
+    weakest = weakest_genres(figures["test"])
+    if weakest:
+        terminal.say("weakest", weakest)
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write an object for people and programs to read."""
+    write_atomically(path, json.dumps(content, indent=2, default=str).encode())

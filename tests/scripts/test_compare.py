@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from conftest import REPOSITORY
+
+TRUTH = dict.fromkeys(("inline", "file", "blank", "blank file", "none"), "jazz") | {"rock": "rock"}
+
+
+def write_run(folder: Path, right: set[str]) -> Path:
+    """A run whose predictions are right for some of the tracks."""
+    p = [0.9 if (genre == "jazz") == (track in right) else 0.1 for track, genre in TRUTH.items()]
+    table = pd.DataFrame(
+        {"track_id": list(TRUTH), "fold": 0, "genre": list(TRUTH.values()), "predicted": "", "jazz": p}
+    )
+    (folder / "predictions").mkdir(parents=True)
+    table.assign(rock=1 - table["jazz"]).to_csv(folder / "predictions" / "test.csv", index=False)
+    return folder
+
+
+def compare(*arguments: object) -> str:
+    command = [sys.executable, REPOSITORY / "scripts" / "compare.py", *arguments]
+    return subprocess.run([str(a) for a in command], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> tuple[Path, Path]:
+    return write_run(tmp_path / "a", {"inline", "file", "rock"}), write_run(tmp_path / "b", {"inline", "blank"})
+
+
+@pytest.fixture
+def lyrics(tmp_path: Path) -> Path:
+    """A table in which three tracks have lyrics: inline, in a file, and among more rows than were tested."""
+    (tmp_path / "words.txt").write_text("la la")
+    (tmp_path / "blank.txt").write_text(" \n")
+    sides: dict[str, dict[str, str | None]] = {
+        "inline": {"lyrics": "lo"},
+        "file": {"lyrics_path": "words.txt"},
+        "blank": {"lyrics": " \t"},
+        "blank file": {"lyrics_path": "blank.txt"},
+        "none": {},
+        "rock": {"lyrics": "yeah"},
+        "rock that was not tested": {"lyrics": "yeah"},
+    }
+    rows = [
+        {"track_id": track, "genre": track.split()[0] if "rock" in track else "jazz"} | s for track, s in sides.items()
+    ]
+    path = tmp_path / "tracks.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_two_runs_are_compared_on_all_tracks(runs: tuple[Path, Path]) -> None:
+    said = compare(*runs).splitlines()
+    assert said[0] == "n 6   first 0.500   second 0.333"
+    assert said[1].startswith("difference +0.167 [")
+
+
+def test_only_tracks_with_words_count_where_lyrics_are_asked_for(runs: tuple[Path, Path], lyrics: Path) -> None:
+    assert compare(*runs, "--with-lyrics", lyrics).splitlines()[0] == "n 3   first 1.000   second 0.333"
+
+
+def test_runs_joined_by_commas_are_averaged(runs: tuple[Path, Path]) -> None:
+    first, second = runs
+    assert compare(f"{first},{first},{second}", first).splitlines()[0] == "n 6   first 0.500   second 0.500"

@@ -1,0 +1,82 @@
+"""The signature of a run: what it depends on, without a training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from conftest import TINY_DATA, compose_train
+from genrefusion.data.splits import split_tracks
+from genrefusion.data.tracks import Tracks
+from genrefusion.experiment import signature
+
+NAMED = {
+    "table": ("experiment=xgboost", "features=table", "features.path={}"),
+    "precomputed": ("experiment=xgboost", "features=precomputed", "features.path={}"),
+    "weights": ("experiment=multiframe", "pipeline.weights={}"),
+}
+"""Settings that name a file."""
+
+
+def sign(tracks: Tracks, *overrides: str, split_seed: int = 0) -> str:
+    config = compose_train(*TINY_DATA, *overrides)
+    return signature(config, tracks, split_tracks(tracks, config.split, seed=split_seed))
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_of_a_named_file_the_content_counts_and_not_the_place(kind: str, demo: Tracks, tmp_path: Path) -> None:
+    def with_file(path: Path) -> str:
+        return sign(demo, *(override.format(path) for override in NAMED[kind]))
+
+    here = with_file(write(tmp_path / "here" / "f", b"one"))
+    assert with_file(write(tmp_path / "there" / "g", b"one")) == here
+    assert with_file(write(tmp_path / "here" / "f", b"other")) != here
+
+
+def test_a_file_in_the_home_folder_counts_by_its_content(
+    demo: Tracks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "w.hdf5", b"one")
+    first = sign(demo, "pipeline.weights='~/w.hdf5'")
+    write(tmp_path / "w.hdf5", b"other")
+    assert sign(demo, "pipeline.weights='~/w.hdf5'") != first
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["seed=1"],
+        ["pipeline.lr=0.5"],
+        ["features.trim=1"],
+        ["trainer.mixed_precision=bf16"],
+        ["data.max_seconds=5"],
+        ["pipeline.weights=msd"],
+    ],
+)
+def test_what_changes_a_result_changes_the_signature(demo: Tracks, overrides: list[str]) -> None:
+    assert sign(demo, *overrides) != sign(demo)
+
+
+@pytest.mark.parametrize(
+    "override", ["workers=1", "trainer.threads=1", "trainer.device=cuda", "cache=elsewhere", "output=elsewhere"]
+)
+def test_where_and_how_fast_a_run_is_made_does_not(demo: Tracks, override: str) -> None:
+    assert sign(demo, override) == sign(demo)
+
+
+def test_corpus_and_split_are_part_of_the_signature(demo: Tracks) -> None:
+    assert sign(demo, split_seed=1) != sign(demo)
+    lyrics = demo.table["lyrics"].where(demo.table.index != demo.ids[0], "la")
+    config = compose_train(*TINY_DATA)
+    split = split_tracks(demo, config.split, seed=0)
+    other = replace(demo, table=demo.table.assign(lyrics=lyrics))
+    assert signature(config, other, split) != signature(config, demo, split)
