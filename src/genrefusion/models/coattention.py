@@ -99,8 +99,10 @@ class CoAttentionNetwork(nn.Module):
         self.audio = AudioSide(levels, width, dropout)
         self.text = TextSide(text_width, width, dropout)
         self.layers = nn.ModuleList(DenseCoAttention(width, heads, none, dropout) for _ in range(layers))
-        self.audio_pool = AttentionPool(width, heads)
-        self.text_pool = AttentionPool(width, heads)
+        # A missing side begins as what changes nothing when the two are joined.
+        absent = 1.0 if join == "prod" else 0.0
+        self.audio_pool = AttentionPool(width, heads, absent)
+        self.text_pool = AttentionPool(width, heads, absent)
         self.classify = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(2 * width if join == "cat" else width, width),
@@ -296,10 +298,10 @@ class DenseCoAttention(nn.Module):
 class AttentionPool(nn.Module):
     """Weighted mean over positions, by weights of a small network for each head; the heads' vectors are averaged."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, absent: float) -> None:
         super().__init__()
         self.score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, heads))
-        self.absent = nn.Parameter(torch.zeros(width))
+        self.absent = nn.Parameter(torch.full((width,), absent))
 
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled vector, shape (batch, width), and weights, shape (batch, positions).

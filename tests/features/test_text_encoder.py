@@ -1,0 +1,102 @@
+"""Token embeddings: windows, cache, coverage, names that do not exist."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from genrefusion.errors import UserError
+from genrefusion.features.cache import FeatureCache
+from genrefusion.features.text_encoder import TokenEncoder, _minilm_folder, load_pretrained, stitch, window_spans
+from genrefusion.settings import TextEncoderSettings
+from genrefusion.terminal import Terminal
+
+
+def encoder(cache: Path, **settings: int) -> TokenEncoder:
+    return TokenEncoder(TextEncoderSettings(**settings), FeatureCache(cache), Terminal(quiet=True))
+
+
+@pytest.mark.parametrize(
+    ("n", "width", "overlap"), [(1, 6, 2), (6, 6, 2), (7, 6, 2), (50, 6, 0), (50, 6, 5), (101, 30, 7)]
+)
+def test_windows_cover_all_tokens_and_overlap(n: int, width: int, overlap: int) -> None:
+    spans = window_spans(n, width, overlap)
+    assert spans[0][0] == 0
+    assert spans[-1][1] == n
+    assert all(b - a <= width for a, b in spans)
+    assert all(second[0] == first[1] - overlap for first, second in itertools.pairwise(spans))
+
+
+def test_stitching_takes_each_token_once_from_where_it_lies_deeper() -> None:
+    spans = [(0, 6), (4, 10)]
+    states = np.zeros((2, 6, 2), np.float32)
+    for window, (start, stop) in enumerate(spans):
+        states[window, : stop - start, 0] = np.arange(start, stop)
+        states[window, :, 1] = window
+    stitched = stitch(states, spans)
+    np.testing.assert_array_equal(stitched[:, 0], np.arange(10))
+    np.testing.assert_array_equal(stitched[:, 1], [0] * 5 + [1] * 5)
+
+
+def test_embeddings_are_those_of_the_published_network(tmp_path: Path) -> None:
+    found = encoder(tmp_path).embed(["I walk the line", ""])
+    tokenizer, model = (kind.from_pretrained(_minilm_folder()) for kind in (AutoTokenizer, AutoModel))
+    with torch.inference_mode():
+        states = model.eval()(**tokenizer("I walk the line", return_tensors="pt")).last_hidden_state
+    assert found[0].dtype == np.float16
+    np.testing.assert_allclose(found[0], states[0, 1:-1].numpy(), atol=2e-3)
+    assert found[1].shape == (0, 384)
+    mean = encoder(tmp_path).mean(["I walk the line", ""])
+    np.testing.assert_allclose(mean[0], states[0, 1:-1].mean(dim=0).numpy(), atol=1e-5)
+    assert not mean[1].any()
+
+
+def test_a_window_that_holds_all_changes_little_against_several(tmp_path: Path) -> None:
+    text = "rain on the roof of the house by the sea " * 12
+    whole = encoder(tmp_path, window=256, overlap=32).embed([text])[0]
+    parts = encoder(tmp_path, window=64, overlap=32).embed([text])[0]
+    assert whole.shape == parts.shape
+    likeness = torch.cosine_similarity(torch.tensor(whole).float(), torch.tensor(parts).float(), dim=1)
+    assert likeness.mean() > 0.8
+
+
+def test_coverage_says_what_was_cut_off(tmp_path: Path) -> None:
+    coverage = encoder(tmp_path, max_tokens=100).coverage(["rain " * 400, "sun"])
+    assert (coverage.used, coverage.total) == (101, 401)
+    assert str(coverage) == "25.2% of 401 tokens used"
+
+
+def test_the_order_of_texts_does_not_matter_and_the_cache_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = encoder(tmp_path).embed(["one", "two", "one"])
+    monkeypatch.setattr("genrefusion.features.text_encoder.load_pretrained", None)
+    second = encoder(tmp_path).embed(["two", "one"])
+    np.testing.assert_array_equal(first[0], second[1])
+    np.testing.assert_array_equal(first[0], first[2])
+    np.testing.assert_array_equal(first[1], second[0])
+
+
+@pytest.mark.parametrize("text", ["word " * 50_000, "שלום עולם", "🎵🎵 👩\u200d👧", "\u2028"])
+def test_any_text_is_read(tmp_path: Path, text: str) -> None:
+    vectors = encoder(tmp_path, max_tokens=64).embed([text])[0]
+    assert len(vectors) <= 64
+    assert np.isfinite(vectors).all()
+
+
+def test_an_encoder_that_does_not_exist_is_named_with_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(
+        UserError, match=r"text_encoder\.model=no/such-encoder[\s\S]*Without a network there is: minilm"
+    ):
+        load_pretrained("no/such-encoder")
+
+
+def test_a_window_wider_than_the_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"text_encoder\.window=4000"):
+        encoder(tmp_path, window=4000).embed(["text"])
