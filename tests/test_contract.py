@@ -18,6 +18,13 @@ from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, make_
 
 NETWORK = ["experiment=multiframe", *TINY_NETWORK]
 KNN = ["experiment=multiframe_knn", *TINY_NETWORK, "pipeline.knn.neighbours=5"]
+COATTENTION = [
+    "experiment=coattention",
+    "pipeline.width=32",
+    "pipeline.lr=3e-3",
+    "pipeline.batch_size=8",
+    "pipeline.patience=50",
+]
 TREES = ["pipeline.colsample=0.3", "pipeline.lr=0.2"]
 
 EXPERIMENTS = {
@@ -35,6 +42,8 @@ EXPERIMENTS = {
     "late fusion, stacked": ["experiment=xgboost_text", "features.kind=published", *TREES],
     "late fusion, mean": ["experiment=xgboost_text", "features.kind=published", "pipeline.late=mean", *TREES],
     "lyrics": ["experiment=lyrics_logistic"],
+    "co-attention": COATTENTION,
+    "co-attention of the lyrics alone": [*COATTENTION, "features=none", "pipeline.sides=lyrics"],
 }
 EASY = {"audio": ("classical", "hiphop", "metal"), "lyrics": ("country", "hiphop", "metal")}
 """Genres that lie far apart in sound, and in words: neighbours in sound are none in words."""
@@ -49,7 +58,8 @@ def overrides(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.fixture(scope="module")
 def easy(demo: Tracks, overrides: list[str]) -> Tracks:
-    genres = EASY["lyrics" if overrides[0].startswith("experiment=lyrics") else "audio"]
+    reads_lyrics_alone = "features=none" in overrides or overrides[0].startswith("experiment=lyrics")
+    genres = EASY["lyrics" if reads_lyrics_alone else "audio"]
     return demo.subset(demo.table.index[demo.table["genre"].isin(genres)])
 
 
@@ -66,9 +76,13 @@ def fitted(overrides: list[str], easy: Tracks, fold: Fold, cache: Path) -> Pipel
 def fit(overrides: list[str], tracks: Tracks, fold: Fold, cache: Path, *, epochs: int) -> Pipeline:
     from genrefusion.features.cache import FeatureCache
 
-    is_network = any(name.startswith("experiment=multiframe") for name in overrides)
-    steps = f"pipeline.epochs={epochs}" if is_network else f"pipeline.rounds={10 * epochs - 9}"
-    config = compose_train(*TINY_DATA, *overrides, steps)
+    is_network = overrides[0].startswith(("experiment=multiframe", "experiment=coattention"))
+    if overrides[0] == COATTENTION[0]:
+        epochs = 4 * epochs - 3  # two steps each
+    steps = [f"pipeline.epochs={epochs}"] if is_network else [f"pipeline.rounds={10 * epochs - 9}"]
+    if overrides == COATTENTION:
+        steps += ["features.frame_seconds=3", "pipeline.trunk.width=4", f"pipeline.trunk.epochs={min(epochs, 8)}"]
+    config = compose_train(*TINY_DATA, *overrides, *steps)
     pipeline = make_pipeline(config.pipeline, config.features, Workbench(FeatureCache(cache / "features")))
     return pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
 
