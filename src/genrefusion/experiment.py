@@ -77,7 +77,9 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
         tracks.subset([track for track in tracks.ids if track in split.tracks])
     )
     if process_count() > 1:
-        _from_main((directory, tracks, split))
+        from genrefusion.training.loop import from_main, part  # only now: other pipelines need no PyTorch
+
+        from_main((directory, tracks, split))
     done: list[dict[str, Any]] = []
     preparing = time.perf_counter() - began
     for number, fold in enumerate(split.folds):
@@ -98,7 +100,7 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
     show(figures, terminal)
     terminal.say("run", str(directory))
     if process_count() > 1:
-        _part()
+        part()
     return figures
 
 
@@ -110,17 +112,19 @@ def take_part(config: TrainConfig) -> None:
     config : TrainConfig
         The same as in the main process, which has checked it.
     """
+    from genrefusion.training.loop import from_main, part
+
     _meet(config)
-    directory, tracks, split = _from_main(None)
+    directory, tracks, split = from_main(cast(Any, None))
     for number, fold in enumerate(split.folds):
         if not (config.resume and _done(directory, number).is_file()):
             _fit(config, tracks, fold, number, directory, Terminal(quiet=True))
-    _part()
+    part()
 
 
 def _meet(config: TrainConfig) -> None:
     """Bring several processes together, or refuse what they cannot do."""
-    from genrefusion.training.loop import make_accelerator  # only now: other pipelines need no PyTorch
+    from genrefusion.training.loop import make_accelerator
 
     count = process_count()
     if not isinstance(config.pipeline, NetworkSettings):
@@ -132,21 +136,6 @@ def _meet(config: TrainConfig) -> None:
             f"{2 * count} at least."
         )
     make_accelerator(config.trainer)
-
-
-def _from_main(prepared: Any) -> Any:
-    """Folder, corpus and split of the main process, as soon as all features are in the cache."""
-    from genrefusion.training.loop import from_main
-
-    return from_main(prepared)
-
-
-def _part() -> None:
-    """Wait for each other and leave the group: NCCL warns of a process that does not."""
-    from torch.distributed import destroy_process_group
-
-    _from_main(None)
-    destroy_process_group()
 
 
 def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:

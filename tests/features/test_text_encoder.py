@@ -90,7 +90,7 @@ def test_any_text_is_read(tmp_path: Path, text: str) -> None:
 
 
 def test_an_encoder_that_does_not_exist_is_named_with_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
         UserError, match=r"text_encoder\.model=no/such-encoder[\s\S]*Without a network there is: minilm"
     ):
