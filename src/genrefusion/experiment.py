@@ -77,7 +77,7 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
         tracks.subset([track for track in tracks.ids if track in split.tracks])
     )
     if process_count() > 1:
-        from genrefusion.training.loop import from_main, part  # only now: other pipelines need no PyTorch
+        from genrefusion.training.loop import from_main  # only now: other pipelines need no PyTorch
 
         from_main((directory, tracks, split))
     done: list[dict[str, Any]] = []
@@ -100,6 +100,8 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
     show(figures, terminal)
     terminal.say("run", str(directory))
     if process_count() > 1:
+        from genrefusion.training.loop import part
+
         part()
     return figures
 
@@ -115,7 +117,7 @@ def take_part(config: TrainConfig) -> None:
     from genrefusion.training.loop import from_main, part
 
     _meet(config)
-    directory, tracks, split = from_main(cast(Any, None))
+    directory, tracks, split = from_main(None)
     for number, fold in enumerate(split.folds):
         if not (config.resume and _done(directory, number).is_file()):
             _fit(config, tracks, fold, number, directory, Terminal(quiet=True))

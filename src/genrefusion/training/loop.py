@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -37,7 +37,6 @@ from genrefusion.terminal import Terminal
 Batch = tuple[Any, Tensor]
 Loss = Callable[[nn.Module, Any, Tensor], Tensor]
 Validate = Callable[[nn.Module], Mapping[str, float]]
-Value = TypeVar("Value")
 
 _PATIENCE = timedelta(days=7)
 """Of processes that wait for the main one to extract features. Should it die, the launcher ends them."""
@@ -184,9 +183,9 @@ def make_accelerator(trainer: TrainerSettings) -> Accelerator:
     return accelerator
 
 
-def from_main(value: Value) -> Value:
+def from_main(value: Any) -> Any:
     """Give every process the value that the main process has, once it has it."""
-    return cast(Value, broadcast_object_list([value])[0])
+    return broadcast_object_list([value])[0]
 
 
 def part() -> None:
