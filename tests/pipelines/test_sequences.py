@@ -1,0 +1,84 @@
+"""Two sequences a song: batches, parts, scales, and tracks that lack a side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from conftest import compose_train
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
+from genrefusion.pipelines.base import Workbench, make_pipeline
+from genrefusion.pipelines.coattention import drop_sides
+from genrefusion.pipelines.sequences import Sequences, ids_with_audio
+from genrefusion.settings import PrecomputedFeatures
+
+
+@pytest.fixture
+def songs() -> Sequences:
+    rng = np.random.default_rng(0)
+    audio = {"a": rng.normal(size=(2, 3, 4)), "b": rng.normal(size=(1, 3, 4))}
+    text = {name: rng.normal(size=(n, 5)).astype(np.float16) for name, n in (("a", 4), ("b", 0), ("c", 2))}
+    return Sequences(["a", "b", "c"], audio, text, [0, 1, 0])
+
+
+def test_a_batch_holds_every_song_and_masks_the_rest(songs: Sequences) -> None:
+    pairs, labels = songs.collate([songs[i] for i in range(3)])
+    assert pairs.audio.shape == (3, 6, 4)
+    assert pairs.text.shape == (3, 4, 5)
+    assert pairs.audio_mask.sum(dim=1).tolist() == [6, 3, 0]
+    assert pairs.text_mask.sum(dim=1).tolist() == [4, 0, 2]
+    assert labels.tolist() == [0, 1, 0]
+    np.testing.assert_allclose(pairs.audio[0], songs.audio["a"].reshape(6, 4), rtol=1e-6)
+    assert pairs.places[0].tolist() == [[f, s] for f in (0, 1) for s in (0, 1, 2)]
+
+
+def test_a_batch_without_a_side_has_one_position_of_padding(songs: Sequences) -> None:
+    pairs, _ = songs.collate([songs[2]])
+    assert pairs.audio.shape == (1, 1, 4)
+    assert not pairs.audio_mask.any()
+
+
+def test_a_part_lacks_the_side_that_was_taken_out(songs: Sequences) -> None:
+    heard, read = songs.part(["a"], without="lyrics"), songs.part(["a"], without="audio")
+    assert len(heard.text["a"]) == 0
+    assert len(heard.audio["a"]) == 2
+    assert read.audio == {}
+    assert len(read.text["a"]) == 4
+
+
+def test_scale_is_that_of_all_positions(songs: Sequences) -> None:
+    every = np.concatenate([a.reshape(-1, 4) for a in songs.audio.values()])
+    mean, deviation = songs.audio_scale()
+    np.testing.assert_allclose(mean, every.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(deviation, every.std(axis=0), atol=1e-6)
+
+
+def test_a_song_never_loses_both_sides(songs: Sequences) -> None:
+    torch.manual_seed(0)
+    pairs, _ = songs.collate([songs[i] for i in (0, 1, 2)])
+    lost = {"audio": 0, "lyrics": 0}
+    for _ in range(200):
+        dropped = drop_sides(pairs, 0.5)
+        there = dropped.audio_mask.any(dim=1), dropped.text_mask.any(dim=1)
+        assert (there[0] | there[1]).all()
+        assert there[0].tolist()[1:] == [True, False]
+        lost["audio"] += not there[0][0]
+        lost["lyrics"] += not there[1][0]
+    assert all(30 < count < 70 for count in lost.values())
+
+
+def test_tracks_with_nothing_to_read_are_named(tmp_path: Path, bench: Workbench) -> None:
+    np.savez(tmp_path / "v.npz", track_id=["a"], frames=np.ones((2, 3), np.float32), offsets=[0, 2])
+    table = pd.DataFrame(
+        {"genre": ["x"] * 3, "lyrics": [None, "words of a song", "[Chorus]"]}, index=pd.Index(["a", "b", "c"])
+    )
+    tracks = Tracks(table, "corpus")
+    config = compose_train("experiment=coattention", "features=precomputed", f"features.path={tmp_path / 'v.npz'}")
+    assert ids_with_audio(PrecomputedFeatures(path=str(tmp_path / "v.npz")), tracks) == ["a"]
+    with pytest.raises(UserError, match=r"1 of 3 tracks of corpus have no audio and no lyrics[\s\S]*  c"):
+        make_pipeline(config.pipeline, config.features, bench).prepare(tracks)
