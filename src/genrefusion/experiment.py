@@ -169,9 +169,14 @@ def signature(config: TrainConfig, tracks: Tracks, split: Split) -> str:
 
 
 def _by_content(settings: dict[str, Any]) -> dict[str, Any]:
-    """Put digests in the place of the files that settings name."""
-    files = {name: Path(str(settings[name])).expanduser() for name in ("path", "weights") if settings.get(name)}
-    return settings | {name: sha256_of(path) for name, path in files.items() if path.is_file()}
+    """Put digests in the place of the files, and of the folders of models, that settings name."""
+    changed: dict[str, Any] = {name: _by_content(value) for name, value in settings.items() if isinstance(value, dict)}
+    for name in ("path", "weights", "model"):
+        named = Path(str(settings.get(name) or "")).expanduser()
+        path = named / "model.safetensors" if name == "model" else named
+        if path.is_file():
+            changed[name] = sha256_of(path)
+    return settings | changed
 
 
 def _run_fold(

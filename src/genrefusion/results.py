@@ -91,9 +91,8 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
         frames = directory / "frames" / f"{part}.csv"
         if frames.is_file():
             figures[part]["frames"] = metrics.score_frames(read_predictions(frames), genres)
-        views = {
-            path.parent.name: metrics.score(read_predictions(path)) for path in directory.glob(f"views/*/{part}.csv")
-        }
+        paths = sorted(directory.glob(f"views/*/{part}.csv"))
+        views = {path.parent.name: metrics.score(read_predictions(path)) for path in paths}
         if views:
             figures[part]["views"] = views
     predictions = read_predictions(directory / "predictions" / "test.csv")

@@ -172,7 +172,9 @@ def genres_to_learn(train: Tracks, val: Tracks) -> list[str]:
     if unknown:
         raise UserError(f"The validation tracks have genres that no training track has: {', '.join(unknown)}.")
     if len(train.genres) < 2:
-        raise UserError(f"The training tracks have one genre only: {train.genres[0]}.")
+        raise UserError(
+            f"Two genres at least are needed to train; the tracks have: {', '.join(train.genres) or 'none'}."
+        )
     return train.genres
 
 

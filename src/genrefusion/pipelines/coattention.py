@@ -210,6 +210,10 @@ class CoattentionPipeline:
         checkpoints = self.bench.checkpoints and self.bench.checkpoints / "trunk"
         bench = replace(self.bench, checkpoints=checkpoints)
         heard = [part.subset(ids_with_audio(self.features, part)) for part in (train, val)]
+        if not all(map(len, heard)):
+            raise UserError(
+                "No training or no validation track has audio. Read the lyrics alone: pipeline.sides=lyrics"
+            )
         pipeline = MultiframePipeline(self._trunk_settings(), self.features, bench).fit(*heard)
         self.trunk_ = pipeline.networks_[0].trunk.eval()
         return pipeline.history_.assign(member="convolutions")
