@@ -388,7 +388,7 @@ class XgboostSettings:
     name: str = "xgboost"
     estimator: str = "xgboost"  # xgboost | random_forest | svm | logistic
     fusion: str = "none"  # none (audio or lyrics alone) | early (columns side by side) | late (probabilities)
-    late: str = "stack"  # stack (logistic, fitted on out-of-fold rows) | mean (weighted)
+    late: str = "stack"  # stack (a weight for each side, fitted on out-of-fold rows) | mean (weighted)
     lyrics_weight: float = 0.5  # share of the lyrics in late=mean
     vote: str = "mean"  # mean (of the segments' probabilities) | majority (share of the segments that name a genre)
     text: TextSettings = field(default_factory=TextSettings)

@@ -16,7 +16,6 @@ import pandas as pd
 import skops.io
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
 from genrefusion.data.splits import artist_groups
@@ -27,6 +26,7 @@ from genrefusion.features.text import STYLE_NAMES, style_statistics
 from genrefusion.features.text_encoder import TokenEncoder
 from genrefusion.features.vectors import AudioVectors, read_vectors
 from genrefusion.files import write_atomically
+from genrefusion.models.pooling import LogarithmicPool
 from genrefusion.models.tabular import Labels, Matrix, Probabilities, TabularModel, load_skops
 from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
 from genrefusion.settings import NoFeatures, TextEncoderSettings, TextSettings, XgboostSettings
@@ -60,7 +60,7 @@ class XgboostPipeline:
         self.columns_: list[str] = []
         self.models_: dict[str, TabularModel] = {}
         self.text_: TextVectors | None = None
-        self.stacker_: LogisticRegression | None = None
+        self.stacker_: LogarithmicPool | None = None
 
     @property
     def uses(self) -> frozenset[str]:
@@ -115,11 +115,10 @@ class XgboostPipeline:
             model.save(directory, side)
         if self.text_ is not None:
             self.text_.save(directory)
-        if self.stacker_ is not None:
-            skops.io.dump(self.stacker_, directory / "stacker.skops")
         state = {
             "columns": self.columns_,
             "classes": {side: [int(c) for c in model.classes] for side, model in self.models_.items()},
+            "weights": None if self.stacker_ is None else list(self.stacker_.weights),
         }
         write_atomically(directory / _STATE, json.dumps(state).encode())
         write_description(directory, self, self.settings, self.features)
@@ -137,8 +136,9 @@ class XgboostPipeline:
             pipeline.models_[side] = pipeline._new_model(side).load(directory, side, classes)
         if pipeline._reads_lyrics:
             pipeline.text_ = TextVectors(pipeline.settings.text, bench).load(directory)
-        if pipeline.settings.fusion == "late" and pipeline.settings.late == "stack":
-            pipeline.stacker_ = load_skops(directory / "stacker.skops")
+        if state["weights"] is not None:
+            pipeline.stacker_ = LogarithmicPool()
+            pipeline.stacker_.weights = np.array(state["weights"])
         return pipeline
 
     def parameter_count(self) -> int:
@@ -177,9 +177,9 @@ class XgboostPipeline:
             held = (val_rows.rows, self._labels(val.subset(val_rows.songs)))
         return model.fit(rows.rows, self._labels(train.subset(rows.songs)), held, rounds=rounds)
 
-    def _fit_stacker(self, train: Tracks) -> LogisticRegression:
+    def _fit_stacker(self, train: Tracks) -> LogarithmicPool:
         """Fit the stacker on out-of-fold probabilities of the training tracks that have lyrics, folds by artist."""
-        inputs, targets = [], []
+        heard, read, targets = [], [], []
         ids = np.array(train.ids)
         text, columns = self.text_, self.columns_
         for fitted, held in _stack_folds(train, self._labels(train), self.bench.seed):
@@ -191,12 +191,13 @@ class XgboostPipeline:
             models = {side: self._fit_side(side, part, None) for side in self._sides}
             audio = self._audio_rows(rest)
             songs = self._vote(mean_over_frames(models["audio"].predict_proba(audio.rows), audio.songs, self.classes_))
-            inputs.append(
-                _logits(songs.loc[rest.ids].to_numpy(), models["lyrics"].predict_proba(self._text_rows(rest)))
-            )
+            heard.append(songs.loc[rest.ids].to_numpy())
+            read.append(models["lyrics"].predict_proba(self._text_rows(rest)))
             targets.append(self._labels(rest))
         self.text_, self.columns_ = text, columns
-        return LogisticRegression(C=0.1, max_iter=2000).fit(np.concatenate(inputs), np.concatenate(targets))
+        stacker = LogarithmicPool().fit([np.concatenate(heard), np.concatenate(read)], np.concatenate(targets))
+        self.bench.terminal.say("stack", "weights: audio {:.2f}, lyrics {:.2f}".format(*stacker.weights))
+        return stacker
 
     def _vote(self, prediction: Prediction) -> pd.DataFrame:
         """Probabilities of the songs: the segments' mean, or the share of the segments that name each genre."""
@@ -217,9 +218,7 @@ class XgboostPipeline:
             weight = self.settings.lyrics_weight
             result[has] = (1 - weight) * audio[has] + weight * lyrics
             return result
-        stacked = np.zeros((int(has.sum()), len(self.classes_)))
-        stacked[:, self.stacker_.classes_] = self.stacker_.predict_proba(_logits(audio[has], lyrics))
-        result[has] = stacked
+        result[has] = self.stacker_.combine([audio[has], lyrics])
         return result
 
     def _audio(self, tracks: Tracks) -> AudioVectors:
@@ -360,8 +359,8 @@ class TextVectors:
 def _stack_folds(train: Tracks, labels: Labels, seed: int) -> list[tuple[Labels, Labels]]:
     """Fitted and held-out rows of up to five folds, by artist where that leaves every genre to fit on.
 
-    A stacker that saw a genre only in folds whose models did not know it would learn that they are never right there;
-    so where a genre has too few artists for any number of folds, tracks are held out one by one.
+    A stacker that saw a genre only in folds whose models did not know it would learn to distrust them; so where a genre
+    has too few artists for any number of folds, tracks are held out one by one.
     """
     most = min(_STACK_FOLDS, int(np.bincount(labels).min()))
     for groups in (artist_groups(train.table), np.arange(len(labels))):
@@ -393,7 +392,3 @@ def _refuse_infinite(vectors: AudioVectors) -> None:
 def _with_lyrics(tracks: Tracks) -> Tracks:
     without = set(tracks.lacking("lyrics"))
     return tracks.subset([track for track in tracks.ids if track not in without])
-
-
-def _logits(*sides: Probabilities) -> Probabilities:
-    return np.hstack([np.log(np.maximum(side, 1e-4)) for side in sides])
