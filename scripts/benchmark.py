@@ -144,7 +144,7 @@ def features() -> Rows:
 def boosting() -> Rows:
     """Train 500 rounds on 38,500 rows of 97 random features and 7 classes, the published size (18.5 minutes there)."""
     from genrefusion.models.tabular import TabularModel
-    from genrefusion.settings import XgboostSettings
+    from genrefusion.pipeline_settings import XgboostSettings
 
     rng = np.random.default_rng(0)
     rows, labels = rng.normal(size=(38_500, 97)).astype(np.float32), rng.integers(0, 7, 38_500)

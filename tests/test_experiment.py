@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from conftest import TINY_DATA, compose_train
 from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import Tracks
-from genrefusion.experiment import signature
+from genrefusion.experiment import prepare, signature
+from genrefusion.terminal import Terminal
 
 NAMED = {
     "table": ("experiment=xgboost", "features=table", "features.path={}"),
@@ -80,3 +82,22 @@ def test_corpus_and_split_are_part_of_the_signature(demo: Tracks) -> None:
     split = split_tracks(demo, config.split, seed=0)
     other = replace(demo, table=demo.table.assign(lyrics=lyrics))
     assert signature(config, other, split) != signature(config, demo, split)
+
+
+def test_val_is_taken_from_train_where_ready_features_lack_the_tables_own(demo: Tracks, tmp_path: Path) -> None:
+    part = ["test" if i % 5 == 0 else "val" if i % 5 == 1 else "train" for i in range(len(demo))]
+    table = demo.table.reset_index()[["track_id", "genre", "lyrics"]].assign(split=part)
+    table.to_csv(tmp_path / "tracks.csv", index=False)
+    lacking = [track for track, p in zip(demo.ids, part, strict=True) if p == "val"]
+    data = ["data=manifest", f"data.manifest={tmp_path / 'tracks.csv'}", "split=predefined", "experiment=xgboost"]
+
+    def vals(ids: list[str]) -> set[str]:
+        path = tmp_path / f"{len(ids)}.csv"
+        pd.DataFrame({"track_id": ids, "x": 1.0}).to_csv(path, index=False)
+        config = compose_train(*data, "features=table", f"features.path={path}")
+        return set(prepare(config, Terminal(quiet=True))[1].folds[0].val)
+
+    assert vals(demo.ids) == set(lacking), "the file has them: they are taken"
+    held = vals([track for track in demo.ids if track not in lacking])
+    assert held
+    assert {part[demo.ids.index(track)] for track in held} == {"train"}

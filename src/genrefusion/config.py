@@ -15,24 +15,21 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
 from genrefusion.errors import UserError
+from genrefusion.pipeline_settings import CoattentionSettings, MultiframeSettings, TextEncoderSettings, XgboostSettings
 from genrefusion.settings import (
     AudioEncoderFeatures,
-    CoattentionSettings,
     DemoData,
     FolderData,
     GtzanData,
     HandcraftedFeatures,
     ManifestData,
     MelFeatures,
-    MultiframeSettings,
     NoFeatures,
     PrecomputedFeatures,
     SplitSettings,
     TableFeatures,
     TableSettings,
-    TextEncoderSettings,
     TrainerSettings,
-    XgboostSettings,
     check_choice,
 )
 

@@ -32,9 +32,11 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import write_predictions
 from genrefusion.features.cache import FeatureCache
+from genrefusion.features.precomputed import ready_tracks
+from genrefusion.pipeline_settings import NetworkSettings
 from genrefusion.pipelines.base import Pipeline, Workbench, make_pipeline
 from genrefusion.results import gather_tables, prediction_tables, show, summarise, write_json, write_tables
-from genrefusion.settings import NetworkSettings, process_count
+from genrefusion.settings import process_count
 from genrefusion.terminal import Terminal
 
 PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "pandas", "librosa", "soundfile", "accelerate")
@@ -145,7 +147,19 @@ def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
     cache = cache_folder(config.cache)
     sides = make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).uses
     tracks = load_usable(config.data, sides, cache=cache, workers=config.workers, terminal=terminal)
-    return tracks, split_tracks(tracks, config.split, seed=config.seed)
+    return tracks, split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)
+
+
+def _without_unready_val(config: TrainConfig, tracks: Tracks, terminal: Terminal) -> Tracks:
+    """Leave out the table's own validation tracks if ready features lack all of them: others are held out of train."""
+    ready = ready_tracks(config.features)
+    if ready is None or config.split.kind != "predefined" or not tracks.has("split"):
+        return tracks
+    val = set(tracks.table.index[tracks.table["split"] == "val"].astype(str))
+    if not val or val & ready:
+        return tracks
+    terminal.say("left out", f"{len(val)} val tracks, none of them in {config.features.path}; val is taken from train")
+    return tracks.subset([track for track in tracks.ids if track not in val])
 
 
 def signature(config: TrainConfig, tracks: Tracks, split: Split) -> str:

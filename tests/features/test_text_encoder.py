@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoTokenizer
 from genrefusion.errors import UserError
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.text_encoder import TokenEncoder, _minilm_folder, load_pretrained, stitch, window_spans
-from genrefusion.settings import TextEncoderSettings
+from genrefusion.pipeline_settings import TextEncoderSettings
 from genrefusion.terminal import Terminal
 
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 import shap_reference
 from genrefusion.errors import UserError
 from genrefusion.models.tabular import TabularModel, load_skops
-from genrefusion.settings import XgboostSettings
+from genrefusion.pipeline_settings import XgboostSettings
 
 KINDS = ("xgboost", "random_forest", "svm", "logistic")
 QUICK = XgboostSettings(rounds=20, colsample=1.0, lr=0.3)

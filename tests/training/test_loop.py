@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from genrefusion.errors import UserError
-from genrefusion.settings import NetworkSettings, TrainerSettings
+from genrefusion.pipeline_settings import NetworkSettings
+from genrefusion.settings import TrainerSettings
 from genrefusion.terminal import Terminal
 from genrefusion.training.augment import classification_loss
 from genrefusion.training.loop import Checkpoint, rate_factor, train_network

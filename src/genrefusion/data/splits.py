@@ -123,7 +123,7 @@ def _predefined(tracks: Tracks, settings: SplitSettings, seed: int) -> Fold:
     lacking = [part for part, ids in (("train", train), ("test", test)) if not ids]
     if lacking:
         raise UserError(f"split=predefined: no track of {tracks.corpus} is in the part {' or '.join(lacking)}.")
-    if not val or settings.val_from_train:
+    if not val:
         val = _take(tracks, train, settings.val_fraction * (len(train) + len(test)) / len(train), settings, seed)
         train = _without(train, val)
     fold = Fold(train, val, test)

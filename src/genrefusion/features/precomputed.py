@@ -11,6 +11,7 @@ import pandas as pd
 
 from genrefusion.data.audio import EXTENSIONS
 from genrefusion.errors import UserError, bullet_list
+from genrefusion.settings import PrecomputedFeatures, TableFeatures
 
 Array = npt.NDArray[np.float32]
 
@@ -83,6 +84,15 @@ def read_sequences(path: Path) -> dict[str, Array]:
         raise UserError(f"{path}: offsets do not divide {len(frames)} frames into {len(ids)} sequences.")
     frames = frames.astype(np.float32)
     return {str(track): frames[a:b] for track, a, b in zip(ids, offsets, offsets[1:], strict=False)}
+
+
+def ready_tracks(features: object) -> set[str] | None:
+    """Tracks that a file of ready features has; None where features are computed."""
+    if isinstance(features, PrecomputedFeatures):
+        return set(read_sequences(Path(str(features.path))))
+    if isinstance(features, TableFeatures):
+        return set(read_feature_table(Path(str(features.path))).index)
+    return None
 
 
 def summarise_sequence(sequence: Array) -> Array:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from genrefusion.data.audio import sha256_of
 from genrefusion.errors import UserError
 from genrefusion.features.cache import FeatureCache, feature_key
-from genrefusion.settings import TextEncoderSettings
+from genrefusion.pipeline_settings import TextEncoderSettings
 from genrefusion.terminal import Terminal
 
 Array = npt.NDArray[np.float32]

@@ -20,7 +20,7 @@ from xgboost import XGBClassifier
 from xgboost.core import XGBoostError
 
 from genrefusion.errors import UserError
-from genrefusion.settings import XgboostSettings
+from genrefusion.pipeline_settings import XgboostSettings
 
 Matrix = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self, TypeVar, cast
 import numpy as np
 import pandas as pd
 
-from genrefusion import settings as schemas
+from genrefusion import pipeline_settings, settings
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import Prediction
@@ -190,7 +190,8 @@ def read_settings(values: dict[str, Any]) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     given = dict(values)
-    schema = getattr(schemas, given.pop("schema", ""), None)
+    name = given.pop("schema", "")
+    schema = getattr(settings, name, None) or getattr(pipeline_settings, name, None)
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
     except (OmegaConfBaseException, ValueError) as error:

@@ -28,19 +28,13 @@ from genrefusion.features.text_encoder import TokenEncoder
 from genrefusion.files import write_atomically
 from genrefusion.models.coattention import CoAttentionNetwork, Pairs
 from genrefusion.models.crnn import Trunk
+from genrefusion.pipeline_settings import CoattentionSettings, MultiframeSettings
 from genrefusion.pipelines.base import Workbench, genres_to_learn, rebuild, write_description
 from genrefusion.pipelines.frames import on_device
 from genrefusion.pipelines.multiframe import MultiframePipeline
 from genrefusion.pipelines.sequences import Sequences, audio_sequences, ids_with_audio, published_trunk
 from genrefusion.pipelines.weights import load_modules, save_modules
-from genrefusion.settings import (
-    AudioEncoderFeatures,
-    CoattentionSettings,
-    MelFeatures,
-    MultiframeSettings,
-    NoFeatures,
-    PrecomputedFeatures,
-)
+from genrefusion.settings import AudioEncoderFeatures, MelFeatures, NoFeatures, PrecomputedFeatures
 from genrefusion.training.loop import Checkpoint, train_network
 
 Features = MelFeatures | PrecomputedFeatures | AudioEncoderFeatures | NoFeatures

@@ -24,10 +24,11 @@ from genrefusion.features.cache import extract
 from genrefusion.features.mel import MelExtractor
 from genrefusion.models import msd
 from genrefusion.models.crnn import FrameClassifier
+from genrefusion.pipeline_settings import MultiframeSettings
 from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
 from genrefusion.pipelines.frames import SongFrames, apply, on_device, trunk_outputs
 from genrefusion.pipelines.weights import load_modules, save_modules
-from genrefusion.settings import MelFeatures, MultiframeSettings
+from genrefusion.settings import MelFeatures
 from genrefusion.training.augment import classification_loss
 from genrefusion.training.loop import Checkpoint, train_network
 

@@ -28,8 +28,9 @@ from genrefusion.features.vectors import AudioVectors, read_vectors
 from genrefusion.files import write_atomically
 from genrefusion.models.pooling import LogarithmicPool
 from genrefusion.models.tabular import Labels, Matrix, Probabilities, TabularModel, load_skops
+from genrefusion.pipeline_settings import TextEncoderSettings, TextSettings, XgboostSettings
 from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
-from genrefusion.settings import NoFeatures, TextEncoderSettings, TextSettings, XgboostSettings
+from genrefusion.settings import NoFeatures
 
 _STATE = "state.json"
 _STACK_FOLDS = 5

@@ -31,7 +31,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from genrefusion.errors import UserError
 from genrefusion.files import atomic_path
-from genrefusion.settings import NetworkSettings, TrainerSettings, process_count
+from genrefusion.pipeline_settings import NetworkSettings
+from genrefusion.settings import TrainerSettings, process_count
 from genrefusion.terminal import Terminal
 
 Batch = tuple[Any, Tensor]
