@@ -15,7 +15,13 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
 from genrefusion.errors import UserError
-from genrefusion.pipeline_settings import CoattentionSettings, MultiframeSettings, TextEncoderSettings, XgboostSettings
+from genrefusion.pipeline_settings import (
+    CoattentionSettings,
+    LyricsSettings,
+    MultiframeSettings,
+    TextEncoderSettings,
+    XgboostSettings,
+)
 from genrefusion.settings import (
     AudioEncoderFeatures,
     DemoData,
@@ -169,7 +175,7 @@ def register() -> None:
     for features in FEATURES:
         store.store(group="features/schema", name=features.name, node=features)
     store.store(group="text_encoder/schema", name="text_encoder", node=TextEncoderSettings)
-    for pipeline in (MultiframeSettings, CoattentionSettings, XgboostSettings):
+    for pipeline in (MultiframeSettings, CoattentionSettings, LyricsSettings, XgboostSettings):
         store.store(group="pipeline/schema", name=pipeline.name, node=pipeline)
     store.store(group="trainer/schema", name="trainer", node=TrainerSettings)
     store.store(group="table/schema", name="table", node=TableSettings)

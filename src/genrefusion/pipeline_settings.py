@@ -154,6 +154,45 @@ class CoattentionSettings(NetworkSettings):
             raise UserError(f"text_encoder={self.encoder.name}: the network reads token embeddings. Take minilm, bert.")
 
 
+CLASSIFIERS = ("logistic", "naive_bayes", "linear_svm", "random_forest", "mlp", "head", "fine_tuned")
+
+
+@dataclass
+class LyricsSettings(NetworkSettings):
+    """The lyrics alone."""
+
+    name: str = "lyrics"
+    encoder: Any = None  # TextEncoderSettings: the group text_encoder
+    classifier: str = (
+        "logistic"  # logistic | naive_bayes | linear_svm | random_forest | mlp: on vectors of whole texts;
+    )
+    # head (network on frozen token embeddings) | fine_tuned (the transformer is trained too)
+    style: bool = False  # lengths, repetition, vocabulary, rhyme beside the vectors
+    embedding: bool = False  # mean token embedding of MiniLM beside the vectors
+    balanced: bool = True  # weigh songs so that all genres count the same
+    c: float = 4.0  # of logistic and linear_svm
+    width: int = 128  # of the head
+    heads: int = 4
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        super().__post_init__()
+        self.encoder = _text_encoder(self.encoder, self.name)
+        check_choice("pipeline.classifier", self.classifier, CLASSIFIERS)
+        check_range("pipeline.c", self.c, 1e-6, 1e6)
+        check_range("pipeline.width", self.width, 2, 8192)
+        check_range("pipeline.heads", self.heads, 1, 64)
+        check_range("pipeline.dropout", self.dropout, 0, 0.95)
+        kind, network = self.encoder.kind, self.classifier in ("head", "fine_tuned")
+        if network and kind != "transformer":
+            raise UserError(f"pipeline.classifier={self.classifier} reads tokens: choose text_encoder=minilm, bert …")
+        if network and (self.style or self.embedding):
+            raise UserError(f"pipeline.classifier={self.classifier}: style and embedding go beside vectors only.")
+        if self.classifier == "naive_bayes" and (kind != "tfidf" or self.style or self.embedding):
+            raise UserError("pipeline.classifier=naive_bayes counts words: text_encoder=tfidf, no style, no embedding.")
+
+
 @dataclass
 class TextSettings:
     """What is read of the lyrics; parts are put side by side."""
@@ -176,7 +215,7 @@ class XgboostSettings:
 
     name: str = "xgboost"
     estimator: str = "xgboost"  # xgboost | random_forest | svm | logistic
-    fusion: str = "none"  # none (audio or lyrics alone) | early (columns side by side) | late (probabilities)
+    fusion: str = "none"  # none (audio alone) | early (columns side by side) | late (probabilities)
     late: str = "stack"  # stack (a weight for each side, fitted on out-of-fold rows) | mean (weighted)
     lyrics_weight: float = 0.5  # share of the lyrics in late=mean
     vote: str = "mean"  # mean (of the segments' probabilities) | majority (share of the segments that name a genre)

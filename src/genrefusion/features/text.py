@@ -45,10 +45,10 @@ def style_statistics(lyrics: str) -> Array:
     Array, shape (10,)
     """
     lines = [line.strip().casefold() for line in lyrics.splitlines() if line.strip()]
-    words = _WORD.findall(lyrics.casefold())
+    words = split_words(lyrics)
     if not words:
         return np.zeros(len(STYLE_NAMES), np.float32)
-    ends = [found[-1] for line in lines if (found := _WORD.findall(line))]
+    ends = [found[-1] for line in lines if (found := split_words(line))]
     rhymes = [_rhymes(end, ends[i + 1 : i + 3]) for i, end in enumerate(ends[:-1])]
     values = (
         np.log1p(len(words)),
@@ -63,6 +63,11 @@ def style_statistics(lyrics: str) -> Array:
         lyrics.count("!") / len(lines),
     )
     return np.array(values, dtype=np.float32)
+
+
+def split_words(text: str) -> list[str]:
+    """Words of a text in lower case, in any script; an apostrophe within a word belongs to it."""
+    return list(_WORD.findall(text.casefold()))
 
 
 def _repeated(items: Sequence[object]) -> float:

@@ -111,6 +111,11 @@ class TokenEncoder:
         return sum(p.numel() for p in self.transformer.network.parameters())
 
 
+def minilm_encoder(cache: FeatureCache, terminal: Terminal) -> TokenEncoder:
+    """MiniLM on texts of any length that occurs."""
+    return TokenEncoder(TextEncoderSettings(max_tokens=100_000), cache, terminal)
+
+
 class Transformer:
     """Tokenizer and network of an encoder.
 

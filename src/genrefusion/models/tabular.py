@@ -20,6 +20,7 @@ from xgboost import XGBClassifier
 from xgboost.core import XGBoostError
 
 from genrefusion.errors import UserError
+from genrefusion.models.skops_files import load_skops
 from genrefusion.pipeline_settings import XgboostSettings
 
 Matrix = npt.NDArray[np.float32]
@@ -200,31 +201,3 @@ class TabularModel:
             machine = CalibratedClassifierCV(SVC(C=s.c, random_state=self.seed), ensemble=False, cv=n_folds)
             return make_pipeline(*prepare, machine)
         return make_pipeline(*prepare, LogisticRegression(C=s.c, max_iter=2000))
-
-
-TRUSTED = (
-    "numpy.dtype",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.tree._tree.Tree",
-)
-"""Types beyond skops's own list that saved models are made of."""
-
-
-def load_skops(path: Path) -> Any:
-    """Read a skops file, which builds the types of scikit-learn and NumPy only and runs nothing else.
-
-    Raises
-    ------
-    UserError
-        The file is missing, damaged, or names other types.
-    """
-    try:
-        other = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
-        if other:
-            raise UserError(f"{path}: holds types that are not loaded: {', '.join(other)}.")
-        return skops.io.load(path, trusted=list(TRUSTED))
-    except UserError:
-        raise
-    except Exception as error:  # damaged files fail in as many ways as there are types
-        raise UserError(f"{path}: not a model that was saved here ({type(error).__name__}).") from error

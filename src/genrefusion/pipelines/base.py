@@ -26,6 +26,7 @@ from genrefusion.terminal import Terminal
 
 PIPELINES = {
     "coattention": ("genrefusion.pipelines.coattention", "CoattentionPipeline"),
+    "lyrics": ("genrefusion.pipelines.lyrics", "LyricsPipeline"),
     "multiframe": ("genrefusion.pipelines.multiframe", "MultiframePipeline"),
     "xgboost": ("genrefusion.pipelines.xgboost", "XgboostPipeline"),
 }

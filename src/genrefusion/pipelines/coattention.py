@@ -19,7 +19,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from genrefusion.data.lyrics import is_short
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation import metrics
@@ -31,6 +30,7 @@ from genrefusion.models.crnn import Trunk
 from genrefusion.pipeline_settings import CoattentionSettings, MultiframeSettings
 from genrefusion.pipelines.base import Workbench, genres_to_learn, rebuild, write_description
 from genrefusion.pipelines.frames import on_device
+from genrefusion.pipelines.lyrics import report_lyrics
 from genrefusion.pipelines.multiframe import MultiframePipeline
 from genrefusion.pipelines.sequences import Sequences, audio_sequences, ids_with_audio, published_trunk
 from genrefusion.pipelines.weights import load_modules, save_modules
@@ -88,7 +88,8 @@ class CoattentionPipeline:
         """Embed the lyrics, and compute what of the audio does not depend on the training."""
         self._require(tracks)
         if "lyrics" in self._sides:
-            self._report_lyrics(tracks)
+            coverage = self._encoder.coverage([text for text in tracks.lyrics if text])
+            report_lyrics(tracks, str(coverage), self.bench)
         if "audio" in self._sides and not self._trains_trunk:
             self.trunk_ = self._published_trunk()
             self._audio(tracks)
@@ -243,15 +244,6 @@ class CoattentionPipeline:
                 f"{len(nothing)} of {len(tracks)} tracks of {tracks.corpus} have no {sides}, of which one is needed "
                 f"here:\n{bullet_list(nothing)}\nAdd it, or take the tracks out of the table."
             )
-
-    def _report_lyrics(self, tracks: Tracks) -> None:
-        """Say how many tracks have lyrics, how much of them is read, and which are too short to say much."""
-        texts = tracks.lyrics
-        coverage = self._encoder.coverage([text for text in texts if text])
-        self.bench.terminal.say("lyrics", f"{sum(map(bool, texts))} of {len(texts)} songs; {coverage}")
-        short = [track for track, text in zip(tracks.ids, texts, strict=True) if is_short(text)]
-        if short:
-            self.bench.terminal.say("short", f"{len(short)} songs have hardly any lyrics: {', '.join(short[:8])}")
 
     def _fit_member(self, member: int, songs: Sequences, val: Sequences) -> pd.DataFrame:
         network = self.networks_[member]

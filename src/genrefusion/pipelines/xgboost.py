@@ -1,4 +1,4 @@
-"""Gradient-boosted trees, or another estimator, on vectors of features of the audio, of the lyrics, or of both.
+"""Gradient-boosted trees, or another estimator, on vectors of features of the audio, or of audio and lyrics.
 
 Audio and lyrics are joined early (columns side by side) or late (probabilities of two estimators, averaged or stacked).
 Whatever is fitted (vocabulary, scaling, choice of features, stacker) sees training tracks alone.
@@ -7,30 +7,25 @@ Whatever is fitted (vocabulary, scaling, choice of features, stacker) sees train
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import skops.io
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import StratifiedGroupKFold
 
 from genrefusion.data.splits import artist_groups
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation.predictions import Prediction
-from genrefusion.features.text import STYLE_NAMES, style_statistics
-from genrefusion.features.text_encoder import TokenEncoder
+from genrefusion.features.text_encoder import minilm_encoder
+from genrefusion.features.text_vectors import MeanEmbedding, Style, TextVectors, Words
 from genrefusion.features.vectors import AudioVectors, read_vectors
 from genrefusion.files import write_atomically
 from genrefusion.models.pooling import LogarithmicPool
-from genrefusion.models.tabular import Labels, Matrix, Probabilities, TabularModel, load_skops
-from genrefusion.pipeline_settings import TextEncoderSettings, TextSettings, XgboostSettings
+from genrefusion.models.tabular import Labels, Matrix, Probabilities, TabularModel
+from genrefusion.pipeline_settings import XgboostSettings
 from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
-from genrefusion.settings import NoFeatures
 
 _STATE = "state.json"
 _STACK_FOLDS = 5
@@ -43,8 +38,8 @@ class XgboostPipeline:
     ----------
     settings : XgboostSettings
         Estimator, fusion, text.
-    features : HandcraftedFeatures, TableFeatures, PrecomputedFeatures or NoFeatures
-        Where the vectors of the audio come from; without any, the lyrics alone are read.
+    features : HandcraftedFeatures, TableFeatures or PrecomputedFeatures
+        Where the vectors of the audio come from.
     bench : Workbench
         Cache, seed, terminal.
     """
@@ -66,31 +61,24 @@ class XgboostPipeline:
     @property
     def uses(self) -> frozenset[str]:
         """Sides of a track without which it gets no prediction: in a fusion the lyrics may be missing."""
-        if isinstance(self.features, NoFeatures):
-            return frozenset({"lyrics"})
         return frozenset({"audio"}) if getattr(self.features, "path", None) is None else frozenset()
 
     @property
     def _sides(self) -> tuple[str, ...]:
         """Names of the estimators."""
-        if isinstance(self.features, NoFeatures):
-            return ("lyrics",)
         return ("audio", "lyrics") if self.settings.fusion == "late" else ("audio",)
 
     def prepare(self, tracks: Tracks) -> None:
         """Compute features of the audio, and embeddings of the lyrics where they are asked for."""
-        _check_fusion(self.settings, self.features)
-        if "audio" in self._sides:
-            self._audio(tracks)
+        self._audio(tracks)
         if self.settings.text.embedding and self._reads_lyrics:
-            lyrics_encoder(self.bench).mean(tracks.lyrics)
+            minilm_encoder(self.bench.cache, self.bench.terminal).mean(tracks.lyrics)
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Fit on `train`; XGBoost stops by the log loss over `val`."""
-        _check_fusion(self.settings, self.features)
         self.classes_ = genres_to_learn(train, val)
         if self._reads_lyrics:
-            self.text_ = TextVectors(self.settings.text, self.bench).fit(train.lyrics)
+            self.text_ = self._new_text().fit(train.lyrics)
         self.models_ = {side: self._fit_side(side, train, val) for side in self._sides}
         if self.settings.fusion == "late" and self.settings.late == "stack":
             self.stacker_ = self._fit_stacker(train)
@@ -99,9 +87,6 @@ class XgboostPipeline:
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each track, and of each segment where the audio is read in segments."""
-        if self._sides == ("lyrics",):
-            tracks.require("lyrics")
-            return Prediction(self._table(self.models_["lyrics"].predict_proba(self._text_rows(tracks)), tracks))
         audio = self._audio_rows(tracks)
         prediction = mean_over_frames(self.models_["audio"].predict_proba(audio.rows), audio.songs, self.classes_)
         songs = self._vote(prediction).loc[tracks.ids]
@@ -136,7 +121,7 @@ class XgboostPipeline:
         for side, classes in state["classes"].items():
             pipeline.models_[side] = pipeline._new_model(side).load(directory, side, classes)
         if pipeline._reads_lyrics:
-            pipeline.text_ = TextVectors(pipeline.settings.text, bench).load(directory)
+            pipeline.text_ = pipeline._new_text().load(directory)
         if state["weights"] is not None:
             pipeline.stacker_ = LogarithmicPool()
             pipeline.stacker_.weights = np.array(state["weights"])
@@ -148,12 +133,18 @@ class XgboostPipeline:
 
     @property
     def _reads_lyrics(self) -> bool:
-        return isinstance(self.features, NoFeatures) or self.settings.fusion != "none"
+        return self.settings.fusion != "none"
+
+    def _new_text(self) -> TextVectors:
+        s = self.settings.text
+        blocks: list[Any] = [Words(svd=s.svd)] if s.tfidf else []
+        if s.embedding:
+            blocks.append(MeanEmbedding(minilm_encoder(self.bench.cache, self.bench.terminal)))
+        return TextVectors([*blocks, Style()] if s.style else blocks)
 
     def _new_model(self, side: str) -> TabularModel:
         s, trainer = self.settings, self.bench.trainer
-        alone = len(self._sides) == 1
-        kind = s.estimator if side == "audio" or alone else s.text_estimator
+        kind = s.estimator if side == "audio" else s.text_estimator
         device = "cuda" if trainer.device == "cuda" else "cpu"
         return TabularModel(kind, s, len(self.classes_), seed=self.bench.seed, device=device)
 
@@ -188,7 +179,7 @@ class XgboostPipeline:
             if not len(rest):
                 continue
             # The vocabulary too is fitted without the held-out tracks.
-            self.text_ = TextVectors(self.settings.text, self.bench).fit(part.lyrics)
+            self.text_ = self._new_text().fit(part.lyrics)
             models = {side: self._fit_side(side, part, None) for side in self._sides}
             audio = self._audio_rows(rest)
             songs = self._vote(mean_over_frames(models["audio"].predict_proba(audio.rows), audio.songs, self.classes_))
@@ -265,7 +256,7 @@ class XgboostPipeline:
         return self.text_
 
     def _text_rows(self, tracks: Tracks) -> Matrix:
-        return self._fitted_text.transform(tracks.lyrics)
+        return np.asarray(self._fitted_text.transform(tracks.lyrics), np.float32)
 
     def _labels(self, tracks: Tracks) -> Labels:
         return np.searchsorted(self.classes_, tracks.table["genre"].to_numpy(str)).astype(np.int64)
@@ -276,85 +267,14 @@ class XgboostPipeline:
 
     def _importance(self, val: Tracks) -> pd.DataFrame:
         """Gain, and mean absolute SHAP value of each genre over validation rows, for each feature; XGBoost only."""
-        side = self._sides[0]
-        model = self.models_[side]
-        rows = self._audio_rows(val).rows if side == "audio" else self._text_rows(val)
-        contributions = model.contributions(rows)
+        model = self.models_["audio"]
+        contributions = model.contributions(self._audio_rows(val).rows)
         if contributions is None:
             return pd.DataFrame()
-        names = self.columns_ if side == "audio" else self._fitted_text.names()
         table = pd.DataFrame(np.abs(contributions).mean(axis=0).T, columns=self.classes_)
-        table.insert(0, "feature", names)
-        table.insert(1, "gain", model.gains(len(names)))
+        table.insert(0, "feature", self.columns_)
+        table.insert(1, "gain", model.gains(len(self.columns_)))
         return table.sort_values("gain", ascending=False, ignore_index=True)
-
-
-@dataclass
-class TextVectors:
-    """Vectors of lyrics: what `TextSettings` asks for, side by side.
-
-    Attributes
-    ----------
-    settings : TextSettings
-        Which parts.
-    bench : Workbench
-        Cache of embeddings.
-    """
-
-    settings: TextSettings
-    bench: Workbench
-    words_: TfidfVectorizer | None = None
-    topics_: TruncatedSVD | None = None
-
-    def fit(self, lyrics: list[str]) -> Self:
-        """Fit vocabulary and singular vectors on training lyrics."""
-        known = [text for text in lyrics if text.strip()]
-        if not known:
-            raise UserError("No training track has lyrics: use pipeline.fusion=none.")
-        if self.settings.tfidf:
-            self.words_ = TfidfVectorizer(ngram_range=(1, 2), min_df=min(2, len(known)), sublinear_tf=True)
-            matrix = self.words_.fit_transform(known)
-            rank = min(self.settings.svd, min(matrix.shape) - 1)
-            self.topics_ = TruncatedSVD(rank, random_state=0).fit(matrix) if rank > 0 else None
-        return self
-
-    def transform(self, lyrics: list[str]) -> Matrix:
-        """Vectors, shape (texts, columns); an empty text gives zeros."""
-        parts = []
-        if self.words_ is not None:
-            matrix = self.words_.transform(lyrics)
-            parts.append(matrix.toarray() if self.topics_ is None else self.topics_.transform(matrix))
-        if self.settings.embedding:
-            parts.append(lyrics_encoder(self.bench).mean(lyrics))
-        if self.settings.style:
-            parts.append(np.stack([style_statistics(text) for text in lyrics]))
-        return np.hstack(parts).astype(np.float32)
-
-    def names(self) -> list[str]:
-        """Names of the columns."""
-        return [f"lyrics_{i}" for i in range(self.transform([""]).shape[1] - self._n_style)] + self._style_names
-
-    def save(self, directory: Path) -> None:
-        """Write ``words.skops`` and ``topics.skops``."""
-        for name, part in (("words", self.words_), ("topics", self.topics_)):
-            if part is not None:
-                skops.io.dump(part, directory / f"{name}.skops")
-
-    def load(self, directory: Path) -> Self:
-        """Read what `save` wrote."""
-        if self.settings.tfidf:
-            self.words_ = load_skops(directory / "words.skops")
-            topics = directory / "topics.skops"
-            self.topics_ = load_skops(topics) if topics.is_file() else None
-        return self
-
-    @property
-    def _style_names(self) -> list[str]:
-        return [f"style_{name}" for name in STYLE_NAMES] if self.settings.style else []
-
-    @property
-    def _n_style(self) -> int:
-        return len(self._style_names)
 
 
 def _stack_folds(train: Tracks, labels: Labels, seed: int) -> list[tuple[Labels, Labels]]:
@@ -371,16 +291,6 @@ def _stack_folds(train: Tracks, labels: Labels, seed: int) -> list[tuple[Labels,
             if all(set(labels[fitted]) == set(labels) for fitted, _ in folds):
                 return folds
     raise UserError("pipeline.late=stack needs two training tracks of every genre. Use pipeline.late=mean.")
-
-
-def lyrics_encoder(bench: Workbench) -> TokenEncoder:
-    """MiniLM on lyrics of any length that occurs."""
-    return TokenEncoder(TextEncoderSettings(max_tokens=100_000), bench.cache, bench.terminal)
-
-
-def _check_fusion(settings: XgboostSettings, features: object) -> None:
-    if isinstance(features, NoFeatures) and settings.fusion != "none":
-        raise UserError(f"pipeline.fusion={settings.fusion} joins audio and lyrics, but there is features=none.")
 
 
 def _refuse_infinite(vectors: AudioVectors) -> None:
