@@ -18,6 +18,7 @@ from genrefusion.config import TrainConfig, configs_directory, register
 from genrefusion.data.corpora import check_audio, load_corpus
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
+from genrefusion.features.text_encoder import _minilm_folder
 from genrefusion.pipelines.base import Workbench
 from genrefusion.terminal import Terminal
 
@@ -72,6 +73,20 @@ def demo(cache: Path) -> Tracks:
     terminal = Terminal(quiet=True)
     tracks = load_corpus(settings, cache=cache, workers=2, terminal=terminal)
     return check_audio(tracks, settings, cache=cache, workers=2, terminal=terminal)
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A transformer of random weights with MiniLM's tokenizer."""
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("tiny_encoder")
+    tokenizer = AutoTokenizer.from_pretrained(_minilm_folder())
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(tokenizer), **sizes)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

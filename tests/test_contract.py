@@ -25,6 +25,7 @@ COATTENTION = [
     "pipeline.batch_size=8",
     "pipeline.patience=50",
 ]
+READER = ["pipeline.lr=3e-3", "pipeline.batch_size=8", "pipeline.patience=50"]
 TREES = ["pipeline.colsample=0.3", "pipeline.lr=0.2"]
 
 EXPERIMENTS = {
@@ -41,7 +42,19 @@ EXPERIMENTS = {
     "early fusion": ["experiment=xgboost_text_early", *TREES],
     "late fusion, stacked": ["experiment=xgboost_text", "features.kind=published", *TREES],
     "late fusion, mean": ["experiment=xgboost_text", "features.kind=published", "pipeline.late=mean", *TREES],
-    "lyrics": ["experiment=lyrics_logistic"],
+    "lyrics": ["experiment=lyrics"],
+    "lyrics by naive Bayes": ["experiment=lyrics_tfidf", "pipeline.classifier=naive_bayes"],
+    "lyrics by a linear machine": ["experiment=lyrics_tfidf", "pipeline.classifier=linear_svm"],
+    "lyrics by a forest": ["experiment=lyrics_tfidf", "pipeline.classifier=random_forest"],
+    "lyrics by a perceptron": ["experiment=lyrics_tfidf", "pipeline.classifier=mlp"],
+    "lyrics by mean embedding": ["experiment=lyrics_tfidf", "text_encoder=minilm"],
+    "lyrics by frozen tokens": ["experiment=lyrics_frozen", *READER],
+    "lyrics by a tuned transformer": [
+        "experiment=lyrics_finetuned",
+        *READER,
+        "text_encoder.model={tiny}",
+        "text_encoder.max_tokens=500",
+    ],
     "co-attention": COATTENTION,
     "co-attention of the lyrics alone": [*COATTENTION, "features=none", "pipeline.sides=lyrics"],
 }
@@ -52,8 +65,8 @@ Make = Callable[..., Pipeline]
 
 
 @pytest.fixture(scope="module", params=EXPERIMENTS)
-def overrides(request: pytest.FixtureRequest) -> list[str]:
-    return EXPERIMENTS[request.param]
+def overrides(request: pytest.FixtureRequest, tiny_encoder: Path) -> list[str]:
+    return [override.format(tiny=tiny_encoder) for override in EXPERIMENTS[request.param]]
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +89,10 @@ def fitted(overrides: list[str], easy: Tracks, fold: Fold, cache: Path) -> Pipel
 def fit(overrides: list[str], tracks: Tracks, fold: Fold, cache: Path, *, epochs: int) -> Pipeline:
     from genrefusion.features.cache import FeatureCache
 
-    is_network = overrides[0].startswith(("experiment=multiframe", "experiment=coattention"))
-    if overrides[0] == COATTENTION[0]:
-        epochs = 4 * epochs - 3  # two steps each
-    steps = [f"pipeline.epochs={epochs}"] if is_network else [f"pipeline.rounds={10 * epochs - 9}"]
+    has_trees = overrides[0].startswith("experiment=xgboost")
+    if not has_trees and not overrides[0].startswith("experiment=multiframe"):
+        epochs = 4 * epochs - 3  # two or three steps each
+    steps = [f"pipeline.rounds={10 * epochs - 9}"] if has_trees else [f"pipeline.epochs={epochs}"]
     if overrides == COATTENTION:
         steps += ["features.frame_seconds=3", "pipeline.trunk.width=4", f"pipeline.trunk.epochs={min(epochs, 8)}"]
     config = compose_train(*TINY_DATA, *overrides, *steps)

@@ -26,6 +26,7 @@ from genrefusion.settings import TrainerSettings
 EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
 QUICK = [*TINY, "pipeline.epochs=1"]
 QUICK_OF = {"multiframe": [*TINY_NETWORK, "pipeline.epochs=1"], "xgboost": ["pipeline.rounds=3"]}
+QUICK_OF["lyrics"] = ["pipeline.epochs=1"]
 QUICK_OF["coattention"] = [
     "features.frame_seconds=3",
     "pipeline.trunk.width=4",
@@ -43,9 +44,12 @@ def run(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_experiment_runs(experiment: str, demo: Tracks, tmp_path: Path) -> None:
+def test_experiment_runs(experiment: str, demo: Tracks, tiny_encoder: Path, tmp_path: Path) -> None:
     pipeline = compose_train(f"experiment={experiment}").pipeline.name
-    config = compose_train(f"experiment={experiment}", *TINY_DATA, *QUICK_OF[pipeline])
+    quick = [*TINY_DATA, *QUICK_OF[pipeline]]
+    if experiment == "lyrics_finetuned":
+        quick.append(f"text_encoder.model={tiny_encoder}")
+    config = compose_train(f"experiment={experiment}", *quick)
     figures = run_experiment(config, tmp_path / "run", quiet=True)
     assert config.name == experiment
     assert figures["test"]["n"] == len(read_predictions(tmp_path / "run" / "predictions" / "test.csv"))

@@ -155,13 +155,6 @@ def test_fusion_without_audio_is_refused(parts: tuple[Tracks, Tracks, Tracks], b
         pipeline(bench, "features=none", "pipeline.fusion=late").fit(train, val)
 
 
-def test_lyrics_alone_need_lyrics(parts: tuple[Tracks, Tracks, Tracks], bench: Workbench) -> None:
-    train, val, _ = parts
-    bare = replace(train, table=train.table.drop(columns="lyrics"))
-    with pytest.raises(UserError, match="No training track has lyrics"):
-        pipeline(bench, "features=none").fit(bare, val)
-
-
 def named(rows: list[tuple[str, str | None]]) -> tuple[Tracks, np.ndarray]:
     """Tracks of (genre, artist), and the number of each one's genre."""
     table = pd.DataFrame(rows, columns=["genre", "artist"], dtype=object)

@@ -7,6 +7,7 @@ is trained itself.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import skops.io
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -180,7 +182,10 @@ class VectorReader:
             raise UserError("pipeline.classifier=linear_svm needs two training songs of every genre.")
         self.estimator = make_estimator(s.classifier, c=s.c, seed=self.bench.seed, smallest_class=smallest)
         weights = compute_sample_weight("balanced", labels) if s.balanced else None
-        self.estimator.fit(rows, labels, sample_weight=weights)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the perceptron's epochs are a setting, not a mistake
+            self.estimator.fit(rows, labels, sample_weight=weights)
+        vars(self.estimator).pop("_optimizer", None)  # moments of Adam: twice the weights, and done with
         return pd.DataFrame()
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
@@ -298,7 +303,7 @@ class NetworkReader:
             batch = [(row, torch.tensor(-1)) for _, row in rows[first : first + self.settings.batch_size]]
             inputs, _ = self._collate(batch)
             found.append(model(*(tensor.to(device) for tensor in inputs)).double().softmax(dim=1).cpu().numpy())
-        table = pd.DataFrame(np.concatenate(found)).groupby([song for song, _ in rows]).mean()
+        table = pd.DataFrame(np.concatenate(found)).groupby(np.array([song for song, _ in rows])).mean()
         return table.to_numpy()
 
     def _new_network(self, n_classes: int) -> nn.Module:
