@@ -1,0 +1,127 @@
+"""What the co-attention pipeline does beyond the contract."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from conftest import TINY_DATA, compose_train
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
+from genrefusion.features.cache import FeatureCache
+from genrefusion.pipelines.base import Workbench, load_pipeline
+from genrefusion.pipelines.coattention import CoattentionPipeline, drop_sides
+from genrefusion.pipelines.sequences import Sequences
+
+TINY = ["experiment=coattention", "pipeline.width=16", "pipeline.epochs=1", "pipeline.trunk.width=4"]
+TINY += ["pipeline.trunk.epochs=1", "features.frame_seconds=3"]
+
+
+def pipeline(cache: Path, *overrides: str) -> CoattentionPipeline:
+    config = compose_train(*TINY_DATA, *TINY, *overrides)
+    return CoattentionPipeline(config.pipeline, config.features, Workbench(FeatureCache(cache / "features")))
+
+
+@pytest.fixture(scope="module")
+def parts(demo: Tracks) -> tuple[Tracks, Tracks]:
+    two = demo.subset(demo.table.index[demo.table["genre"].isin(["country", "metal"])])
+    return two.subset(two.ids[::2]), two.subset(two.ids[1::2])
+
+
+@pytest.fixture(scope="module")
+def fitted(parts: tuple[Tracks, Tracks], cache: Path) -> CoattentionPipeline:
+    return pipeline(cache).fit(*parts)
+
+
+@pytest.fixture(scope="module")
+def saved(fitted: CoattentionPipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("coattention") / "model"
+    fitted.save(folder)
+    return folder
+
+
+def with_values(tracks: Tracks, **values: str | None) -> Tracks:
+    return replace(tracks, table=tracks.table.assign(**values))
+
+
+STRANGE = {
+    "emoji": "🎸🔥 love 🎶\n💔 me",
+    "right to left": "אהבה שלי\nحبيبي يا نور العين",
+    "50,000 words": "rain on the road " * 12_500,
+    "marks alone": "[Chorus]\n[00:12.00]\nx2",
+}
+
+
+@pytest.mark.parametrize("text", STRANGE.values(), ids=STRANGE)
+def test_strange_lyrics_get_a_prediction(fitted: CoattentionPipeline, parts: tuple[Tracks, Tracks], text: str) -> None:
+    song = with_values(parts[1].subset(parts[1].ids[:1]), lyrics=text)
+    assert np.isfinite(fitted.predict_proba(song).tracks.to_numpy()).all()
+
+
+def test_lyrics_that_are_marks_alone_count_as_none(fitted: CoattentionPipeline, parts: tuple[Tracks, Tracks]) -> None:
+    songs = parts[1].subset(parts[1].ids[:2])
+    marks, none = (with_values(songs, lyrics=text) for text in (STRANGE["marks alone"], None))
+    pd.testing.assert_frame_equal(fitted.predict_proba(marks).tracks, fitted.predict_proba(none).tracks)
+
+
+def test_a_song_of_one_frame_gets_a_prediction(
+    fitted: CoattentionPipeline, parts: tuple[Tracks, Tracks], write_tone: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = write_tone(tmp_path / "short.wav", seconds=2)
+    song = with_values(parts[1].subset(parts[1].ids[:1]), audio=str(path), sha256="short")
+    assert np.isfinite(fitted.predict_proba(song).tracks.to_numpy()).all()
+
+
+def test_views_are_the_predictions_from_one_side(fitted: CoattentionPipeline, parts: tuple[Tracks, Tracks]) -> None:
+    views = fitted.predict_proba(parts[1]).views
+    for view, lacking in (("audio alone", {"lyrics": None}), ("lyrics alone", {"audio": None})):
+        expected = fitted.predict_proba(with_values(parts[1], **lacking)).tracks
+        pd.testing.assert_frame_equal(views[view], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("key", "value"), [("width", 32), ("layers", 3), ("none", 1)])
+def test_weights_of_another_shape_are_named(
+    saved: Path, tmp_path: Path, bench: Workbench, key: str, value: int
+) -> None:
+    folder = shutil.copytree(saved, tmp_path / "model")
+    description = json.loads((folder / "pipeline.json").read_text())
+    description["pipeline"][key] = value
+    (folder / "pipeline.json").write_text(json.dumps(description))
+    with pytest.raises(UserError, match=r"weights.safetensors: not the weights of this pipeline"):
+        load_pipeline(folder, bench)
+
+
+def test_a_transformer_that_does_not_exist_is_named_with_what_there_is(
+    parts: tuple[Tracks, Tracks], cache: Path, tmp_path: Path
+) -> None:
+    wrong = pipeline(cache, f"text_encoder.model={tmp_path / 'gone'}")
+    with pytest.raises(UserError, match=r"text_encoder.model=.*gone: no folder.*\nWithout a network there is: minilm"):
+        wrong.prepare(parts[0])
+
+
+def test_training_songs_without_audio_are_told_how_to_go_on(parts: tuple[Tracks, Tracks], cache: Path) -> None:
+    silent = [with_values(part, audio=None) for part in parts]
+    with pytest.raises(UserError, match=r"Read the lyrics alone: pipeline.sides=lyrics"):
+        pipeline(cache).fit(*silent)
+
+
+def test_no_more_songs_than_asked_for_lose_a_side() -> None:
+    torch.manual_seed(0)
+    text = {f"t{i}": np.ones((3, 2), np.float16) for i in range(4000)}
+    audio = {song: np.ones((1, 2, 5), np.float32) for song in text if song != "t0"}
+    songs = Sequences(list(text), audio, text, [0] * len(text))
+    pairs, _ = songs.collate([songs[i] for i in range(len(songs))])
+    dropped = drop_sides(pairs, 0.3)
+    heard, read = dropped.audio_mask.any(dim=1), dropped.text_mask.any(dim=1)
+    assert (heard | read).all(), "no song loses both"
+    assert read[0], "what a song has alone stays"
+    assert (~heard[1:]).float().mean() == pytest.approx(0.15, abs=0.03)
+    assert (~read[1:]).float().mean() == pytest.approx(0.15, abs=0.03)
