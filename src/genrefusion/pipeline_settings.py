@@ -170,7 +170,7 @@ class LyricsSettings(NetworkSettings):
     style: bool = False  # lengths, repetition, vocabulary, rhyme beside the vectors
     embedding: bool = False  # mean token embedding of MiniLM beside the vectors
     balanced: bool = True  # weigh songs so that all genres count the same
-    c: float = 4.0  # of logistic and linear_svm
+    c: float = 8.0  # of logistic and linear_svm
     width: int = 128  # of the head
     heads: int = 4
     dropout: float = 0.3
