@@ -96,7 +96,6 @@ class EvaluateConfig:
     run: str | None = None
     data: Any = None  # null: the run's own test tracks
     features: FeaturesFile = field(default_factory=FeaturesFile)
-    explain: int = 0  # songs whose attention between words and seconds is drawn (coattention)
     trainer: Any = MISSING
     cache: str | None = None
     workers: int = 2

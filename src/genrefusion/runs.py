@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pandas as pd
 
@@ -16,13 +16,9 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import Prediction
 from genrefusion.experiment import make_bench, model_folder
-from genrefusion.explanation import explain, require_coattention
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, read_settings
 from genrefusion.results import prediction_tables, show, summarise, write_tables
 from genrefusion.terminal import Terminal
-
-if TYPE_CHECKING:
-    from genrefusion.pipelines.coattention import CoattentionPipeline
 
 
 @dataclass(frozen=True)
@@ -121,8 +117,6 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         _require_known_genres(tracks, pipelines[0].classes_)
         parts = [(pipelines, _without_trained(run, tracks, terminal))]
         protocol = f"trained on {run.record['corpus']}"
-    if config.explain:
-        require_coattention(pipelines, tracks, config.explain)
     target = run.directory / "evaluations" / tracks.corpus
     write_tables(_predict_parts(parts), target)
     synthetic = " (synthetic)" if tracks.synthetic else ""
@@ -132,9 +126,6 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
     show(figures, terminal)
     terminal.say("figures", str(target))
-    if config.explain:
-        whole = [(cast("CoattentionPipeline", pipelines[0]), part) for pipelines, part in parts]
-        explain(whole, target / "explanations", config.explain, terminal)
     return figures
 
 

@@ -14,10 +14,6 @@ Figure = Callable[[Labels, Array], float]
 DRAWS = 2000
 
 
-MEAN: dict[str, Figure] = {"mean": lambda _, values: float(values.mean())}
-"""For `bootstrap_intervals` of values that are no probabilities."""
-
-
 def paired_difference(
     truth: Labels, first: Array, second: Array, figure: Figure, *, draws: int = DRAWS, seed: int = 0
 ) -> tuple[float, tuple[float, float]]:

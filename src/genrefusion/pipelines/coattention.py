@@ -88,7 +88,7 @@ class CoattentionPipeline:
         """Embed the lyrics, and compute what of the audio does not depend on the training."""
         self._require(tracks)
         if "lyrics" in self._sides:
-            coverage = self.encoder.coverage([text for text in tracks.lyrics if text])
+            coverage = self._encoder.coverage([text for text in tracks.lyrics if text])
             report_lyrics(tracks, str(coverage), self.bench)
         if "audio" in self._sides and not self._trains_trunk:
             self.trunk_ = self._published_trunk()
@@ -102,11 +102,11 @@ class CoattentionPipeline:
             self.trunk_ = self._published_trunk()
             if self._trains_trunk:
                 histories.append(self._fit_trunk(train, val))
-        songs, val_songs = self.songs(train), self.songs(val)
+        songs, val_songs = self._songs(train), self._songs(val)
         self.shape_ = {
             "levels": self._level_sizes(songs),
-            "text_width": self.encoder.width if "lyrics" in self._sides else 1,
-            "encoder_parameters": self.encoder.parameter_count() if "lyrics" in self._sides else 0,
+            "text_width": self._encoder.width if "lyrics" in self._sides else 1,
+            "encoder_parameters": self._encoder.parameter_count() if "lyrics" in self._sides else 0,
         }
         torch.manual_seed(self.bench.seed)
         self.networks_ = self._new_networks()
@@ -118,15 +118,15 @@ class CoattentionPipeline:
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each track; of tracks with both sides also from the audio and from the lyrics alone."""
-        songs = self.songs(tracks)
-        table = self.table(songs)
+        songs = self._songs(tracks)
+        table = self._table(songs)
         both = [song for song in songs.ids if song in songs.audio and len(songs.text[song])]
         if not both:
             return Prediction(table)
         views = {
             "both sides": table.loc[both],
-            "audio alone": self.table(songs.part(both, without="lyrics")),
-            "lyrics alone": self.table(songs.part(both, without="audio")),
+            "audio alone": self._table(songs.part(both, without="lyrics")),
+            "lyrics alone": self._table(songs.part(both, without="audio")),
         }
         return Prediction(table, views=views)
 
@@ -157,8 +157,7 @@ class CoattentionPipeline:
         return own + int(self.shape_["encoder_parameters"])
 
     @property
-    def encoder(self) -> TokenEncoder:
-        """What embeds the words."""
+    def _encoder(self) -> TokenEncoder:
         return TokenEncoder(self.settings.encoder, self.bench.cache, self.bench.terminal)
 
     @property
@@ -222,11 +221,11 @@ class CoattentionPipeline:
             return {}
         return audio_sequences(self.features, self.trunk_, tracks, self.bench)
 
-    def songs(self, tracks: Tracks) -> Sequences:
+    def _songs(self, tracks: Tracks) -> Sequences:
         """Both sides of the tracks as the network reads them."""
         self._require(tracks)
         nothing = [np.zeros((0, 1), np.float16)] * len(tracks)
-        embedded = self.encoder.embed(tracks.lyrics) if "lyrics" in self._sides else nothing
+        embedded = self._encoder.embed(tracks.lyrics) if "lyrics" in self._sides else nothing
         known = {genre: number for number, genre in enumerate(self.classes_)}
         labels = [known.get(genre, -1) for genre in tracks.table["genre"]]
         songs = Sequences(tracks.ids, self._audio(tracks), dict(zip(tracks.ids, embedded, strict=True)), labels)
@@ -278,8 +277,7 @@ class CoattentionPipeline:
         )
         return history.assign(member=str(member))
 
-    def table(self, songs: Sequences) -> pd.DataFrame:
-        """Probabilities of songs as the network reads them."""
+    def _table(self, songs: Sequences) -> pd.DataFrame:
         models = [on_device(network, self.bench) for network in self.networks_]
         index = pd.Index(songs.ids, name="track_id")
         return pd.DataFrame(predict(models, songs), index=index, columns=self.classes_)
