@@ -396,7 +396,7 @@ def deletion_figures(table: pd.DataFrame) -> dict[str, Any]:
 def file_name(track: str) -> str:
     """Name of a song's figure that stays in its folder, whatever the id; ids that had to be changed stay apart."""
     name = re.sub(r"[^\w.-]+", "_", track).strip("._-")[:40]
-    if name != track or name in _TAKEN:
+    if name != track or name.casefold() in _TAKEN:
         name = f"{name}-{hashlib.sha256(track.encode()).hexdigest()[:8]}"
     return f"{name}.png"
 

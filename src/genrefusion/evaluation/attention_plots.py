@@ -91,11 +91,11 @@ def plot_song(song: SongPicture, path: Path, *, title: str) -> None:
         axes[-1, 0].set_yticks(range(len(rows)), [_shorten(song.words[row]) for row in rows], fontsize=8)
         axes[-1, 0].set(xlabel="position in the song" if song.mel is None else "time (s)", ylim=(len(rows) - 0.5, -0.5))
         axes[-1, 0].set_ylabel(f"words, in the order of the song\n({len(rows)} of {len(song.words)})")
-        figure.colorbar(shown, ax=axes[:-1, 1], label="attention (%)", location="bottom", shrink=0.8, aspect=12)
+        scale = axes[-2, 1].inset_axes((0.0, 0.6, 1.0, 0.15))
+        figure.colorbar(shown, cax=scale, label="attention of a moment (%)", orientation="horizontal")
         axes[-1, 1].barh(range(len(rows)), 100 * song.shares[rows], color="C0")
-        axes[-1, 1].axvline(100 / len(song.shares), color="k", ls="--", lw=1, label="even spread")
-        axes[-1, 1].set(xlabel="word's share (%)", ylim=axes[-1, 0].get_ylim(), yticks=[])
-        axes[-1, 1].legend(fontsize=8, loc="lower right")
+        axes[-1, 1].axvline(100 / len(song.shares), color="k", ls="--", lw=1)
+        axes[-1, 1].set(xlabel="word's share (%)\ndashed: even spread", ylim=axes[-1, 0].get_ylim(), yticks=[])
         save_figure(figure, path)
 
 
