@@ -216,12 +216,12 @@ def test_words_that_are_cut_off_come_in_no_other_way(cache: Path) -> None:
 
 
 def test_words_are_compared_with_an_even_spread() -> None:
-    words = words_of("Love, the love", [(0, 5), (6, 9), (10, 14)])
+    words = words_of("Love, the love", [(0, 4), (4, 5), (6, 9), (10, 14)])
     song = Song("a", "pop", "pop", 0.9, 0, words, np.array([0.5, 0.2, 0.3]), None)
     twice = [song, replace(song, track="b"), replace(song, track="c", genre="rock")]
     table = words_table(twice, fewest=2)
     assert table[["genre", "word", "songs"]].to_numpy().tolist() == [["pop", "love", 2], ["pop", "the", 2]]
-    np.testing.assert_allclose(table["times"], [0.8 / (2 / 3), 0.2 * 3])
+    np.testing.assert_allclose(table["times"], [0.8 / (3 / 4), 0.2 * 4])
 
 
 def test_songs_are_spread_over_genres() -> None:
@@ -265,15 +265,15 @@ def test_deletion_figures_are_the_means_of_the_table(deletion: pd.DataFrame) -> 
     assert figures["mean_difference"] == pytest.approx(rows["attended"] - rows["random"])
     low, high = figures["mean_difference_ci95"]
     assert low <= figures["mean_difference"] <= high
+    assert figures["tokens"]["attended"] >= 1
     assert figures["difference"][0] == {"probability": 0, "ci95": [0, 0]}
 
 
 @pytest.mark.parametrize("words", [["$\\bad{", "_x_", "50%"], ["שלום", "愛", "👩‍👧", "\u0e40"], ["x" * 500]])
 def test_words_of_any_kind_are_drawn(tmp_path: Path, words: list[str], recwarn: pytest.WarningsRecorder) -> None:
     n = len(words)
-    picture = SongPicture(
-        words, np.full(n, 1 / n), np.full((n, 2), 0.1), np.array([0.5, 0.5]), np.array([[0.0, 1], [1, 2]]), None, 0.0
-    )
+    even, spans = np.full(n, 1 / n), np.array([[0.0, 1.0], [1.0, 2.0]])
+    picture = SongPicture(words, even, even, np.full((n, 2), 0.1), np.array([0.5, 0.5]), spans, None, 0.0)
     plot_song(picture, tmp_path / "song.png", title="$\\bad{ " + words[0])
     table = pd.DataFrame({"genre": "$a", "word": words, "songs": 3, "times": 2.0})
     plot_words(table, ["$a", "b"], tmp_path / "words.png", title="$x_")

@@ -39,8 +39,8 @@ REMOVED = (0.05, 0.1, 0.2, 0.3, 0.5)
 DRAWS = 3
 """Draws of random words for each song and share."""
 
-MOST_SONGS = 100
-"""Songs in the deletion test: two minutes on two cores with lyrics of 500 tokens."""
+MOST_SONGS = 64
+"""Songs in the deletion test: two minutes on one core with lyrics of 400 tokens."""
 
 FEWEST_SONGS = 3
 """Songs of a genre that a word must be in to be listed, so that no song decides alone."""
@@ -72,6 +72,16 @@ class Words:
     def forms(self) -> list[str]:
         """The words as they are written."""
         return [self.text[a:b] for a, b in self.spans]
+
+    @property
+    def even(self) -> Array:
+        """What each word would get if all tokens got the same, shape (words,)."""
+        return self.n_tokens / len(self.of_token)
+
+    @property
+    def n_tokens(self) -> npt.NDArray[np.int64]:
+        """Tokens of each word, shape (words,)."""
+        return np.bincount(self.of_token, minlength=len(self.spans))
 
     def without(self, removed: Sequence[int]) -> str:
         """Text without some of the words."""
@@ -299,7 +309,7 @@ def words_table(songs: Sequence[Song], *, fewest: int = FEWEST_SONGS) -> pd.Data
     """List the words of each genre, those first that are attended to most for how often they stand there.
 
     A word's share in a song is that of all its occurrences together; an even spread would give it its part of the
-    song's words. Both are averaged over the songs of the genre that have the word, and ``times`` is their ratio: 2 says
+    song's tokens (a word of several tokens gets several shares). Both are averaged over the songs of the genre that have the word, and ``times`` is their ratio: 2 says
     that the word gets twice the attention that an even spread would give it.
 
     Parameters
@@ -316,9 +326,9 @@ def words_table(songs: Sequence[Song], *, fewest: int = FEWEST_SONGS) -> pd.Data
     """
     columns = ["genre", "track", "word", "share", "even"]
     rows = [
-        (song.genre, song.track, _EDGES.sub("", form).casefold(), share, 1 / len(song.shares))
+        (song.genre, song.track, _EDGES.sub("", form).casefold(), share, even)
         for song in songs
-        for form, share in zip(song.words.forms, song.shares, strict=True)
+        for form, share, even in zip(song.words.forms, song.shares, song.words.even, strict=True)
     ]
     table = pd.DataFrame(rows, columns=columns)
     table = table[table["word"] != ""].groupby(["genre", "track", "word"], as_index=False)[["share", "even"]].sum()
@@ -346,7 +356,7 @@ def deletion_table(parts: Sequence[Part], songs: Sequence[Song], *, terminal: Te
     -------
     DataFrame
         Columns ``track_id``, ``fold``, ``genre``, ``predicted``, ``kind`` (``attended`` or ``random``), ``removed``
-        (share of the words), ``words`` (how many that is), ``draw``, ``probability`` (of the genre that was predicted
+        (share of the words), ``words`` and ``tokens`` (how many that is), ``draw``, ``probability`` (of the genre that was predicted
         with all words). Both kinds begin with nothing removed.
     """
     by_part = [(part, [song for song in songs if song.fold == part.fold]) for part in parts]
@@ -368,7 +378,8 @@ def deletion_figures(table: pd.DataFrame) -> dict[str, Any]:
     dict
         ``songs``, ``draws``, ``removed`` (shares), ``attended`` and ``random`` (for each share ``probability`` and
         ``ci95``), ``difference`` (attended less random, likewise), ``mean_difference`` over all shares but 0 and
-        ``mean_difference_ci95``.
+        ``mean_difference_ci95``; ``tokens`` that a removed word has on average: where the most attended words are the
+        longer ones, a part of the difference is due to that.
     """
     means = table.groupby(["track_id", "genre", "kind", "removed"], as_index=False)["probability"].mean()
     wide = means.pivot_table(index=["track_id", "genre"], columns=["kind", "removed"], values="probability")
@@ -382,12 +393,14 @@ def deletion_figures(table: pd.DataFrame) -> dict[str, Any]:
     means_of = {str(i): _column_mean(i) for i in range(values.shape[1])}
     ends = bootstrap_intervals(truth, values, means_of)
     points = [{"probability": float(values[:, i].mean()), "ci95": list(ends[str(i)])} for i in range(values.shape[1])]
+    sizes = table.groupby("kind")[["tokens", "words"]].sum()
     n = len(removed)
     return {
         "songs": len(wide),
         "draws": int(table["draw"].max()) + 1,
         "removed": removed,
         **{name: points[k * n : (k + 1) * n] for k, name in enumerate(columns)},
+        "tokens": {str(kind): float(row["tokens"] / row["words"]) for kind, row in sizes.iterrows()},
         "mean_difference": points[-1]["probability"],
         "mean_difference_ci95": points[-1]["ci95"],
     }
@@ -426,6 +439,7 @@ def _draw_songs(part: Part, songs: Sequence[Song], directory: Path) -> None:
         picture = SongPicture(
             words=song.words.forms,
             shares=song.shares,
+            even=song.words.even,
             attention=of_words,
             weights=song.attention.audio_weights,
             spans=np.stack([positions[:-1], positions[1:]], axis=1) if timeline is None else timeline.spans,
@@ -487,7 +501,8 @@ def _delete(part: Part, songs: Sequence[Song]) -> Iterator[list[dict[str, Any]]]
         facts = {"track_id": song.track, "fold": song.fold, "genre": song.genre, "predicted": song.predicted}
         yield [
             facts
-            | {"kind": kind, "removed": share, "words": len(gone), "draw": draw, "probability": float(probability)}
+            | {"kind": kind, "removed": share, "words": len(gone), "tokens": int(song.words.n_tokens[gone].sum())}
+            | {"draw": draw, "probability": float(probability)}
             for (kind, share, draw, gone), probability in zip(test, probabilities, strict=True)
         ]
 

@@ -34,6 +34,8 @@ class SongPicture:
         In the order of the song.
     shares : Array, shape (words,)
         They sum to 1.
+    even : Array, shape (words,)
+        The shares if all tokens got the same.
     attention : Array, shape (words, positions)
         Part of each position's attention that goes to each word.
     weights : Array, shape (positions,)
@@ -48,6 +50,7 @@ class SongPicture:
 
     words: list[str]
     shares: Array
+    even: Array
     attention: Array
     weights: Array
     spans: Array
@@ -70,7 +73,7 @@ def plot_song(song: SongPicture, path: Path, *, title: str) -> None:
     edges, attention, density = on_time(song.spans, song.attention[rows], song.weights)
     unit = "position" if song.mel is None else "second"
     top = [] if song.mel is None else [1.3]
-    heights = [*top, 0.9, 0.5 + 0.2 * len(rows)]
+    heights = [*top, 1.1, 0.5 + 0.2 * len(rows)]
     with _drawing():
         figure, axes = plt.subplots(
             len(heights), 2, figsize=(10, 0.9 + sum(heights)), height_ratios=heights, width_ratios=(4, 1), squeeze=False
@@ -92,10 +95,10 @@ def plot_song(song: SongPicture, path: Path, *, title: str) -> None:
         axes[-1, 0].set(xlabel="position in the song" if song.mel is None else "time (s)", ylim=(len(rows) - 0.5, -0.5))
         axes[-1, 0].set_ylabel(f"words, in the order of the song\n({len(rows)} of {len(song.words)})")
         scale = axes[-2, 1].inset_axes((0.0, 0.6, 1.0, 0.15))
-        figure.colorbar(shown, cax=scale, label="attention of a moment (%)", orientation="horizontal")
+        figure.colorbar(shown, cax=scale, label="attention (%)", orientation="horizontal")
         axes[-1, 1].barh(range(len(rows)), 100 * song.shares[rows], color="C0")
-        axes[-1, 1].axvline(100 / len(song.shares), color="k", ls="--", lw=1)
-        axes[-1, 1].set(xlabel="word's share (%)\ndashed: even spread", ylim=axes[-1, 0].get_ylim(), yticks=[])
+        axes[-1, 1].plot(100 * song.even[rows], range(len(rows)), "|", color="k", ms=9, mew=1.6)
+        axes[-1, 1].set(xlabel="word's share (%)\nblack: even spread", ylim=axes[-1, 0].get_ylim(), yticks=[])
         save_figure(figure, path)
 
 
