@@ -309,8 +309,8 @@ def words_table(songs: Sequence[Song], *, fewest: int = FEWEST_SONGS) -> pd.Data
     """List the words of each genre, those first that are attended to most for how often they stand there.
 
     A word's share in a song is that of all its occurrences together; an even spread would give it its part of the
-    song's tokens (a word of several tokens gets several shares). Both are averaged over the songs of the genre that have the word, and ``times`` is their ratio: 2 says
-    that the word gets twice the attention that an even spread would give it.
+    song's tokens (a word of several tokens gets several shares). Both are averaged over the songs of the genre that
+    have the word, and ``times`` is their ratio: 2 says that the word gets twice what an even spread would give it.
 
     Parameters
     ----------
@@ -356,8 +356,8 @@ def deletion_table(parts: Sequence[Part], songs: Sequence[Song], *, terminal: Te
     -------
     DataFrame
         Columns ``track_id``, ``fold``, ``genre``, ``predicted``, ``kind`` (``attended`` or ``random``), ``removed``
-        (share of the words), ``words`` and ``tokens`` (how many that is), ``draw``, ``probability`` (of the genre that was predicted
-        with all words). Both kinds begin with nothing removed.
+        (share of the words), ``words`` and ``tokens`` (how many that is), ``draw``, ``probability`` (of the genre that
+        was predicted with all words). Both kinds begin with nothing removed.
     """
     by_part = [(part, [song for song in songs if song.fold == part.fold]) for part in parts]
     tests = (test for part, chosen in by_part for test in _delete(part, chosen))
