@@ -96,10 +96,16 @@ class EvaluateConfig:
     run: str | None = None
     data: Any = None  # null: the run's own test tracks
     features: FeaturesFile = field(default_factory=FeaturesFile)
+    explain: int = 0  # of co-attention: songs to draw the attention of, beside tables of words and a deletion test
     trainer: Any = MISSING
     cache: str | None = None
     workers: int = 2
     debug: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        if self.explain < 0:
+            raise UserError(f"explain={self.explain}: a number of songs to draw, or 0 to explain nothing.")
 
 
 @dataclass

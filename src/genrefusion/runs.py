@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from genrefusion import explanation
 from genrefusion.config import EvaluateConfig, cache_folder
 from genrefusion.data.corpora import load_usable
 from genrefusion.data.splits import Split, read_split
@@ -81,7 +82,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     """Score a saved run again: its own test tracks, or all tracks of another corpus with the same genres.
 
     On another corpus the models of all folds are averaged, and tracks that were trained on are left out. The result
-    goes to ``evaluations/<corpus>/`` in the run folder; the run itself is not changed.
+    goes to ``evaluations/<corpus>/`` in the run folder; the run itself is not changed. With ``explain`` what a
+    co-attention run looked at goes to ``explanations/``, in the run folder or for another corpus beside its result.
 
     Parameters
     ----------
@@ -98,7 +100,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     Raises
     ------
     UserError
-        The run is not finished, or the corpus has genres that it does not know.
+        The run is not finished, the corpus has genres that it does not know, or there is nothing to explain.
     """
     if not config.run:
         raise UserError("evaluate needs run=DIR: the folder that train named in its last line.")
@@ -107,6 +109,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     data = config.data or read_settings({"schema": run.record["data_schema"], **run.record["config"]["data"]})
     bench = make_bench(config, terminal, max_seconds=data.max_seconds)
     pipelines = run.pipelines(bench, features_path=config.features.path)
+    if config.explain:
+        explanation.require_attention(pipelines)
     cache = cache_folder(config.cache)
     tracks = load_usable(data, pipelines[0].uses, cache=cache, workers=config.workers, terminal=terminal)
     if config.data is None:
@@ -117,15 +121,18 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         _require_known_genres(tracks, pipelines[0].classes_)
         parts = [(pipelines, _without_trained(run, tracks, terminal))]
         protocol = f"trained on {run.record['corpus']}"
+    to_explain = explanation.parts_to_explain(parts) if config.explain else []
     target = run.directory / "evaluations" / tracks.corpus
     write_tables(_predict_parts(parts), target)
     synthetic = " (synthetic)" if tracks.synthetic else ""
-    figures = summarise(
-        target, tracks.table["genre"], title=f"{run.record['name']}, {tracks.corpus}{synthetic}, {protocol}"
-    )
+    title = f"{run.record['name']}, {tracks.corpus}{synthetic}, {protocol}"
+    figures = summarise(target, tracks.table["genre"], title=title)
     terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
     show(figures, terminal)
     terminal.say("figures", str(target))
+    if config.explain:
+        explained = (run.directory if config.data is None else target) / "explanations"
+        explanation.explain(to_explain, explained, config.explain, title=title, terminal=terminal)
     return figures
 
 

@@ -46,7 +46,7 @@ def plot_confusion(predictions: pd.DataFrame, path: Path, *, title: str) -> None
         axes.set_yticks(range(len(counts)), counts.index)
         axes.set(xlabel="predicted genre", ylabel="true genre", title=title)
         figure.colorbar(image, label="share of the true genre's tracks", shrink=0.8)
-        _save(figure, path)
+        save_figure(figure, path)
 
 
 def plot_learning_curve(history: pd.DataFrame, path: Path, *, title: str) -> None:
@@ -74,7 +74,7 @@ def plot_learning_curve(history: pd.DataFrame, path: Path, *, title: str) -> Non
         losses.set(xlabel="epoch", ylabel="nats", title=title)
         losses.legend()
         accuracies.set(xlabel="epoch", ylabel="validation accuracy, songs", ylim=(0, 1))
-        _save(figure, path)
+        save_figure(figure, path)
 
 
 def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
@@ -106,7 +106,7 @@ def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
             axes.plot(grid, np.mean(rates, axis=0), "k", lw=2.5, label=f"mean of genres {np.mean(areas):.2f}")
             axes.legend(title="area under the curve", bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=8)
         axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title, aspect="equal")
-        _save(figure, path)
+        save_figure(figure, path)
 
 
 def plot_importance(importance: pd.DataFrame, path: Path, *, title: str, most: int = 15) -> None:
@@ -135,10 +135,11 @@ def plot_importance(importance: pd.DataFrame, path: Path, *, title: str, most: i
         shown = image.imshow(table[genres], aspect="auto", cmap="Blues", vmin=0)
         image.set_xticks(range(len(genres)), genres, rotation=45, ha="right")
         figure.colorbar(shown, label="mean |SHAP|, validation tracks")
-        _save(figure, path)
+        save_figure(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG and close it."""
     try:
         with atomic_path(path) as temporary:
             figure.savefig(temporary, format="png")

@@ -65,6 +65,14 @@ class TokenEncoder:
         """Token embeddings of each text, shape (tokens, width); no rows for an empty text."""
         return [entries["tokens"] for entries in self._entries(texts, ("tokens", "counts"))]
 
+    def embed_anew(self, texts: Sequence[str]) -> list[HalfArray]:
+        """Token embeddings as `embed` gives them, for texts that are read once: the cache does not keep them."""
+        return [self.transformer.encode(text)[0].astype(np.float16) for text in texts]
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """First character of each token that is used, and the one behind it."""
+        return self.transformer.offsets(text)[: self.settings.max_tokens]
+
     def mean(self, texts: Sequence[str]) -> Array:
         """Mean token embedding of each text, shape (texts, width); zeros for an empty text."""
         return np.stack([np.asarray(entries["mean"]) for entries in self._entries(texts, ("mean",))])

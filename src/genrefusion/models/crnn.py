@@ -7,6 +7,8 @@ weights can be used (`genrefusion.models.msd`).
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -78,6 +80,16 @@ class Trunk(nn.Module):
         steps = maps[-1].shape[-1]
         pooled = [nn.functional.adaptive_avg_pool2d(level, (1, steps)).squeeze(2) for level in maps]
         return torch.cat(pooled, dim=1).transpose(1, 2)
+
+    def step_edges(self, columns: int) -> list[float]:
+        """Where each step of `sequence` begins in a spectrogram of that many columns, and where the last one ends.
+
+        The average over time spreads a level evenly over the steps. The last level alone leaves out what remains of
+        the columns after the last multiple of 96.
+        """
+        width = PADDED_COLUMNS if self.column_norm else columns
+        steps, before = width // math.prod(pool for _, pool in POOLS), (width - columns) // 2
+        return [min(max(step * width / steps - before, 0.0), float(columns)) for step in range(steps + 1)]
 
     @property
     def n_channels(self) -> int:

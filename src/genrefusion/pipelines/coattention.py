@@ -8,10 +8,10 @@ lyrics, or without audio, is predicted from the other side.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import Prediction
-from genrefusion.features.text_encoder import TokenEncoder
+from genrefusion.features.text_encoder import HalfArray, TokenEncoder
 from genrefusion.files import write_atomically
 from genrefusion.models.coattention import CoAttentionNetwork, Pairs
 from genrefusion.models.crnn import Trunk
@@ -32,7 +32,14 @@ from genrefusion.pipelines.base import Workbench, genres_to_learn, rebuild, writ
 from genrefusion.pipelines.frames import on_device
 from genrefusion.pipelines.lyrics import report_lyrics
 from genrefusion.pipelines.multiframe import MultiframePipeline
-from genrefusion.pipelines.sequences import Sequences, audio_sequences, ids_with_audio, published_trunk
+from genrefusion.pipelines.sequences import (
+    Sequences,
+    Timeline,
+    audio_sequences,
+    ids_with_audio,
+    published_trunk,
+    timelines,
+)
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings import AudioEncoderFeatures, MelFeatures, NoFeatures, PrecomputedFeatures
 from genrefusion.training.loop import Checkpoint, train_network
@@ -42,6 +49,30 @@ Probabilities = npt.NDArray[np.float64]
 
 _STATE = "state.json"
 _BATCH = 32  # songs that are predicted at once
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What the networks looked at in one song, averaged over them.
+
+    Attributes
+    ----------
+    track : str
+        Its id.
+    probabilities : Array, shape (classes,)
+        What they made of it.
+    over_words : Array, shape (positions, tokens)
+        Attention of each position of the audio over the words, in the last layer; a row sums to 1 with what went to the
+        vectors that stand for nothing.
+    audio_weights, text_weights : Array, shapes (positions,) and (tokens,)
+        Share of each position and token in the pooled vector of its side; they sum to 1.
+    """
+
+    track: str
+    probabilities: Probabilities
+    over_words: Probabilities
+    audio_weights: Probabilities
+    text_weights: Probabilities
 
 
 class CoattentionPipeline:
@@ -129,6 +160,37 @@ class CoattentionPipeline:
             "lyrics alone": self._table(songs.part(both, without="audio")),
         }
         return Prediction(table, views=views)
+
+    def attend(self, tracks: Tracks) -> Iterator[Attention]:
+        """Say of each track, in order, what was looked at; each needs both sides."""
+        return attend(self._models(), self._songs(tracks), none=self.settings.none)
+
+    def predict_lyrics(self, tracks: Tracks, lyrics: Iterable[Sequence[HalfArray]]) -> Iterator[Probabilities]:
+        """Predict each track, in order, with other lyrics in the place of its own.
+
+        Parameters
+        ----------
+        tracks : Tracks
+            Their audio is read.
+        lyrics : iterable of sequence of HalfArray
+            For each track any number of lyrics, as token embeddings of shape (tokens, width).
+
+        Yields
+        ------
+        Probabilities, shape (lyrics, classes)
+            Of one track.
+        """
+        songs, models = self._songs(tracks), self._models()
+        for song, texts in zip(songs.ids, lyrics, strict=True):
+            names = [str(number) for number in range(len(texts))]
+            audio = {name: songs.audio[song] for name in names if song in songs.audio}
+            versions = Sequences(names, audio, dict(zip(names, texts, strict=True)), [-1] * len(names))
+            versions.channels = songs.channels
+            yield predict(models, versions)
+
+    def timelines(self, tracks: Tracks) -> dict[str, Timeline]:
+        """Spectrogram of each track, and when its positions are heard; empty for ready vectors."""
+        return timelines(self.features, self.trunk_, tracks, self.bench)
 
     def save(self, directory: Path) -> None:
         """Write weights and settings; the frozen text encoder is found by its name."""
@@ -277,10 +339,12 @@ class CoattentionPipeline:
         )
         return history.assign(member=str(member))
 
+    def _models(self) -> list[nn.Module]:
+        return [on_device(network, self.bench) for network in self.networks_]
+
     def _table(self, songs: Sequences) -> pd.DataFrame:
-        models = [on_device(network, self.bench) for network in self.networks_]
         index = pd.Index(songs.ids, name="track_id")
-        return pd.DataFrame(predict(models, songs), index=index, columns=self.classes_)
+        return pd.DataFrame(predict(self._models(), songs), index=index, columns=self.classes_)
 
 
 @torch.inference_mode()
@@ -291,6 +355,32 @@ def predict(models: list[nn.Module], songs: Sequences) -> Probabilities:
         members = [model(pairs).double().softmax(dim=1).cpu().numpy() for model in models]
         rows.append(np.mean(members, axis=0))
     return np.concatenate(rows)
+
+
+@torch.inference_mode()
+def attend(models: list[nn.Module], songs: Sequences, *, none: int) -> Iterator[Attention]:
+    """What networks with `none` vectors for "nothing" look at in each song, averaged over them, without the padding."""
+    first = 0
+    for pairs in batches(songs, next(models[0].parameters()).device):
+        readings = [cast(CoAttentionNetwork, model).read(pairs) for model in models]
+        probabilities = _mean([reading.logits.double().softmax(dim=1) for reading in readings])
+        over_words = _mean([reading.over_words[:, :, none:] for reading in readings])
+        audio_weights = _mean([reading.audio_weights for reading in readings])
+        text_weights = _mean([reading.text_weights for reading in readings])
+        for row in range(len(probabilities)):
+            there, read = (mask[row].cpu().numpy() for mask in (pairs.audio_mask, pairs.text_mask))
+            yield Attention(
+                songs.ids[first + row],
+                probabilities[row],
+                over_words[row][there][:, read],
+                audio_weights[row][there],
+                text_weights[row][read],
+            )
+        first += len(probabilities)
+
+
+def _mean(tensors: list[Tensor]) -> Probabilities:
+    return np.mean([tensor.double().cpu().numpy() for tensor in tensors], axis=0)  # type: ignore[no-any-return]
 
 
 def batches(songs: Sequences, device: torch.device) -> Iterator[Pairs]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.features.cache import extract
+from genrefusion.features.mel import MelExtractor, frame_columns, frame_starts
 from genrefusion.features.precomputed import read_sequences
 from genrefusion.models import msd
 from genrefusion.models.coattention import Pairs
@@ -140,6 +142,74 @@ def audio_sequences(features: object, trunk: Trunk | None, tracks: Tracks, bench
         return {track: arrays[track][None] for track in known.ids}
     name = getattr(features, "name", features)
     raise UserError(f"features={name} gives no sequences: choose mel, precomputed or audio_encoder.")
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A song's spectrogram, and where in it the positions of its audio side lie.
+
+    Attributes
+    ----------
+    mel : Array, shape (bands, columns)
+        In dB.
+    column_seconds : float
+        From one column to the next.
+    spans : Array, shape (positions, 2)
+        Beginning and end of each position in seconds; a frame may reach past the end of the song.
+    """
+
+    mel: Array
+    column_seconds: float
+    spans: Array
+
+
+def timelines(features: object, trunk: Trunk | None, tracks: Tracks, bench: Workbench) -> dict[str, Timeline]:
+    """When the positions of `audio_sequences` are heard.
+
+    Parameters
+    ----------
+    features, trunk, tracks, bench
+        As for `audio_sequences`; each track with audio.
+
+    Returns
+    -------
+    dict of str to Timeline
+        By track id; empty for ready vectors, which do not say when they are heard.
+    """
+    if not isinstance(features, MelFeatures | AudioEncoderFeatures):
+        return {}
+    settings = features if isinstance(features, MelFeatures) else MelFeatures()
+    extractor = MelExtractor(settings, max_seconds=bench.max_seconds)
+    mels = extract(tracks, extractor, bench.cache, workers=bench.workers, terminal=bench.terminal)
+    column = settings.hop / settings.sample_rate
+    found = {}
+    for track, mel in mels.items():
+        if isinstance(features, AudioEncoderFeatures):
+            spans = window_seconds((mel.shape[1] - 1) * column, features)
+        else:
+            assert trunk is not None
+            spans = step_seconds(mel.shape[1], features, trunk)
+        found[track] = Timeline(mel, column, spans)
+    return found
+
+
+def step_seconds(columns: int, features: MelFeatures, trunk: Trunk) -> Array:
+    """Beginning and end of each step of each frame of a song in seconds, shape (frames x steps, 2)."""
+    edges = np.array(trunk.step_edges(frame_columns(features)))
+    steps = np.stack([edges[:-1], edges[1:]], axis=1)
+    spans = np.array(frame_starts(columns, features))[:, None, None] + steps
+    seconds: Array = spans.reshape(-1, 2) * features.hop / features.sample_rate
+    return seconds
+
+
+def window_seconds(seconds: float, features: AudioEncoderFeatures) -> Array:
+    """Beginning and end of each window of a song of that length, shape (windows, 2); see `cut_windows`."""
+    from genrefusion.features.audio_encoder import cut_windows
+
+    milliseconds = np.arange(round(1000 * seconds), dtype=np.float32)
+    length, hop = round(1000 * features.window_seconds), round(1000 * features.hop_seconds)
+    starts = np.array([window[0] for window in cut_windows(milliseconds, length, hop)]) / 1000
+    return np.stack([starts, starts + features.window_seconds], axis=1)
 
 
 def published_trunk(weights: str, features: MelFeatures, bench: Workbench) -> Trunk:
