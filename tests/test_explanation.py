@@ -29,10 +29,11 @@ from genrefusion.features.cache import FeatureCache
 from genrefusion.features.mel import frame_columns, frame_starts
 from genrefusion.features.text_encoder import TokenEncoder
 from genrefusion.models.crnn import Trunk
+from genrefusion.pipeline_settings import TextEncoderSettings
 from genrefusion.pipelines.base import Workbench
 from genrefusion.pipelines.sequences import step_seconds, window_seconds
 from genrefusion.runs import evaluate_run, open_run
-from genrefusion.settings import AudioEncoderFeatures, MelFeatures, TextEncoderSettings, TrainerSettings
+from genrefusion.settings import AudioEncoderFeatures, MelFeatures, TrainerSettings
 from genrefusion.terminal import Terminal
 
 QUICK = [
@@ -282,8 +283,8 @@ def test_words_of_any_kind_are_drawn(tmp_path: Path, words: list[str], recwarn: 
 
 
 def test_a_run_of_another_pipeline_is_refused_before_it_is_scored(demo: Tracks, tmp_path: Path) -> None:
-    run_experiment(compose_train(*TINY_DATA, "experiment=lyrics_logistic"), tmp_path / "run", quiet=True)
-    with pytest.raises(UserError, match=r"pipeline=xgboost, which has no attention"):
+    run_experiment(compose_train(*TINY_DATA, "experiment=lyrics"), tmp_path / "run", quiet=True)
+    with pytest.raises(UserError, match=r"pipeline=lyrics, which has no attention"):
         evaluate_run(settings(tmp_path / "run", 2), quiet=True)
     assert not (tmp_path / "run" / "evaluations").exists()
 
