@@ -30,7 +30,7 @@ from genrefusion.data.demo import (
 from genrefusion.data.demo import build as build_module
 from genrefusion.data.demo.artists import artist_name, places
 from genrefusion.data.demo.genres import STYLES
-from genrefusion.data.demo.music import parse_chord
+from genrefusion.data.demo.music import UNREPEATABLE, parse_chord
 from genrefusion.data.demo.words import ARTIST_NAMES, COMMON, LEXICONS
 from genrefusion.errors import UserError
 
@@ -155,6 +155,12 @@ def test_drums_are_drums_and_notes_are_playable(genre):
             assert 0.2 < len(track.notes) / song.seconds < 60
     assert min(tempos) >= 60
     assert max(tempos) <= 200
+
+
+def test_no_style_plays_an_instrument_that_sounds_different_each_time():
+    parts = [part for style in STYLES.values() for part in vars(style).values() if hasattr(part, "programs")]
+    assert len(parts) >= 2 * len(STYLES)
+    assert not UNREPEATABLE.intersection(program for part in parts for program in part.programs)
 
 
 def test_vocabularies_fit_the_grammar():

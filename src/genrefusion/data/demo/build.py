@@ -24,7 +24,7 @@ from genrefusion.data.demo.music import compose_song, import_symusic
 from genrefusion.data.demo.render import SAMPLE_RATE, render_song, sound_font
 from genrefusion.errors import UserError
 
-DEMO_VERSION = "2"
+DEMO_VERSION = "3"
 """Version of the corpus; raised whenever the songs or their lyrics change."""
 
 SETTINGS = "corpus.json"

@@ -161,7 +161,7 @@ STYLES: dict[str, Style] = {
             share=0.95,
         ),
         Lead(
-            (61, 53, 65, 62),
+            (61, 53, 63, 62),
             ("x..x..x.x.......", "x.x...x.x..x....", "..x.x.x..xx.....", "x.......x..x.x.."),
             scale="diatonic",
             low=62,
@@ -241,7 +241,7 @@ STYLES: dict[str, Style] = {
         ),
         Comping((61, 26, 11), ("......x.........", "x.....x........."), low=57, share=0.3),
         Lead(
-            (66, 65, 56, 59, 11),
+            (66, 71, 56, 59, 11),
             ("x.x.x.x.x.x.x...", "..x.x.x.x.x.x.x.", "x.x.xxx.x...x.x.", "x...x.x.x.x.x.x."),
             scale="bebop",
             low=58,

@@ -21,6 +21,10 @@ PARTS = ("drums", "bass", "comping", "colour", "lead")
 HIGHEST = 88
 """Highest pitch written: above 92 the synthesizer (symusic 0.5.9) never returns with some programs."""
 
+UNREPEATABLE = frozenset({65})
+"""General MIDI programs that no style may use: the synthesizer (symusic 0.5.9) renders the alto saxophone from memory
+that nobody has set, so that two builds of the same song differ."""
+
 VELOCITY = {"o": 48, "x": 84, "X": 116}
 """MIDI velocities of soft, normal and strong notes."""
 
