@@ -39,6 +39,7 @@ from genrefusion.results import gather_tables, prediction_tables, show, summaris
 from genrefusion.settings import process_count
 from genrefusion.terminal import Terminal
 
+_MOST_SKIPPED = 8
 PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "pandas", "librosa", "soundfile", "accelerate")
 
 
@@ -151,14 +152,19 @@ def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
 
 
 def _without_unready_val(config: TrainConfig, tracks: Tracks, terminal: Terminal) -> Tracks:
-    """Leave out the table's own validation tracks if ready features lack all of them: others are held out of train."""
-    ready = ready_tracks(config.features)
-    if ready is None or config.split.kind != "predefined" or not tracks.has("split"):
+    """Leave out the table's own validation tracks, if that is asked for or ready features lack all of them.
+
+    Others are held out of train then.
+    """
+    if config.split.kind != "predefined" or not tracks.has("split"):
         return tracks
     val = set(tracks.table.index[tracks.table["split"] == "val"].astype(str))
-    if not val or val & ready:
+    ready = ready_tracks(config.features)
+    lacking = ready is not None and not val & ready
+    if not val or not (config.split.val_from_train or lacking):
         return tracks
-    terminal.say("left out", f"{len(val)} val tracks, none of them in {config.features.path}; val is taken from train")
+    why = f", none of them in {config.features.path}" if lacking else ""
+    terminal.say("left out", f"{len(val)} val tracks of the table{why}; val is taken from train")
     return tracks.subset([track for track in tracks.ids if track not in val])
 
 
@@ -255,8 +261,10 @@ def _announce(config: TrainConfig, tracks: Tracks, split: Split, terminal: Termi
         f"{tracks.corpus} ({'synthetic, ' if tracks.synthetic else ''}{len(tracks)} songs, {len(tracks.genres)} genres)"
     )
     terminal.say(f"genrefusion {genrefusion.__version__}  ", f"{config.name} on {corpus}   seed {config.seed}")
-    for track, problem in tracks.skipped.items():
+    for track, problem in list(tracks.skipped.items())[:_MOST_SKIPPED]:
         terminal.say("skipped", f"{track}   {problem}")
+    if len(tracks.skipped) > _MOST_SKIPPED:
+        terminal.say("", f"… and {len(tracks.skipped) - _MOST_SKIPPED} more, listed in run.json")
     sizes = "   ".join(f"{len(f.train)} train, {len(f.val)} val, {len(f.test)} test" for f in split.folds[:1])
     terminal.say("split", f"{split.protocol}: {sizes}{' in the first fold' if len(split.folds) > 1 else ''}")
 
@@ -298,7 +306,7 @@ def _open_record(config: TrainConfig, tracks: Tracks, split: Split, directory: P
         "genres": tracks.genres,
         "skipped": tracks.skipped,
         "versions": {"genrefusion": genrefusion.__version__} | {p: importlib.metadata.version(p) for p in PACKAGES},
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         "config": asdict(config),
         "data_schema": type(config.data).__name__,
         "trained_on": sorted(trained.content_digests()),
@@ -324,7 +332,7 @@ def model_folder(directory: Path, split: Split, number: int) -> Path:
     return directory / "model" / (f"fold{number}" if len(split.folds) > 1 else "")
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """Commit of the checkout that the package is imported from, if it is one."""
     git = shutil.which("git")
     if git is None:

@@ -98,11 +98,12 @@ class ManifestData(DataSettings):
 
     name: str = "manifest"
     manifest: str | None = None
-    both_sides: bool = False  # audio and lyrics are both required
+    needs: str = "any"  # any | audio | lyrics | both: what every track must have; others are refused, or skipped
 
     def __post_init__(self) -> None:
         """Refuse a missing table."""
         super().__post_init__()
+        check_choice("data.needs", self.needs, ("any", "audio", "lyrics", "both"))
         if not self.manifest:
             raise UserError(
                 f"data={self.name} needs data.manifest: a tracks table (.csv or .jsonl) with the columns track_id,\n"
@@ -119,6 +120,7 @@ class SplitSettings:
     val_fraction: float = 0.1  # of all tracks
     test_fraction: float = 0.2  # holdout
     folds: int = 5  # kfold
+    val_from_train: bool = False  # predefined: leave out the table's val tracks, and hold others out of train
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -253,8 +255,26 @@ class TableRow:
     title: str = MISSING
     experiment: str = MISSING
     claimed: float | None = None  # accuracy in percent
-    evidence: str = ""
+    evidence: str = ""  # what is known of how the claimed figure came about
+    group: str = ""  # rows are compared with the first row of their group
     overrides: list[str] = field(default_factory=list)
+
+
+TABLE_COLUMNS = (
+    "claimed",
+    "accuracy",
+    "difference",
+    "macro_f1",
+    "n",
+    "seeds",
+    "parameters",
+    "file_bytes",
+    "macs",
+    "train_seconds",
+    "ms_per_song",
+    "evidence",
+)
+"""What a table can show beside the title, corpus and protocol of each row."""
 
 
 @dataclass
@@ -264,4 +284,13 @@ class TableSettings:
     name: str = MISSING
     title: str = MISSING
     source: str = ""
+    columns: list[str] = field(default_factory=lambda: ["accuracy", "difference", "macro_f1", "n", "seeds"])
+    figure: str = "bars"  # bars (accuracy) | cost (accuracy against time and size)
+    overrides: list[str] = field(default_factory=list)  # of every row; what is typed comes after them
     rows: list[TableRow] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Refuse columns and figures that do not exist."""
+        check_choice("table.figure", self.figure, ("bars", "cost"))
+        for column in self.columns:
+            check_choice("table.columns", column, TABLE_COLUMNS)

@@ -267,7 +267,7 @@ def test_a_corpus_of_lyrics_is_left_as_it_is(tmp_path: Path) -> None:
         ({"lyrics": "la"}, "no audio"),
         ({"audio": "jazz/0.wav"}, "no lyrics"),
         ({"audio": "jazz/0.wav", "lyrics": " \n"}, "no lyrics"),
-        ({}, "no audio and no lyrics"),
+        ({}, "no audio"),
     ],
 )
 def test_lyrics_and_audio_needs_both_sides_of_each_track(
@@ -275,9 +275,16 @@ def test_lyrics_and_audio_needs_both_sides_of_each_track(
 ) -> None:
     both: dict[str, str | None] = {"track_id": "1", "genre": "jazz", "audio": "jazz/1.wav", "lyrics": "la"}
     table = write_table(songs, [both, {"track_id": "2", "genre": "jazz"} | row])
-    with pytest.raises(UserError, match=rf"1 of 2 tracks lack a side. data=lyrics_audio needs both.*\n  2  {lack}$"):
-        load(ManifestData(manifest=str(table), both_sides=True), tmp_path)
+    with pytest.raises(UserError, match=rf"1 of 2 tracks of songs have {lack}, which is needed here:\n  2\n"):
+        load(ManifestData(manifest=str(table), needs="both"), tmp_path)
     assert len(load(ManifestData(manifest=str(table)), tmp_path)) == 2
+
+
+def test_tracks_without_the_side_that_is_needed_are_skipped_and_listed(songs: Path, tmp_path: Path) -> None:
+    rows = [{"track_id": str(i), "genre": "jazz", "lyrics": "la" if i else None} for i in range(3)]
+    tracks = load(ManifestData(manifest=str(write_table(songs, rows)), needs="lyrics", on_error="skip"), tmp_path)
+    assert tracks.ids == ["1", "2"]
+    assert tracks.skipped == {"0": "no lyrics"}
 
 
 @pytest.mark.parametrize(("name", "corpus"), [("tracks.jsonl", "folder"), ("blues.jsonl", "blues")])

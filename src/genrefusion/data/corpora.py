@@ -62,7 +62,10 @@ def _find_tracks(settings: DataSettings, cache: Path, workers: int, terminal: Te
         tracks = load_table(
             Path(str(settings.manifest)), corpus=_table_name(settings), keep_first=settings.on_error == "skip"
         )
-        return _require_both_sides(tracks) if settings.both_sides else tracks
+        needed = {"any": (), "both": ("audio", "lyrics")}.get(settings.needs, (settings.needs,))
+        for side in needed:
+            tracks = require_sides(tracks, [side], settings)
+        return tracks
     raise TypeError(f"no loader for {type(settings).__name__}")
 
 
@@ -214,21 +217,6 @@ def _table_name(settings: ManifestData) -> str:
     """Name of the table's folder when the file is called something like tracks.csv, else of the file."""
     path = Path(str(settings.manifest)).absolute()
     return path.parent.name if path.stem in ("tracks", "manifest", "index") else path.stem
-
-
-def _require_both_sides(tracks: Tracks) -> Tracks:
-    lacking = {side: set(tracks.lacking(side)) for side in ("audio", "lyrics")}
-    rows = [
-        f"{track}  no {' and no '.join(sides)}"
-        for track in tracks.ids
-        if (sides := [side for side, ids in lacking.items() if track in ids])
-    ]
-    if rows:
-        raise UserError(
-            f"{len(rows)} of {len(tracks)} tracks lack a side. data=lyrics_audio needs both; data=manifest does not:\n"
-            + bullet_list(rows)
-        )
-    return tracks
 
 
 def _demo(settings: DemoData, cache: Path, workers: int, terminal: Terminal) -> Tracks:
