@@ -17,6 +17,7 @@ from omegaconf import MISSING, OmegaConf
 from genrefusion.errors import UserError
 from genrefusion.pipeline_settings import (
     CoattentionSettings,
+    EnsembleSettings,
     LyricsSettings,
     MultiframeSettings,
     TextEncoderSettings,
@@ -127,12 +128,15 @@ class PredictConfig:
 
 @dataclass
 class ReproduceConfig:
-    """Everything that `reproduce` takes; data, split and trainer go to the training of every row."""
+    """Everything that `reproduce` takes; data, split, features and trainer go to the training of the rows."""
 
     table: Any = MISSING
     data: Any = MISSING
     split: Any = MISSING
+    features: Any = None  # null: those of each experiment; otherwise of all that read audio
+    weights: str | None = None  # published weights (msd, or their path) for all that have convolutions
     trainer: Any = MISSING
+    rows: list[str] | None = None  # null: all; or the experiments to measure
     seeds: list[int] = field(default_factory=lambda: [0])
     output: str = "outputs"
     cache: str | None = None
@@ -141,8 +145,11 @@ class ReproduceConfig:
 
     def __post_init__(self) -> None:
         """Refuse a table of nothing."""
-        if not self.seeds:
-            raise UserError('seeds=[]: at least one is needed, such as "seeds=[0]".')
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f'seeds={self.seeds}: one or more, each once, such as "seeds=[0,1,2]".')
+        known = [row.experiment for row in self.table.rows]
+        for name in self.rows or []:
+            check_choice("row", name, tuple(known))
 
 
 @dataclass
@@ -181,7 +188,7 @@ def register() -> None:
     for features in FEATURES:
         store.store(group="features/schema", name=features.name, node=features)
     store.store(group="text_encoder/schema", name="text_encoder", node=TextEncoderSettings)
-    for pipeline in (MultiframeSettings, CoattentionSettings, LyricsSettings, XgboostSettings):
+    for pipeline in (MultiframeSettings, CoattentionSettings, LyricsSettings, XgboostSettings, EnsembleSettings):
         store.store(group="pipeline/schema", name=pipeline.name, node=pipeline)
     store.store(group="trainer/schema", name="trainer", node=TrainerSettings)
     store.store(group="table/schema", name="table", node=TableSettings)

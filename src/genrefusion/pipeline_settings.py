@@ -249,3 +249,30 @@ class XgboostSettings:
         check_range("pipeline.c", self.c, 1e-6, 1e6)
         if self.top_features is not None:
             check_range("pipeline.top_features", self.top_features, 1, 100_000)
+
+
+@dataclass
+class EnsembleSettings:
+    """Runs whose predictions are joined; nothing is trained but, if asked for, the weights of the runs."""
+
+    name: str = "ensemble"
+    members: list[str] = field(default_factory=list)  # experiments: their finished runs on the same corpus and split
+    runs: list[str] = field(default_factory=list)  # or run folders
+    combine: str = "mean"  # mean | weights (weighted mean) | product | stack (weights fitted on validation tracks)
+    weights: list[float] = field(default_factory=list)  # combine=weights: one for each member
+
+    def __post_init__(self) -> None:
+        """Refuse what names no ensemble."""
+        check_choice("pipeline.combine", self.combine, ("mean", "weights", "product", "stack"))
+        if bool(self.members) == bool(self.runs):
+            raise UserError(
+                "pipeline=ensemble joins finished runs: name experiments, pipeline.members=[multiframe,lyrics],\n"
+                "or run folders, pipeline.runs=[DIR,DIR]."
+            )
+        count = len(self.members or self.runs)
+        if count < 2:
+            raise UserError("pipeline=ensemble joins two runs or more.")
+        if len(self.weights) != (count if self.combine == "weights" else 0):
+            raise UserError("pipeline.weights: one number for each member, and only with pipeline.combine=weights.")
+        if self.weights and not (min(self.weights) >= 0 and sum(self.weights) > 0):
+            raise UserError("pipeline.weights: none under 0, and not all 0.")

@@ -26,6 +26,7 @@ from genrefusion.terminal import Terminal
 
 PIPELINES = {
     "coattention": ("genrefusion.pipelines.coattention", "CoattentionPipeline"),
+    "ensemble": ("genrefusion.pipelines.ensemble", "EnsemblePipeline"),
     "lyrics": ("genrefusion.pipelines.lyrics", "LyricsPipeline"),
     "multiframe": ("genrefusion.pipelines.multiframe", "MultiframePipeline"),
     "xgboost": ("genrefusion.pipelines.xgboost", "XgboostPipeline"),
@@ -75,6 +76,7 @@ class Pipeline(Protocol):
 
     name: str
     features: Any  # settings of its features
+    bench: Workbench
     classes_: list[str]
     history_: pd.DataFrame  # one row an epoch; empty where there are none
     importance_: pd.DataFrame  # one row a feature; empty where features have no importance of their own

@@ -1,0 +1,199 @@
+"""Ensembles: finished runs on the same split, joined from their saved predictions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import genrefusion
+from genrefusion.config import TrainConfig
+from genrefusion.data.tracks import PARTS
+from genrefusion.errors import UserError, bullet_list
+from genrefusion.evaluation.metrics import arrays
+from genrefusion.evaluation.predictions import genre_columns, read_predictions, with_truth, write_predictions
+from genrefusion.experiment import git_commit, model_folder, train_bench
+from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
+from genrefusion.results import show, summarise, write_json
+from genrefusion.runs import Run, open_run
+from genrefusion.terminal import Terminal
+
+
+def run_ensemble(
+    config: TrainConfig, directory: Path, folders: Sequence[Path], *, command: str = "", quiet: bool = False
+) -> dict[str, Any]:
+    """Join finished runs and leave a run folder like any other.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Its pipeline says how the probabilities are joined.
+    directory : Path
+        The run folder.
+    folders : sequence of Path
+        Run folders of the members.
+    command : str
+        What was typed after ``train``.
+    quiet : bool
+        Nothing on the terminal.
+
+    Returns
+    -------
+    dict
+        What ``metrics.json`` holds.
+
+    Raises
+    ------
+    UserError
+        A member is not finished, or the members were not made on the same corpus, genres and split; says what differs.
+    """
+    began = time.perf_counter()
+    members = [open_run(folder) for folder in folders]
+    require_same_split(members)
+    first = members[0].record
+    directory.mkdir(parents=True, exist_ok=True)
+    terminal = Terminal(quiet=quiet, log=directory / "run.log")
+    corpus = first["corpus"] + (" (synthetic)" if first["synthetic"] else "")
+    terminal.say(f"genrefusion {genrefusion.__version__}  ", f"{config.name} on {corpus}   seed {first['seed']}")
+    for member in members:
+        terminal.say("member", f"{member.record['name']}   {member.directory}")
+    combinations = _join(config, members, directory, terminal)
+    parameters = _save_models(config, members, combinations, directory, terminal)
+    record = first | {
+        "status": "finished",
+        "name": config.name,
+        "command": command,
+        "signature": ensemble_signature(config, folders),
+        "members": [{"run": str(m.directory), "signature": m.record["signature"]} for m in members],
+        "trained_on": sorted({digest for member in members for digest in member.record["trained_on"]}),
+        "skipped": {track: why for member in members for track, why in member.record["skipped"].items()},
+        "git_commit": git_commit(),
+        "config": asdict(config),
+        "data_schema": type(config.data).__name__,
+        "parameters": parameters,
+        # What it takes to have it: the members' trainings too.
+        "wall_seconds": time.perf_counter() - began + sum(m.record["wall_seconds"] for m in members),
+    }
+    write_predictions(members[0].split.to_table(), directory / "splits.csv")
+    genres = read_predictions(directory / "predictions" / "test.csv").set_index("track_id")["genre"]
+    figures = summarise(directory, genres, title=f"{config.name}, {corpus}, {first['protocol']}")
+    write_json(record, directory / "run.json")
+    show(figures, terminal)
+    terminal.say("run", str(directory))
+    return figures
+
+
+def ensemble_signature(config: TrainConfig, folders: Sequence[Path]) -> str:
+    """Digest of what changes the result: how the members are joined, and their predictions."""
+    digest = hashlib.sha256(json.dumps(asdict(config.pipeline), sort_keys=True).encode())
+    for folder in folders:
+        for part in ("val", "test"):
+            digest.update((folder / "predictions" / f"{part}.csv").read_bytes())
+    return digest.hexdigest()
+
+
+def require_same_split(members: Sequence[Run]) -> None:
+    """Refuse runs whose figures are not about the same tracks.
+
+    Raises
+    ------
+    UserError
+        Corpus, genres or split differ; says how.
+    """
+    first = members[0]
+    for other in members[1:]:
+        differences = _differences(first, other)
+        if differences:
+            raise UserError(
+                f"These runs cannot be joined: they were not made on the same split.\n  {first.directory}\n"
+                f"  {other.directory}\n" + "\n".join(differences)
+            )
+
+
+def _differences(first: Run, other: Run) -> list[str]:
+    a, b = first.record, other.record
+    if a["corpus"] != b["corpus"]:
+        return [f"The corpus is {a['corpus']} in one and {b['corpus']} in the other."]
+    if a["genres"] != b["genres"]:
+        only = [f"{genre}: in one of them only" for genre in sorted(set(a["genres"]) ^ set(b["genres"]))]
+        return [f"The genres differ:\n{bullet_list(only)}"]
+    if a["split_digest"] != b["split_digest"]:
+        places = [_places(run) for run in (first, other)]
+        tracks = sorted(t for t in set(places[0]) | set(places[1]) if places[0].get(t) != places[1].get(t))
+        rows = [f"{track}: " + ", ".join(p.get(track, "not there") for p in places) for track in tracks]
+        if not rows:
+            rows = [f"{a['protocol']} (seed {a['seed']}), {b['protocol']} (seed {b['seed']})"]
+        return [f"{len(rows)} tracks lie in other parts:\n{bullet_list(rows)}\nTake the same data, split and seed."]
+    if a["corpus_digest"] != b["corpus_digest"]:
+        return [f"The corpus {a['corpus']} changed between the two (audio, lyrics or artists)."]
+    return []
+
+
+def _places(run: Run) -> dict[str, str]:
+    """Where a track lies in the first fold in which it is tested, or else in the first."""
+    return {
+        track: f"{part} of fold {number + 1}" if len(run.split.folds) > 1 else part
+        for part in PARTS  # test comes last, and wins
+        for number, fold in enumerate(run.split.folds)
+        for track in getattr(fold, part)
+    }
+
+
+def _join(config: TrainConfig, members: Sequence[Run], directory: Path, terminal: Terminal) -> list[Combination]:
+    """Write the joined predictions; returns how they were joined in each fold."""
+    tables = {part: [_aligned(member, members[0], part) for member in members] for part in ("val", "test")}
+    genres = genre_columns(tables["test"][0])
+    combinations = []
+    joined: dict[str, list[pd.DataFrame]] = {part: [] for part in tables}
+    for number in range(len(members[0].split.folds)):
+        rows = {part: [t[t["fold"] == number] for t in parts] for part, parts in tables.items()}
+        labels = arrays(rows["val"][0])[0]
+        combination = fit_combination(config.pipeline, [arrays(t)[1] for t in rows["val"]], labels, count=len(members))
+        combinations.append(combination)
+        for part, members_rows in rows.items():
+            probabilities = combination.combine([arrays(t)[1] for t in members_rows])
+            index = pd.Index(members_rows[0]["track_id"], name="track_id")
+            truth = members_rows[0].set_index("track_id")["genre"]
+            joined[part].append(with_truth(pd.DataFrame(probabilities, index, genres), truth, fold=number))
+    for part, parts in joined.items():
+        write_predictions(pd.concat(parts, ignore_index=True), directory / "predictions" / f"{part}.csv")
+    mean = np.mean([c.weights for c in combinations], axis=0)
+    names = ", ".join(f"{m.record['name']} {w:.2f}" for m, w in zip(members, mean, strict=True))
+    terminal.say(config.pipeline.combine, f"weights: {names}")
+    return combinations
+
+
+def _aligned(member: Run, first: Run, part: str) -> pd.DataFrame:
+    """Predictions of a member, its rows in the order of the first."""
+    wanted = read_predictions(first.directory / "predictions" / f"{part}.csv")[["fold", "track_id"]]
+    found = read_predictions(member.directory / "predictions" / f"{part}.csv")
+    aligned = wanted.merge(found, on=["fold", "track_id"], how="left", validate="one_to_one")
+    if aligned["genre"].isna().any():
+        lacking = aligned.loc[aligned["genre"].isna(), "track_id"]
+        raise UserError(f"{member.directory}/predictions/{part}.csv lacks tracks:\n{bullet_list(lacking)}")
+    return aligned
+
+
+def _save_models(
+    config: TrainConfig,
+    members: Sequence[Run],
+    combinations: Sequence[Combination],
+    directory: Path,
+    terminal: Terminal,
+) -> int:
+    """Put the members' models into the run folder, so that it can be moved; returns the number of parameters."""
+    bench = train_bench(config, terminal)
+    split = members[0].split
+    pipelines = zip(*(member.pipelines(bench) for member in members), strict=True)
+    for number, (parts, combination) in enumerate(zip(pipelines, combinations, strict=True)):
+        ensemble = EnsemblePipeline(config.pipeline, config.features, bench)
+        ensemble.classes_, ensemble.members_, ensemble.combination_ = parts[0].classes_, list(parts), combination
+        ensemble.save(model_folder(directory, split, number))
+    return ensemble.parameter_count()
