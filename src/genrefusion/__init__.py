@@ -1,5 +1,24 @@
-"""genrefusion: music genre classification from audio and lyrics."""
+"""genrefusion: music genre classification from audio and lyrics.
+
+>>> from genrefusion import find_runs, load_pipeline, open_corpus, open_run
+
+Nothing heavy is imported until one of these is asked for.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genrefusion.api import find_runs, load_pipeline, open_corpus, open_run
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "find_runs", "load_pipeline", "open_corpus", "open_run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from genrefusion import api
+
+    return getattr(api, name)

@@ -15,7 +15,7 @@ from genrefusion.data.corpora import load_usable
 from genrefusion.data.splits import Split, read_split
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
-from genrefusion.evaluation.predictions import Prediction
+from genrefusion.evaluation.predictions import Prediction, read_predictions
 from genrefusion.experiment import make_bench, model_folder
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, read_settings
 from genrefusion.results import prediction_tables, show, summarise, write_tables
@@ -39,6 +39,10 @@ class Run:
     directory: Path
     record: dict[str, Any]
     split: Split
+
+    def predictions(self, part: str = "test") -> pd.DataFrame:
+        """Probabilities of the tracks of a part: see `genrefusion.evaluation.predictions`."""
+        return read_predictions(self.directory / "predictions" / f"{part}.csv")
 
     def pipelines(self, bench: Workbench, *, features_path: str | None = None) -> list[Pipeline]:
         """Trained pipeline of each fold; with `features_path` it reads its ready features from that file."""

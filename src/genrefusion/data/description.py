@@ -35,21 +35,40 @@ def describe_corpus(config: CorpusConfig, *, quiet: bool = False) -> int:
     return 1 if tracks.skipped else 0
 
 
+def counts(tracks: Tracks) -> pd.DataFrame:
+    """Count tracks, artists, audio files, lyrics and words of lyrics (the median) of each genre, and of all.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by genre, the last row ``all``; missing where the table has no such column.
+    """
+    table = tracks.table.reset_index()[["track_id", "genre"]]
+    for column in ("artist", "audio"):
+        table[column] = tracks.table[column].to_numpy() if column in tracks.table else None
+    words = pd.Series([len(text.split()) for text in tracks.lyrics])
+    table["words"] = words.where(words > 0)
+    groups = [*table.groupby("genre", sort=True), ("all", table)]
+    rows = {
+        str(genre): {
+            "tracks": len(group),
+            "artists": group["artist"].nunique() if tracks.has("artist") else None,
+            "audio": int(group["audio"].notna().sum()) if tracks.has("audio") else None,
+            "lyrics": int(group["words"].notna().sum()) if tracks.has("lyrics") else None,
+            "words": group["words"].median() if tracks.has("lyrics") else None,
+        }
+        for genre, group in groups
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("genre")
+
+
 def counts_table(tracks: Tracks) -> Table:
-    """Count tracks, artists, audio files and lyrics of each genre."""
+    """Lay the counts out for the terminal."""
     table = Table(box=None, pad_edge=False)
     table.add_column("genre")
-    columns = {"tracks": "track_id", "artists": "artist", "audio": "audio", "lyrics": "lyrics"}
-    for heading in columns:
-        table.add_column(heading, justify="right")
-    rows = tracks.table.reset_index()
-    for genre, group in [*rows.groupby("genre", sort=True), ("all", rows)]:
-        table.add_row(escape(str(genre)), *(_count(group, column) for column in columns.values()))
+    found = counts(tracks)
+    for heading in found:
+        table.add_column(str(heading) if heading != "words" else "words of lyrics, median", justify="right")
+    for genre, row in found.iterrows():
+        table.add_row(escape(str(genre)), *("–" if pd.isna(value) else f"{value:.0f}" for value in row))
     return table
-
-
-def _count(group: pd.DataFrame, column: str) -> str:
-    if column not in group:
-        return "–"
-    values = group[column].dropna()
-    return str(values.nunique() if column == "artist" else len(values))

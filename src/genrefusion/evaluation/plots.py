@@ -10,12 +10,14 @@ matplotlib.use("Agg")  # no display is needed
 
 import matplotlib.pyplot as plt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import auc, roc_curve
 
 from genrefusion.evaluation.metrics import confusion
 from genrefusion.evaluation.predictions import genre_columns
+from genrefusion.features.mel import DYNAMIC_RANGE, log_mel
 from genrefusion.files import atomic_path
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -136,6 +138,31 @@ def plot_importance(importance: pd.DataFrame, path: Path, *, title: str, most: i
         image.set_xticks(range(len(genres)), genres, rotation=45, ha="right")
         figure.colorbar(shown, label="mean |SHAP|, validation tracks")
         save_figure(figure, path)
+
+
+def draw_spectrogram(audio: npt.NDArray[np.float32], *, sample_rate: int, title: str) -> Figure:
+    """Draw the log mel-spectrogram of a clip, for a notebook to show.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (samples,)
+        Mono.
+    sample_rate : int
+        In Hz.
+    title : str
+        Names the clip.
+    """
+    hop = sample_rate // 43  # some 23 ms
+    mel = log_mel(audio, sample_rate=sample_rate, n_fft=2 * hop, hop=hop, n_mels=64)
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(figsize=(9, 2.6))
+        extent = (0, len(audio) / sample_rate, 0, len(mel))
+        top = float(mel.max())
+        image = axes.imshow(mel, origin="lower", aspect="auto", extent=extent, vmin=top - DYNAMIC_RANGE, vmax=top)
+        axes.set(xlabel="time (s)", ylabel="mel band", title=title)
+        figure.colorbar(image, label="dB")
+    plt.close(figure)  # the notebook shows what is returned; it would show it twice
+    return figure
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -1,0 +1,104 @@
+"""What notebooks and other programs call: corpora, finished runs, trained pipelines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from genrefusion.config import cache_folder, configs_directory, register
+from genrefusion.data.corpora import load_corpus
+from genrefusion.data.tracks import Tracks
+from genrefusion.features.cache import FeatureCache
+from genrefusion.pipeline_settings import EnsembleSettings
+from genrefusion.pipelines.base import Pipeline, Workbench
+from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline
+from genrefusion.runs import Run, open_run
+from genrefusion.settings import NoFeatures
+from genrefusion.terminal import Terminal
+
+__all__ = ["Run", "find_runs", "load_pipeline", "open_corpus", "open_run"]
+
+
+def open_corpus(*overrides: str, workers: int = 2) -> Tracks:
+    """Find a corpus by what would be typed after ``corpus``.
+
+    Parameters
+    ----------
+    *overrides : str
+        Such as ``"data=manifest", "data.manifest=tracks.csv"``; without any, the demo corpus.
+    workers : int
+        Processes that compose the demo corpus.
+
+    Returns
+    -------
+    Tracks
+        With the table of the tracks; the audio files are not opened.
+    """
+    register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(configs_directory()), version_base="1.3"):
+        config = OmegaConf.to_object(compose("corpus", list(overrides)))
+    return load_corpus(
+        config.data,  # type: ignore[union-attr]
+        cache=cache_folder(None),
+        workers=workers,
+        terminal=Terminal(quiet=True),
+    )
+
+
+def find_runs(output: str | Path = "outputs") -> pd.DataFrame:
+    """List the finished runs in a folder of outputs, oldest first.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``name``, ``corpus``, ``protocol``, ``seed``, ``n``, ``accuracy``, ``macro_f1``, ``directory``.
+    """
+    rows = []
+    for path in sorted(Path(output).glob("*/*/*/run.json"), key=lambda found: found.parent.name):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.get("status") != "finished":
+            continue
+        test = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))["test"]
+        facts = {name: record[name] for name in ("name", "corpus", "protocol", "seed")}
+        rows.append(facts | {name: test[name] for name in ("n", "accuracy", "macro_f1")} | {"directory": path.parent})
+    return pd.DataFrame(rows, columns=["name", "corpus", "protocol", "seed", "n", "accuracy", "macro_f1", "directory"])
+
+
+def load_pipeline(run: str | Path, *, cache: str | None = None, workers: int = 2) -> Pipeline:
+    """Load the trained pipeline of a run; that of several folds answers with the mean of their models.
+
+    Parameters
+    ----------
+    run : str or Path
+        The run folder; it may have been moved, and the corpus it was trained on is not needed.
+    cache : str, optional
+        Folder of computed features; by default that of the commands.
+    workers : int
+        Threads that extract features.
+
+    Returns
+    -------
+    Pipeline
+        See `genrefusion.pipelines.base.Pipeline`; ``predict_proba`` takes `Tracks`.
+    """
+    found = open_run(Path(run))
+    seconds = found.record["config"]["data"]["max_seconds"]
+    bench = Workbench(FeatureCache(cache_folder(cache) / "features"), workers=workers, max_seconds=seconds)
+    return mean_of(found.pipelines(bench), bench)
+
+
+def mean_of(pipelines: list[Pipeline], bench: Workbench) -> Pipeline:
+    """One pipeline that answers with the mean of several."""
+    if len(pipelines) == 1:
+        return pipelines[0]
+    members = [f"model{number}" for number in range(len(pipelines))]
+    ensemble = EnsemblePipeline(EnsembleSettings(members=members), NoFeatures(), bench)
+    ensemble.classes_, ensemble.members_ = pipelines[0].classes_, pipelines
+    ensemble.combination_ = Combination(logarithmic=False, weights=[1.0] * len(pipelines))
+    return ensemble
