@@ -1,22 +1,26 @@
-"""Accuracy of two runs on the same tracks, and their difference with its paired 95 % bootstrap interval.
+"""Accuracy of runs on the same tracks, and how sure their differences are.
 
-    python scripts/compare.py RUN_A RUN_B
+    python scripts/compare.py RUN_A RUN_B [RUN_C …]
     python scripts/compare.py RUN_A RUN_B --with-lyrics tracks.jsonl    # only tracks that have lyrics there
 
-A run is a run folder, or several of one experiment joined by commas: their probabilities are averaged.
+A run is a run folder, or several of one experiment joined by commas: their probabilities are averaged. Only tracks that
+all runs tested count. Each pair gets the difference of its accuracies with the paired 95 % bootstrap interval, on how
+many tracks one of the two alone is right, and the p-value of McNemar's exact test; where there are several pairs, also
+as Holm adjusts it for their number.
 """
 
 from __future__ import annotations
 
 import argparse
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
 
 from genrefusion.data.tracks import load_table
-from genrefusion.evaluation.metrics import accuracy, arrays
-from genrefusion.evaluation.predictions import genre_columns, read_predictions
-from genrefusion.evaluation.statistics import paired_difference
+from genrefusion.evaluation.metrics import accuracy
+from genrefusion.evaluation.predictions import arrays, genre_columns, read_predictions
+from genrefusion.evaluation.statistics import holm, mcnemar, paired_difference
 
 
 def averaged(runs: str) -> pd.DataFrame:
@@ -31,19 +35,27 @@ def main() -> None:
     """Compare and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("first")
-    parser.add_argument("second")
+    parser.add_argument("others", nargs="+", metavar="other")
     parser.add_argument("--with-lyrics", type=Path, metavar="TABLE")
     arguments = parser.parse_args()
-    first, second = averaged(arguments.first), averaged(arguments.second)
-    ids = first.index.intersection(second.index)
+    tables = [averaged(runs) for runs in (arguments.first, *arguments.others)]
+    ids = tables[0].index
+    for table in tables[1:]:
+        ids = ids.intersection(table.index)
     if arguments.with_lyrics:
-        table = load_table(arguments.with_lyrics, corpus=str(arguments.with_lyrics))
-        ids = ids[ids.isin(set(table.ids) - set(table.lacking("lyrics")))]
-    truth, a = arrays(first.loc[ids].reset_index())
-    _, b = arrays(second.loc[ids].reset_index())
-    gain, (low, high) = paired_difference(truth, a, b, accuracy)
-    print(f"n {len(ids)}   first {accuracy(truth, a):.3f}   second {accuracy(truth, b):.3f}")
-    print(f"difference {gain:+.3f} [{low:+.3f}, {high:+.3f}]")
+        songs = load_table(arguments.with_lyrics, corpus=str(arguments.with_lyrics))
+        ids = ids[ids.isin(set(songs.ids) - set(songs.lacking("lyrics")))]
+    truth, _ = arrays(tables[0].loc[ids].reset_index())
+    systems = [arrays(table.loc[ids].reset_index())[1] for table in tables]
+    print(f"n {len(ids)}", *(f"run {i} {accuracy(truth, p):.3f}" for i, p in enumerate(systems, 1)), sep="   ")
+    pairs = list(combinations(range(len(systems)), 2))
+    tests = [mcnemar(truth, systems[i], systems[j]) for i, j in pairs]
+    for (i, j), test, adjusted in zip(pairs, tests, holm([test.p for test in tests]), strict=True):
+        gain, (low, high) = paired_difference(truth, systems[i], systems[j], accuracy)
+        interval = f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]"
+        counts = f"McNemar {test.only_first} : {test.only_second}, p {test.p:.4f}"
+        of_all = f", Holm {adjusted:.4f}" if len(pairs) > 1 else ""
+        print(f"{i + 1} - {j + 1}   {interval}   {counts}{of_all}")
 
 
 if __name__ == "__main__":

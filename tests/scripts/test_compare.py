@@ -58,14 +58,34 @@ def lyrics(tmp_path: Path) -> Path:
 
 def test_two_runs_are_compared_on_all_tracks(runs: tuple[Path, Path]) -> None:
     said = compare(*runs).splitlines()
-    assert said[0] == "n 6   first 0.500   second 0.333"
-    assert said[1].startswith("difference +0.167 [")
+    assert said[0] == "n 6   run 1 0.500   run 2 0.333"
+    assert said[1].startswith("1 - 2   +0.167 [")
+    assert said[1].endswith("]   McNemar 2 : 1, p 1.0000")
+    assert len(said) == 2
+
+
+def test_all_pairs_of_several_runs_are_compared_with_adjusted_p_values(tmp_path: Path) -> None:
+    right: list[set[str]] = [set(TRUTH), set(), {"inline"}]
+    said = compare(*(write_run(tmp_path / str(i), tracks) for i, tracks in enumerate(right))).splitlines()
+    assert said[0] == "n 6   run 1 1.000   run 2 0.000   run 3 0.167"
+    assert [line[:5] for line in said[1:]] == ["1 - 2", "1 - 3", "2 - 3"]
+    assert [line.split("McNemar ")[1] for line in said[1:]] == [
+        "6 : 0, p 0.0312, Holm 0.0938",
+        "5 : 0, p 0.0625, Holm 0.1250",
+        "0 : 1, p 1.0000, Holm 1.0000",
+    ]
+
+
+def test_only_tracks_that_all_runs_tested_count(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    third = write_run(tmp_path / "c", {"inline"}) / "predictions" / "test.csv"
+    pd.read_csv(third).query("track_id != 'rock'").to_csv(third, index=False)
+    assert compare(*runs, tmp_path / "c").splitlines()[0] == "n 5   run 1 0.400   run 2 0.400   run 3 0.200"
 
 
 def test_only_tracks_with_words_count_where_lyrics_are_asked_for(runs: tuple[Path, Path], lyrics: Path) -> None:
-    assert compare(*runs, "--with-lyrics", lyrics).splitlines()[0] == "n 3   first 1.000   second 0.333"
+    assert compare(*runs, "--with-lyrics", lyrics).splitlines()[0] == "n 3   run 1 1.000   run 2 0.333"
 
 
 def test_runs_joined_by_commas_are_averaged(runs: tuple[Path, Path]) -> None:
     first, second = runs
-    assert compare(f"{first},{first},{second}", first).splitlines()[0] == "n 6   first 0.500   second 0.500"
+    assert compare(f"{first},{first},{second}", first).splitlines()[0] == "n 6   run 1 0.500   run 2 0.500"

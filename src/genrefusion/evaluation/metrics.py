@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genrefusion.evaluation.predictions import genre_columns
-from genrefusion.evaluation.statistics import Array, Figure, Labels, bootstrap_intervals
+from genrefusion.evaluation.predictions import Array, Labels, arrays, genre_columns
+from genrefusion.evaluation.statistics import Figure, bootstrap_intervals
 
 CALIBRATION_BINS = 10
 
@@ -51,11 +51,16 @@ def log_loss(truth: Labels, probabilities: Array) -> float:
 
 def calibration_error(truth: Labels, probabilities: Array) -> float:
     """Compare confidence with accuracy in 10 equal bins (expected calibration error, Naeini et al. 2015)."""
-    confidence = probabilities.max(axis=1)
+    bins, confidence = confidence_bins(probabilities)
     hit = probabilities.argmax(axis=1) == truth
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     gaps = np.bincount(bins, weights=hit - confidence, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(truth))
+
+
+def confidence_bins(probabilities: Array) -> tuple[Labels, Array]:
+    """Bin (0 to 9) of each track by the probability of its most probable genre, and that probability."""
+    confidence = probabilities.max(axis=1)
+    return np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1), confidence
 
 
 FIGURES: dict[str, Figure] = {
@@ -129,13 +134,6 @@ def score_frames(frames: pd.DataFrame, genres: pd.Series, *, seed: int = 0) -> d
     numbers = np.arange(len(rows), dtype=np.float64)[:, None]
     ends = bootstrap_intervals(songs, numbers, {k: over_songs(f) for k, f in figures.items()}, draws=500, seed=seed)
     return result | {f"{name}_ci95": list(pair) for name, pair in ends.items()}
-
-
-def arrays(predictions: pd.DataFrame) -> tuple[Labels, Array]:
-    """True classes, shape (n,), and probabilities, shape (n, classes)."""
-    names = genre_columns(predictions)
-    truth = pd.Categorical(predictions["genre"], categories=names).codes.astype(np.int64)
-    return truth, predictions[names].to_numpy(np.float64)
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.errors import UserError
 from genrefusion.files import atomic_path
+
+Array = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
 
 KEYS = ("track_id", "fold", "genre", "predicted")
 FRAME_KEYS = ("track_id", "fold", "frame")
@@ -73,6 +77,13 @@ def frames_table(frames: pd.DataFrame, *, fold: int = 0) -> pd.DataFrame:
 def genre_columns(table: pd.DataFrame) -> list[str]:
     """Names of the columns with probabilities."""
     return [str(c) for c in table.columns if c not in KEYS + FRAME_KEYS]
+
+
+def arrays(predictions: pd.DataFrame) -> tuple[Labels, Array]:
+    """True classes, shape (n,), and probabilities, shape (n, classes)."""
+    names = genre_columns(predictions)
+    truth = pd.Categorical(predictions["genre"], categories=names).codes.astype(np.int64)
+    return truth, predictions[names].to_numpy(np.float64)
 
 
 def write_predictions(table: pd.DataFrame, path: Path) -> None:
