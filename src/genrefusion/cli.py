@@ -64,11 +64,25 @@ def _train(config: Any) -> None:
         return
     settings = HydraConfig.get()
     directory = Path(settings.runtime.output_dir)
+    typed = list(settings.overrides.task)
     try:
-        run_experiment(config, directory, command=" ".join(settings.overrides.task))
+        if config.pipeline.name == "ensemble":
+            _join(config, directory, typed)
+        else:
+            run_experiment(config, directory, command=" ".join(typed))
     except UserError:
         _forget_unbegun(directory)
         raise
+
+
+def _join(config: Any, directory: Path, typed: list[str]) -> None:
+    from genrefusion.ensembles import run_ensemble
+    from genrefusion.finding import Finder, shared_overrides
+    from genrefusion.terminal import Terminal
+
+    finder = Finder(config.output, shared_overrides(typed), Terminal(quiet=True))
+    members = [finder.member(experiment, config.seed) for experiment in config.pipeline.members]
+    run_ensemble(config, directory, members or [Path(run) for run in config.pipeline.runs], command=" ".join(typed))
 
 
 def _evaluate(config: Any) -> None:
@@ -86,8 +100,7 @@ def _predict(config: Any) -> None:
 def _reproduce(config: Any) -> None:
     from genrefusion.reproduction import reproduce_table
 
-    forwarded = [o for o in HydraConfig.get().overrides.task if re.match(r"(data|split|trainer|workers|cache)\b", o)]
-    reproduce_table(config, forwarded)
+    sys.exit(reproduce_table(config, list(HydraConfig.get().overrides.task)))
 
 
 def _corpus(config: Any) -> None:

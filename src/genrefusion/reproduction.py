@@ -1,126 +1,193 @@
 """Tables of claimed and measured figures: what `reproduce` does.
 
 A row is an experiment, trained once for each seed. A finished run with the same signature (settings, corpus and split)
-is taken as it is; a missing one is trained. The table is computed from the runs' saved predictions.
+is taken as it is, one that was broken off is gone on with, a missing one is trained. The table is computed from the
+runs' saved predictions and from nothing else.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from hydra import compose
-from omegaconf import OmegaConf
-from rich.table import Table
 
 from genrefusion.cli import run_folder
 from genrefusion.config import ReproduceConfig, TrainConfig
+from genrefusion.costs import measure_costs
+from genrefusion.ensembles import run_ensemble
 from genrefusion.errors import UserError
-from genrefusion.evaluation import metrics
+from genrefusion.evaluation import rows as table_rows
 from genrefusion.evaluation.predictions import read_predictions
-from genrefusion.evaluation.tables import with_interval
-from genrefusion.experiment import prepare, run_experiment, signature
+from genrefusion.evaluation.result_tables import caption, terminal_table, write_texts
+from genrefusion.experiment import model_folder, run_experiment, train_bench
 from genrefusion.files import write_atomically
+from genrefusion.finding import Finder, shared_overrides
+from genrefusion.pipelines.base import load_pipeline
+from genrefusion.results import write_json
 from genrefusion.settings import TableRow
 from genrefusion.terminal import Terminal
 
+_COSTS = "costs.json"
 
-def reproduce_table(config: ReproduceConfig, forwarded: list[str]) -> pd.DataFrame:
-    """Measure every row of a table and print it beside the claims.
+
+def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
+    """Measure every row of a table, print it beside the claims, and write it as CSV, Markdown, LaTeX and figure.
 
     Parameters
     ----------
     config : ReproduceConfig
         Checked settings.
-    forwarded : list of str
-        Overrides of data, split and trainer as they were typed, for each row's training.
+    typed : list of str
+        Overrides as they were typed; those of data, split, features and trainer go to the training of each row.
 
     Returns
     -------
-    DataFrame
-        One row for each row of the table, as in ``outputs/tables/<name>/<corpus>/table.csv``. A row that could not be
-        measured has its reason in the column ``problem``.
+    int
+        Exit code: 0, or 1 if some rows could not be measured (each says why, in the column ``problem``).
     """
     terminal = Terminal()
-    rows = []
-    for number, row in enumerate(config.table.rows, start=1):
-        terminal.say("row", f"{number} of {len(config.table.rows)}: {row.title}")
-        known: dict[str, Any] = {"row": row.title, "claimed": row.claimed, "evidence": row.evidence}
+    settings = config.table
+    finder = Finder(
+        config.output,
+        [*settings.overrides, *shared_overrides(typed)],
+        terminal,
+        features=[override for override in typed if re.match(r"\+*features\b", override)],
+        weights=config.weights,
+    )
+    chosen = [row for row in settings.rows if config.rows is None or row.experiment in config.rows]
+    began = time.perf_counter()
+    runs: dict[int, list[Path]] = {}
+    problems: dict[int, str] = {}
+    for number, row in enumerate(chosen):
+        minutes, seconds = divmod(int(time.perf_counter() - began), 60)
+        terminal.say("row", f"{number + 1} of {len(chosen)}: {row.title}   ({minutes}:{seconds:02d} so far)")
         try:
-            runs = [_find_or_train(config, row, seed, forwarded, terminal) for seed in config.seeds]
-            rows.append(known | _measure(runs))
+            runs[number] = [_find_or_make(finder, row.experiment, row.overrides, seed) for seed in config.seeds]
         except UserError as error:
-            terminal.say("failed", str(error))
-            rows.append(known | {"problem": str(error)})
-    table = pd.DataFrame(rows)
-    folder = Path(config.output) / "tables" / config.table.name / config.data.name
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "table.csv", table.to_csv(index=False).encode())
-    terminal.say("table", f"{config.table.title} ({config.table.source})")
-    terminal.table(_terminal_table(table))
-    terminal.say("saved", str(folder / "table.csv"))
-    return table
+            problems[number] = str(error)
+        except Exception as error:
+            problems[number] = f"{type(error).__name__}: {error}"
+            terminal.say("", traceback.format_exc())
+        if number in problems:
+            terminal.say("failed", problems[number])
+    table = pd.DataFrame(measure_rows(chosen, runs, problems))
+    path = Path(config.output) / "tables" / settings.name / _place(table, config) / "table.csv"
+    write_atomically(path, table.to_csv(index=False).encode())
+    write_texts(path, settings.columns, title=settings.title, source=settings.source, figure=settings.figure)
+    terminal.say("table", f"{settings.title} ({', '.join(filter(None, [caption(table), settings.source]))})")
+    terminal.table(terminal_table(table, settings.columns))
+    terminal.say("saved", f"{path.parent}/table.csv, .md, .tex, .png")
+    return 1 if problems else 0
 
 
-def _find_or_train(config: ReproduceConfig, row: TableRow, seed: int, forwarded: list[str], terminal: Terminal) -> Path:
-    """Folder of the run that measures a row with a seed."""
-    overrides = [f"experiment={row.experiment}", *forwarded, *row.overrides, f"seed={seed}"]
-    composed = compose("train", [*overrides, f"name={row.experiment}", f"output={config.output}"])
-    settings = cast(TrainConfig, OmegaConf.to_object(composed))
-    sign = signature(settings, *prepare(settings, terminal))
-    parent = Path(config.output) / settings.name
-    for path in sorted(parent.glob("*/*/run.json"), reverse=True):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["signature"] == sign and record["status"] == "finished":
-            terminal.say("found", str(path.parent))
-            return path.parent
-        if record["signature"] == sign:
-            terminal.say("resume", str(path.parent))
-            run_experiment(replace(settings, resume=True), path.parent, command=" ".join(overrides))
-            return path.parent
-    folder = Path(run_folder(config.output, settings.name, settings.data.name, False))
-    run_experiment(settings, folder, command=" ".join(overrides))
+def measure_rows(chosen: list[TableRow], runs: dict[int, list[Path]], problems: dict[int, str]) -> list[dict[str, Any]]:
+    """Compute the rows of a table from the predictions of their runs.
+
+    Parameters
+    ----------
+    chosen : list of TableRow
+    runs : dict of int to list of Path
+        By number of the row, its run folders, one for each seed.
+    problems : dict of int to str
+        By number of the row, why there are none.
+
+    Returns
+    -------
+    list of dict
+        One for each row. Each is compared with the first one of its group that was measured.
+    """
+    predictions = {
+        number: [read_predictions(folder / "predictions" / "test.csv") for folder in folders]
+        for number, folders in runs.items()
+    }
+    leaders: dict[str, int] = {}
+    measured = []
+    for number, row in enumerate(chosen):
+        known: dict[str, Any] = {"title": row.title, "experiment": row.experiment, "group": row.group}
+        known |= {"claimed": row.claimed, "evidence": row.evidence, "problem": problems.get(number, "")}
+        if number in runs:
+            known |= table_rows.measure(predictions[number]) | _facts(runs[number])
+            leader = leaders.setdefault(row.group, number)
+            if leader != number:
+                known |= table_rows.difference(predictions[number], predictions[leader])
+        measured.append(known)
+    table_rows.adjust(measured)
+    return measured
+
+
+def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: int) -> Path:
+    """Folder of the finished run that measures an experiment with a seed."""
+    settings = finder.compose(experiment, *overrides, seed=seed)
+    command = f"experiment={experiment} {' '.join([*finder.overrides, *overrides])} seed={seed}"
+    if settings.pipeline.name == "ensemble":
+        members = [_find_or_make(finder, member, [], seed) for member in settings.pipeline.members]
+        found = finder.find_ensemble(settings, members)
+        if found is None:
+            found = _new_folder(settings)
+            run_ensemble(settings, found, members, command=command)
+    else:
+        found, finished = finder.find(settings)
+        if finished:
+            finder.terminal.say("found", str(found))
+        elif found is not None:
+            finder.terminal.say("resume", str(found))
+            run_experiment(replace(settings, resume=True), found, command=command)
+        else:
+            found = _new_folder(settings)
+            run_experiment(settings, found, command=command)
+    assert found is not None
+    _add_costs(finder, settings, found)
+    return found
+
+
+def _add_costs(finder: Finder, settings: TrainConfig, folder: Path) -> None:
+    """Measure what a prediction of the run's first model costs, once; it is kept in ``costs.json``."""
+    path = folder / _COSTS
+    if path.is_file():
+        return
+    reader = settings
+    if settings.pipeline.name == "ensemble":  # it reads what its members read
+        reader = finder.compose(settings.pipeline.members[0], seed=settings.seed)
+    tracks, split = finder.prepared(reader)
+    model = model_folder(folder, split, 0)
+    finder.terminal.say("costs", "time and size of a prediction")
+    pipeline = load_pipeline(model, train_bench(settings, Terminal(quiet=True)))
+    write_json(measure_costs(pipeline, tracks.subset(split.folds[0].test), model), path)
+
+
+def _new_folder(settings: TrainConfig) -> Path:
+    """A folder that no run has: two of one experiment may begin in the same second."""
+    folder = Path(run_folder(settings.output, settings.name, settings.data.name, False))
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = folder.with_name(f"{folder.name.split('+')[0]}+{number}")
     return folder
 
 
-def _measure(runs: list[Path]) -> dict[str, Any]:
-    """Means over the seeds of figures computed from the saved predictions; of the ends of the intervals too."""
-    records = [json.loads((run / "run.json").read_text(encoding="utf-8")) for run in runs]
-    scores = [metrics.score(read_predictions(run / "predictions" / "test.csv")) for run in runs]
-    mean = {name: float(np.mean([score[name] for score in scores])) for name in ("accuracy", "macro_f1")}
-    ends = np.mean([score["accuracy_ci95"] for score in scores], axis=0)
-    return mean | {
-        "accuracy_ci95": [float(end) for end in ends],
-        "n": scores[0]["n"],
-        "seeds": len(runs),
+def _facts(folders: list[Path]) -> dict[str, Any]:
+    """What the runs say of themselves; costs are means over the seeds."""
+    records = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
+    costs = [json.loads((folder / _COSTS).read_text(encoding="utf-8")) for folder in folders]
+    names = ("ms_per_song", "macs", "file_bytes")
+    return {
         "corpus": records[0]["corpus"] + (" (synthetic)" if records[0]["synthetic"] else ""),
         "protocol": records[0]["protocol"],
-        "parameters": records[0]["parameters"],
+        "parameters": int(np.mean([record["parameters"] for record in records])),
         "train_seconds": float(np.mean([record["wall_seconds"] for record in records])),
+        **{n: float(np.mean([c[n] for c in costs])) if costs[0][n] is not None else None for n in names},
+        "runs": " ".join(str(folder) for folder in folders),
     }
 
 
-def _terminal_table(table: pd.DataFrame) -> Table:
-    shown = Table(box=None, pad_edge=False)
-    for heading in ("", "claimed", "accuracy [95 % interval]", "macro F1", "n", "seeds", "protocol", "parameters"):
-        shown.add_column(heading)
-    for number, row in enumerate(table.to_dict("records")):
-        claimed = "" if pd.isna(row["claimed"]) else f"{row['claimed']:.1f} %"
-        if not isinstance(row.get("protocol"), str):
-            shown.add_row(row["row"], claimed, f"failed: {row['problem'].splitlines()[0]}")
-            continue
-        figures = [f"{row['macro_f1']:.3f}", str(int(row["n"])), str(int(row["seeds"]))]
-        protocol = f"{row['corpus']}, {row['protocol']}"
-        shown.add_row(
-            row["row"],
-            claimed,
-            with_interval(dict(table.loc[number]), "accuracy"),
-            *figures,
-            protocol,
-            f"{int(row['parameters']):,}",
-        )
-    return shown
+def _place(table: pd.DataFrame, config: ReproduceConfig) -> str:
+    """Name of the folder: corpus and protocol, so that tables do not overwrite each other."""
+    about = caption(table) or f"{config.data.name} {config.split.kind}"
+    return re.sub(r"[^\w.]+", "_", about).strip("_")

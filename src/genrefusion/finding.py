@@ -1,0 +1,131 @@
+"""Composing experiments, and finding the runs that were made of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+from hydra import compose
+from omegaconf import OmegaConf
+
+from genrefusion.config import TrainConfig
+from genrefusion.data.splits import Split
+from genrefusion.data.tracks import Tracks
+from genrefusion.ensembles import ensemble_signature
+from genrefusion.errors import UserError
+from genrefusion.experiment import prepare, signature
+from genrefusion.pipeline_settings import CoattentionSettings, MultiframeSettings
+from genrefusion.settings import NoFeatures
+from genrefusion.terminal import Terminal
+
+_SHARED = re.compile(r"\+*(data|split|trainer|workers|cache|output)\b")
+
+
+def shared_overrides(typed: Sequence[str]) -> list[str]:
+    """Keep of the typed overrides what holds for several experiments: corpus, split, machine, folders."""
+    return [override for override in typed if _SHARED.match(override)]
+
+
+class Finder:
+    """Composes experiments on one corpus and split, and finds their runs by the signature.
+
+    Parameters
+    ----------
+    output : str
+        Folder of the runs.
+    overrides : sequence of str
+        Settings that all experiments get, as they were typed.
+    terminal : Terminal
+        Where what is found is said.
+    features, weights : sequence of str, str or None
+        Overrides for the experiments that read audio, and published weights for those that have convolutions.
+    """
+
+    def __init__(
+        self,
+        output: str,
+        overrides: Sequence[str],
+        terminal: Terminal,
+        *,
+        features: Sequence[str] = (),
+        weights: str | None = None,
+    ) -> None:
+        self.output = output
+        self.overrides = list(overrides)
+        self.terminal = terminal
+        self.features = list(features)
+        self.weights = weights
+        self._prepared: dict[str, tuple[Tracks, Split]] = {}
+
+    def compose(self, experiment: str, *own: str, seed: int) -> TrainConfig:
+        """Settings of an experiment; `own` comes last and wins."""
+        config = self._compose(experiment, own, seed)
+        extra = [] if isinstance(config.features, NoFeatures) else list(self.features)
+        has_convolutions = isinstance(config.pipeline, MultiframeSettings | CoattentionSettings)
+        if self.weights is not None and has_convolutions and not self.features:
+            extra.append(f"pipeline.weights={self.weights}")
+        return self._compose(experiment, [*extra, *own], seed) if extra else config
+
+    def _compose(self, experiment: str, own: Sequence[str], seed: int) -> TrainConfig:
+        named = [f"experiment={experiment}", f"name={experiment}", f"seed={seed}"]
+        composed = compose("train", [*named, *self.overrides, f"output={self.output}", *own])
+        return cast(TrainConfig, OmegaConf.to_object(composed))
+
+    def prepared(self, settings: TrainConfig) -> tuple[Tracks, Split]:
+        """Corpus and split of an experiment; experiments that read the same sides share them."""
+        from genrefusion.experiment import train_bench
+        from genrefusion.pipelines.base import make_pipeline
+
+        uses = make_pipeline(settings.pipeline, settings.features, train_bench(settings, self.terminal)).uses
+        path = getattr(settings.features, "path", None)
+        key = repr([asdict(settings.data), asdict(settings.split), settings.seed, sorted(uses), path])
+        if key not in self._prepared:
+            self._prepared[key] = prepare(settings, self.terminal)
+        return self._prepared[key]
+
+    def find(self, settings: TrainConfig) -> tuple[Path | None, bool]:
+        """Folder of the newest run with the same signature, finished ones first, and whether it is finished."""
+        return self._newest(settings, signature(settings, *self.prepared(settings)))
+
+    def find_ensemble(self, settings: TrainConfig, members: Sequence[Path]) -> Path | None:
+        """Folder of the newest run that joins the members, as they are now, in the same way."""
+        return self._newest(settings, ensemble_signature(settings, members))[0]
+
+    def member(self, experiment: str, seed: int) -> Path:
+        """Folder of the finished run of an experiment.
+
+        Raises
+        ------
+        UserError
+            There is none; names the command that makes it.
+        """
+        settings = self.compose(experiment, seed=seed)
+        folder, finished = self.find(settings)
+        if folder is None or not finished:
+            command = " ".join(["train", f"experiment={experiment}", *self.overrides, f"seed={seed}"])
+            go_on = f" resume=true hydra.run.dir={folder}" if folder else ""
+            state = "is not finished" if folder else "does not exist"
+            raise UserError(
+                f"The run of '{experiment}' on this corpus, split and seed {state} in {self.output}/. Make it:\n"
+                f"{command}{go_on}"
+            )
+        return folder
+
+    def _newest(self, settings: TrainConfig, sign: str) -> tuple[Path | None, bool]:
+        found: dict[bool, Path] = {}
+        for path in sorted((Path(self.output) / settings.name).glob("*/*/run.json")):
+            record = _read(path)
+            if record.get("signature") == sign:
+                found[record["status"] == "finished"] = path.parent
+        return (found[True], True) if True in found else (found.get(False), False)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):  # a run that is damaged, or being written, is none
+        return {}
