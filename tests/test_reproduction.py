@@ -18,9 +18,13 @@ ROWS = [
 ]
 
 
+OF_ALL_ROWS = ["split.test_fraction=0.4", "data.songs_per_genre=5"]
+"""The second is also on the command line."""
+
+
 def reproduce(folder: Path) -> str:
     code = "from genrefusion.cli import reproduce; reproduce()"
-    rows = OmegaConf.to_yaml(OmegaConf.create({"rows": ROWS}))
+    rows = OmegaConf.to_yaml(OmegaConf.create({"overrides": OF_ALL_ROWS, "rows": ROWS}))
     (folder / "table").mkdir(exist_ok=True)
     (folder / "table" / "quick.yaml").write_text(
         f"defaults: [schema/table@_here_]\nname: quick\ntitle: Quick\nsource: this test\n{rows}"
@@ -52,6 +56,13 @@ def test_each_row_stands_beside_its_claim(reproduced: tuple[Path, str]) -> None:
     assert "82.0 %" in said
 
 
+def test_overrides_of_a_table_are_for_every_row_and_the_command_line_comes_after_them(
+    reproduced: tuple[Path, str],
+) -> None:
+    table = pd.read_csv(reproduced[0] / "outputs/tables/quick/demo/table.csv")
+    assert table["n"].between(30, 50).all()  # of 80 songs; 0.2 would be 16, and 5 songs a genre 25 in all
+
+
 def test_finished_runs_are_taken_and_the_table_follows_their_predictions(reproduced: tuple[Path, str]) -> None:
     folder, _ = reproduced
     runs = list((folder / "outputs/multiframe/demo").iterdir())
@@ -72,4 +83,4 @@ def test_every_row_of_a_table_names_an_experiment(table: str) -> None:
     rows = OmegaConf.load(configs_directory() / "table" / f"{table}.yaml").rows
     experiments = {path.stem for path in (configs_directory() / "experiment").glob("*.yaml")}
     assert {row.experiment for row in rows} <= experiments
-    assert all(row.evidence for row in rows if row.claimed is not None)
+    assert all(row.evidence for row in rows if row.get("claimed") is not None)

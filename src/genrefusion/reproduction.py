@@ -68,7 +68,7 @@ def reproduce_table(config: ReproduceConfig, forwarded: list[str]) -> pd.DataFra
 
 def _find_or_train(config: ReproduceConfig, row: TableRow, seed: int, forwarded: list[str], terminal: Terminal) -> Path:
     """Folder of the run that measures a row with a seed."""
-    overrides = [f"experiment={row.experiment}", *forwarded, *row.overrides, f"seed={seed}"]
+    overrides = [f"experiment={row.experiment}", *config.table.overrides, *forwarded, *row.overrides, f"seed={seed}"]
     composed = compose("train", [*overrides, f"name={row.experiment}", f"output={config.output}"])
     settings = cast(TrainConfig, OmegaConf.to_object(composed))
     sign = signature(settings, *prepare(settings, terminal))
