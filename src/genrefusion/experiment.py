@@ -257,9 +257,10 @@ def train_bench(config: TrainConfig, terminal: Terminal) -> Workbench:
 
 
 def _announce(config: TrainConfig, tracks: Tracks, split: Split, terminal: Terminal) -> None:
-    corpus = (
-        f"{tracks.corpus} ({'synthetic, ' if tracks.synthetic else ''}{len(tracks)} songs, {len(tracks.genres)} genres)"
-    )
+    count = f"{len(tracks)} songs"
+    if tracks.piece_seconds is not None:
+        count = f"{len(tracks)} pieces of {tracks.table['song'].nunique()} songs"
+    corpus = f"{tracks.corpus} ({'synthetic, ' if tracks.synthetic else ''}{count}, {len(tracks.genres)} genres)"
     terminal.say(f"genrefusion {genrefusion.__version__}  ", f"{config.name} on {corpus}   seed {config.seed}")
     for track, problem in list(tracks.skipped.items())[:_MOST_SKIPPED]:
         terminal.say("skipped", f"{track}   {problem}")

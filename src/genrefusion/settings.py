@@ -36,12 +36,15 @@ class DataSettings:
     min_seconds: float = 1.0  # shorter audio is a problem
     max_seconds: float = 600.0  # only the beginning of longer audio is used
     min_tracks: int = 2  # genres with fewer tracks are left out
+    piece_seconds: float | None = None  # songs are cut into pieces of this length, each a track of its own
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
         check_choice("data.on_error", self.on_error, ("raise", "skip"))
         check_range("data.min_tracks", self.min_tracks, 2, 1_000_000)
         check_range("data.min_seconds", self.min_seconds, 0, self.max_seconds)
+        if self.piece_seconds is not None:
+            check_range("data.piece_seconds", self.piece_seconds, max(0.5, self.min_seconds), self.max_seconds)
 
 
 @dataclass
@@ -113,10 +116,11 @@ class ManifestData(DataSettings):
 
 @dataclass
 class SplitSettings:
-    """How tracks are divided; artists stay on one side unless `by_artist` is false."""
+    """How tracks are divided; artists stay on one side unless `by_artist` is false, songs unless `by_song` is too."""
 
     kind: str = MISSING
     by_artist: bool = True
+    by_song: bool = True  # pieces of a song (data.piece_seconds) stay on one side
     val_fraction: float = 0.1  # of all tracks
     test_fraction: float = 0.2  # holdout
     folds: int = 5  # kfold
@@ -125,6 +129,11 @@ class SplitSettings:
     def __post_init__(self) -> None:
         """Refuse impossible values."""
         check_choice("split.kind", self.kind, ("holdout", "kfold", "predefined"))
+        if self.by_artist and not self.by_song:
+            raise UserError(
+                "split.by_song=false: pieces of a song on both sides would have its artist there too.\n"
+                "Add split.by_artist=false, or leave out split.by_song=false."
+            )
         check_range("split.val_fraction", self.val_fraction, 0.01, 0.5)
         check_range("split.test_fraction", self.test_fraction, 0.01, 0.5)
         check_range("split.folds", self.folds, 2, 100)

@@ -284,3 +284,99 @@ def test_the_digest_knows_the_parts_and_not_their_order() -> None:
     digest = Split([Fold(["a", "b"], ["c"], ["d"])], "holdout").digest
     assert digest == Split([Fold(["b", "a"], ["c"], ["d"])], "in other words").digest
     assert digest != Split([Fold(["a", "b"], ["d"], ["c"])], "holdout").digest
+
+
+def piece_corpus(*, artists: bool = True, songs: int = 3, pieces: int = 3) -> Tracks:
+    """Pieces of the songs of 24 artists of 2 genres, as `data.piece_seconds` makes them."""
+    rows = [
+        (f"{artist:02}-{song}#{piece}", f"g{artist % 2}", f"artist {artist}", f"{artist:02}-{song}")
+        for artist in range(24)
+        for song in range(songs)
+        for piece in range(pieces)
+    ]
+    table = pd.DataFrame(rows, columns=["track_id", "genre", "artist", "song"], dtype=object).set_index("track_id")
+    return Tracks(table if artists else table.drop(columns="artist"), "small", piece_seconds=29.12)
+
+
+def crossing(tracks: Tracks, split: Split, column: str) -> list[float]:
+    """For each fold, the share of the test tracks whose artist or song is in train or val too."""
+    names = tracks.table[column]
+    return [float(names[fold.test].isin(names[[*fold.train, *fold.val]]).mean()) for fold in split.folds]
+
+
+@pytest.mark.parametrize("kind", ["holdout", "kfold"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_neither_artists_nor_songs_cross_unless_that_is_asked_for(kind: str, seed: int) -> None:
+    tracks = piece_corpus()
+    split = split_tracks(tracks, SplitSettings(kind=kind), seed=seed)
+    assert max(crossing(tracks, split, "artist")) == 0
+    assert max(crossing(tracks, split, "song")) == 0
+
+
+@pytest.mark.parametrize("kind", ["holdout", "kfold"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_songs_stay_whole_where_artists_cross(kind: str, seed: int) -> None:
+    tracks = piece_corpus()
+    split = split_tracks(tracks, SplitSettings(kind=kind, by_artist=False), seed=seed)
+    assert max(crossing(tracks, split, "song")) == 0
+    assert min(crossing(tracks, split, "artist")) > 0.5
+    for fold in split.folds:
+        assert not set(tracks.table.loc[fold.train, "song"]) & set(tracks.table.loc[fold.val, "song"])
+
+
+@pytest.mark.parametrize("kind", ["holdout", "kfold"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_pieces_of_a_song_do_cross_where_that_is_asked_for(kind: str, seed: int) -> None:
+    tracks = piece_corpus()
+    split = split_tracks(tracks, SplitSettings(kind=kind, by_artist=False, by_song=False), seed=seed)
+    assert min(crossing(tracks, split, "song")) > 0.5
+
+
+@pytest.mark.parametrize("by_artist", [True, False])
+def test_songs_stay_whole_where_artists_are_unknown(by_artist: bool) -> None:
+    tracks = piece_corpus(artists=False)
+    split = split_tracks(tracks, SplitSettings(kind="kfold", by_artist=by_artist), seed=0)
+    assert max(crossing(tracks, split, "song")) == 0
+
+
+def test_pieces_of_a_song_of_an_unknown_artist_are_one_group() -> None:
+    table = make([("jazz", None), ("jazz", "Ann"), ("jazz", None), ("jazz", "ann"), ("jazz", None)]).table
+    groups = artist_groups(table.assign(song=["x", "x", "x", "y", None]))
+    assert groups[0] == groups[2]
+    assert groups[1] == groups[3]
+    assert len(set(groups)) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "artists", "protocol"),
+    [
+        ({}, True, "5-fold by artist, pieces of 29.12 s"),
+        ({}, False, "5-fold, artists unknown, pieces of 29.12 s"),
+        ({"by_artist": False}, True, "5-fold, artists not separated, pieces of 29.12 s"),
+        ({"by_artist": False, "by_song": False}, True, "5-fold, pieces of a song on both sides, 29.12 s each"),
+        ({"by_artist": False, "by_song": False}, False, "5-fold, pieces of a song on both sides, 29.12 s each"),
+    ],
+)
+def test_the_protocol_says_that_units_are_pieces(settings: dict[str, bool], artists: bool, protocol: str) -> None:
+    tracks = piece_corpus(artists=artists)
+    assert split_tracks(tracks, SplitSettings(kind="kfold", **settings), seed=0).protocol == protocol
+
+
+def test_a_predefined_split_that_shares_a_song_is_refused_unless_that_is_asked_for() -> None:
+    tracks = piece_corpus(songs=1, pieces=4)
+    tracks = Tracks(tracks.table.assign(split=["train", "train", "val", "test"] * 24), "small")
+    with pytest.raises(UserError, match=r"24 songs of small.*\n  00-0  00-0#0 in train, (.|\n)*split.by_song=false"):
+        split_tracks(tracks, SplitSettings(kind="predefined", by_artist=False), seed=0)
+    split = split_tracks(tracks, SplitSettings(kind="predefined", by_artist=False, by_song=False), seed=0)
+    assert split.protocol == "predefined split, pieces of a song not separated"
+
+
+def test_pieces_on_both_sides_with_artists_apart_are_a_contradiction() -> None:
+    with pytest.raises(UserError, match=r"split.by_song=false: .*its artist.*\nAdd split.by_artist=false"):
+        SplitSettings(kind="kfold", by_song=False)
+
+
+@pytest.mark.parametrize("tracks", [even_corpus(), piece_corpus(pieces=1)], ids=["songs", "one piece each"])
+def test_pieces_on_both_sides_are_refused_where_no_song_has_two(tracks: Tracks) -> None:
+    with pytest.raises(UserError, match=r"no song of small has two pieces.*\n.*data.piece_seconds=SECONDS"):
+        split_tracks(tracks, SplitSettings(kind="kfold", by_artist=False, by_song=False), seed=0)

@@ -54,7 +54,7 @@ def load_audio(path: Path, *, sample_rate: int | None = None, max_seconds: float
     AudioError
         The file is missing, empty, not audio, cut off, or holds samples that are no numbers.
     """
-    samples, rate = _decode(path, max_seconds)
+    samples, rate = decode(path, max_seconds)
     if sample_rate is None or rate == sample_rate:
         return samples
     return np.asarray(soxr.resample(samples, rate, sample_rate, quality="HQ"), dtype=np.float32)
@@ -63,7 +63,7 @@ def load_audio(path: Path, *, sample_rate: int | None = None, max_seconds: float
 def audio_problem(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> str:
     """Decode a file once and say why it cannot be used: unreadable, too short, silent; empty if it can."""
     try:
-        samples, rate = _decode(path, max_seconds)
+        samples, rate = decode(path, max_seconds)
     except AudioError as error:
         return str(error)
     seconds = len(samples) / rate
@@ -86,8 +86,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _decode(path: Path, max_seconds: float) -> tuple[Array, int]:
-    """Mono samples and their rate."""
+def decode(path: Path, max_seconds: float) -> tuple[Array, int]:
+    """Mono samples and their rate, as `load_audio` without a rate of its own."""
     try:
         if path.is_file() and path.stat().st_size == 0:
             raise AudioError("empty")

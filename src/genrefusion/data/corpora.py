@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 
 from genrefusion.data import gtzan
 from genrefusion.data.audio import EXTENSIONS, audio_problem, digest_audio
+from genrefusion.data.pieces import cut_into_pieces
 from genrefusion.data.tracks import Tracks, load_table, validate_table
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.files import write_atomically
@@ -103,13 +104,24 @@ def load_folder(root: Path) -> Tracks:
 def load_usable(
     settings: DataSettings, sides: Iterable[str], *, cache: Path, workers: int, terminal: Terminal
 ) -> Tracks:
-    """Load a corpus for a pipeline that needs one of the `sides` of each track, and check the audio if it is one."""
+    """Load a corpus for a pipeline that needs one of the `sides` of each track, and check the audio if it is one.
+
+    With `data.piece_seconds` the tracks are pieces of its songs.
+    """
     sides = sorted(sides)
+    if settings.piece_seconds is not None and "audio" not in sides:
+        raise UserError(
+            f"data.piece_seconds={settings.piece_seconds:g}: cuts audio, which is not read here (only lyrics or ready "
+            "features are). Leave it out."
+        )
     tracks = load_corpus(settings, cache=cache, workers=workers, terminal=terminal)
     if sides:
         tracks = require_sides(tracks, sides, settings)
     if "audio" in sides:
         tracks = check_audio(tracks, settings, cache=cache, workers=workers, terminal=terminal)
+    if settings.piece_seconds is not None:
+        tracks = require_sides(tracks, ["audio"], settings)
+        tracks = cut_into_pieces(tracks, settings, cache=cache, workers=workers, terminal=terminal)
     return tracks
 
 

@@ -1,4 +1,4 @@
-"""Division of tracks into train, val and test: stratified by genre, grouped by artist, seeded."""
+"""Division of tracks into train, val and test: stratified by genre, grouped by artist or song, seeded."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def split_tracks(tracks: Tracks, settings: SplitSettings, *, seed: int) -> Split
     Parameters
     ----------
     tracks : Tracks
-        With genres; a track of an unknown artist is a group of its own.
+        With genres; where an artist is unknown the pieces of a song, or else the track, are a group of their own.
     settings : SplitSettings
         `holdout`: about `test_fraction` and `val_fraction` of the tracks, each the nearest 1/n. `kfold`: each track in
         the test part of one fold. `predefined`: the column ``split``.
@@ -74,8 +74,14 @@ def split_tracks(tracks: Tracks, settings: SplitSettings, *, seed: int) -> Split
     Raises
     ------
     UserError
-        A part would lack a genre, or the predefined parts share an artist or lack a part.
+        A part would lack a genre, the predefined parts share an artist or lack a part, or pieces of a song shall be on
+        both sides and no song has two.
     """
+    if not settings.by_song and not (tracks.has("song") and tracks.table["song"].dropna().duplicated().any()):
+        raise UserError(
+            f"split.by_song=false: no song of {tracks.corpus} has two pieces that could be on both sides.\n"
+            "Cut the songs into (shorter) pieces: data.piece_seconds=SECONDS"
+        )
     if settings.kind == "predefined":
         folds = [_predefined(tracks, settings, seed)]
     elif settings.kind == "kfold":
@@ -127,17 +133,16 @@ def _predefined(tracks: Tracks, settings: SplitSettings, seed: int) -> Fold:
         val = _take(tracks, train, settings.val_fraction * (len(train) + len(test)) / len(train), settings, seed)
         train = _without(train, val)
     fold = Fold(train, val, test)
-    if settings.by_artist:
-        _require_separate_artists(tracks, fold)
+    _require_separate_groups(tracks, fold, settings)
     return fold
 
 
 def _take(tracks: Tracks, ids: list[str], fraction: float, settings: SplitSettings, seed: int) -> list[str]:
     """Choose about a fraction of the ids: one of n equal shares, with n the nearest whole number."""
     n_shares = max(2, round(1 / min(fraction, 0.5)))
-    # No more shares than artists, or tracks of the largest genre: of a small corpus, a larger share is taken.
+    # No more shares than artists or songs, or tracks of the largest genre: of a small corpus, a larger share is taken.
     table = tracks.table.loc[ids]
-    n_groups = len(np.unique(artist_groups(table))) if settings.by_artist else len(ids)
+    n_groups = len(np.unique(_groups(table, settings)))
     n_shares = max(2, min(n_shares, n_groups, int(table["genre"].value_counts().max())))
     shares = _partition(tracks, ids, n_shares, settings, seed)
     # Not always the first: the largest artist lies in it whatever the seed. Of a small corpus some shares lack genres,
@@ -148,13 +153,13 @@ def _take(tracks: Tracks, ids: list[str], fraction: float, settings: SplitSettin
 
 
 def _partition(tracks: Tracks, ids: list[str], n: int, settings: SplitSettings, seed: int) -> list[list[str]]:
-    """Divide the ids into n shares with the same genres and, if asked for, whole artists."""
+    """Divide the ids into n shares with the same genres and, if asked for, whole artists or songs."""
     # Sorted, so that the division does not depend on the order of the table.
     ids = sorted(ids)
     table = tracks.table.loc[ids]
-    groups = artist_groups(table) if settings.by_artist else np.arange(len(ids))
+    groups = _groups(table, settings)
     if len(np.unique(groups)) < n:
-        things = "artists" if settings.by_artist and tracks.has("artist") else "tracks"
+        things = _kept_together(tracks, settings)
         cure = "\nOr leave artists on both sides (the figures will flatter): split.by_artist=false"
         raise UserError(
             f"{tracks.corpus} has {len(np.unique(groups))} {things} for {n} shares. Take fewer folds or a larger "
@@ -172,31 +177,55 @@ def _partition(tracks: Tracks, ids: list[str], n: int, settings: SplitSettings, 
 
 
 def artist_groups(table: pd.DataFrame) -> np.ndarray:
-    """Number the artists of tracks (indexed by track id); each track of an unknown artist gets a number of its own."""
-    if "artist" not in table:
+    """Number the artists of tracks (indexed by track id).
+
+    Where an artist is unknown, each song of which the table has pieces gets a number of its own, or else each track.
+    """
+    if "artist" not in table and "song" not in table:
         return np.arange(len(table))
+    unknown = [None] * len(table)
+    known = zip(table.index, table.get("artist", unknown), table.get("song", unknown), strict=True)
     names = [
-        f"artist {artist.strip().casefold()}" if artist else f"track {track}"
-        for track, artist in table["artist"].items()
+        f"artist {artist.strip().casefold()}" if artist else f"song {song}" if song else f"track {track}"
+        for track, artist, song in known
     ]
     return np.unique(names, return_inverse=True)[1]
 
 
-def _require_separate_artists(tracks: Tracks, fold: Fold) -> None:
-    """Refuse parts that share an artist."""
+def _groups(table: pd.DataFrame, settings: SplitSettings) -> np.ndarray:
+    """Number what stays on one side: artists, songs or single tracks."""
+    if settings.by_artist:
+        return artist_groups(table)
+    if settings.by_song:
+        return artist_groups(table.drop(columns="artist", errors="ignore"))
+    return np.arange(len(table))
+
+
+def _kept_together(tracks: Tracks, settings: SplitSettings) -> str:
+    """What stays on one side, in a word."""
+    if settings.by_artist and tracks.has("artist"):
+        return "artists"
+    return "songs" if settings.by_song and tracks.has("song") else "tracks"
+
+
+def _require_separate_groups(tracks: Tracks, fold: Fold, settings: SplitSettings) -> None:
+    """Refuse predefined parts that share what the settings keep on one side."""
     parts = {track: part for part in PARTS for track in getattr(fold, part)}
     table = tracks.table.loc[list(parts)]
-    numbers = pd.Series(artist_groups(table), index=table.index)
+    numbers = pd.Series(_groups(table, settings), index=table.index)
+    names = table.reindex(columns=["artist", "song"] if settings.by_artist else ["song"]).bfill(axis=1).iloc[:, 0]
     rows = [
-        f"{table['artist'][ids[0]]}  {', '.join(f'{track} in {parts[track]}' for track in ids[:3])}"
+        f"{names[ids[0]]}  {', '.join(f'{track} in {parts[track]}' for track in ids[:3])}"
         for _, ids in numbers.groupby(numbers).groups.items()
         if len({parts[track] for track in ids}) > 1
     ]
     if rows:
+        things = _kept_together(tracks, settings)
+        cure = "split.by_artist=false" + (" split.by_song=false" if things == "songs" else "")
         raise UserError(
-            f"split=predefined: {len(rows)} artists of {tracks.corpus} are on several sides.\n"
+            f"split=predefined: {len(rows)} {things} of {tracks.corpus} are on several sides.\n"
             + bullet_list(rows)
-            + "\nMend the column 'split', or leave them there (the figures will flatter): split.by_artist=false"
+            + f"\nMend the column 'split', or leave them there (the figures will flatter): {cure}"
         )
 
 
@@ -216,7 +245,7 @@ def _check(tracks: Tracks, fold: Fold) -> None:
     if lacking:
         rows = [f"{genre}  {(genres == genre).sum()} tracks" for genre in lacking]
         raise UserError(
-            "The train part of the split lacks genres (too few artists to share them out).\n"
+            "The train part of the split lacks genres (too few artists or songs to share them out).\n"
             + bullet_list(rows)
             + "\nAdd tracks of other artists, or leave artists on both sides (the figures will flatter): "
             "split.by_artist=false"
@@ -225,11 +254,17 @@ def _check(tracks: Tracks, fold: Fold) -> None:
 
 def _protocol(tracks: Tracks, settings: SplitSettings) -> str:
     kind = {"kfold": f"{settings.folds}-fold", "holdout": "holdout", "predefined": "predefined split"}[settings.kind]
+    length = "" if tracks.piece_seconds is None else f"{tracks.piece_seconds:g} s"
+    if not settings.by_song:  # a predefined column may keep them on one side all the same
+        where = "not separated" if settings.kind == "predefined" else "on both sides"
+        return f"{kind}, pieces of a song {where}" + (f", {length} each" if length else "")
     if not tracks.has("artist"):
-        return f"{kind}, artists unknown"
-    if not settings.by_artist:
-        return f"{kind}, artists not separated"
-    return kind if settings.kind == "predefined" else f"{kind} by artist"
+        kind += ", artists unknown"
+    elif not settings.by_artist:
+        kind += ", artists not separated"
+    elif settings.kind != "predefined":
+        kind += " by artist"
+    return kind + (f", pieces of {length}" if length else "")
 
 
 def _without(ids: Sequence[str], taken: Sequence[str]) -> list[str]:

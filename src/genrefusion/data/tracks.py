@@ -1,8 +1,9 @@
 """Tables of tracks: reading, validating, checking the files they name.
 
 A table is CSV or JSON Lines with one row a track. Columns: ``track_id`` (unique), ``genre``, and any of ``audio`` (path
-relative to the table), ``lyrics`` (text) or ``lyrics_path`` (.txt or .lrc), ``artist``, ``title``, ``split``,
-``sha256``, ``license``, ``seconds``, ``synthetic``. Other columns are kept, unless they look like a misspelt one.
+relative to the table), ``lyrics`` (text) or ``lyrics_path`` (.txt or .lrc), ``artist``, ``title``, ``song`` (where
+several tracks are pieces of one song: its name), ``split``, ``sha256``, ``license``, ``seconds``, ``synthetic``. Other
+columns are kept, unless they look like a misspelt one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.errors import UserError, bullet_list
 
 REQUIRED = ("track_id", "genre")
-OPTIONAL = ("audio", "lyrics", "lyrics_path", "artist", "title", "split", "sha256", "license", "seconds", "synthetic")
+OPTIONAL = (
+    *("audio", "lyrics", "lyrics_path", "artist", "title", "song"),
+    *("split", "sha256", "license", "seconds", "synthetic"),
+)
 PARTS = ("train", "val", "test")
 RESERVED = ("track_id", "fold", "frame", "genre", "predicted")
 """Names that no genre can have: tables of predictions use them for other columns."""
@@ -45,12 +49,15 @@ class Tracks:
         Whether the music was composed by a program; said wherever figures are shown.
     skipped : dict of str to str
         Tracks that were left out, with the reason.
+    piece_seconds : float, optional
+        Length of the pieces, where the tracks were cut from songs (`genrefusion.data.pieces`).
     """
 
     table: pd.DataFrame
     corpus: str
     synthetic: bool = False
     skipped: dict[str, str] = field(default_factory=dict)
+    piece_seconds: float | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -67,17 +74,20 @@ class Tracks:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything that can change a result: ids, genres, artists, parts, lyrics and audio bytes."""
-        columns = [c for c in ("genre", "artist", "split", "lyrics", "sha256") if c in self.table]
+        """SHA-256 over everything that can change a result: ids, genres, artists, songs, parts, lyrics, audio bytes."""
+        columns = [c for c in ("genre", "artist", "song", "split", "lyrics", "sha256") if c in self.table]
         rows = self.table[columns].sort_index().reset_index().to_json(orient="values")
         return hashlib.sha256(rows.encode()).hexdigest()
 
     def content_digests(self) -> list[str]:
-        """Digest of each track's audio or, without audio, of its lyrics; without both, of corpus and track id."""
+        """Digest of each track's audio or, without audio, of its lyrics; without both, of corpus and track id.
+
+        For a piece it is the digest of its whole song: who has heard one piece has heard the song.
+        """
         rows = self.table.to_dict("records")
         names = [text or f"{self.corpus}\0{track}" for track, text in zip(self.ids, self.lyrics, strict=True)]
         texts = [hashlib.sha256(name.encode()).hexdigest() for name in names]
-        return [row.get("sha256") or text for row, text in zip(rows, texts, strict=True)]
+        return [row.get("song_sha256") or row.get("sha256") or text for row, text in zip(rows, texts, strict=True)]
 
     def has(self, column: str) -> bool:
         """Whether any track has a value in the column."""
