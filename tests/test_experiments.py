@@ -19,6 +19,7 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import read_predictions
+from genrefusion.evaluation.statistics import folds_interval
 from genrefusion.experiment import run_experiment
 from genrefusion.runs import evaluate_run
 from genrefusion.settings import TrainerSettings
@@ -70,6 +71,7 @@ def test_run_folder_is_whole(run: Path) -> None:
         "frames/test.csv",
         "model/pipeline.json",
         "figures/confusion.png",
+        "figures/reliability.png",
         "figures/learning_curve.png",
     }
     assert not (run / "checkpoints").exists()
@@ -103,6 +105,9 @@ def test_folds_are_pooled_and_listed(demo: Tracks, tmp_path: Path) -> None:
     assert sum(fold["n"] for fold in figures["folds"]) == len(demo)
     mean = sum(fold["accuracy"] * fold["n"] for fold in figures["folds"]) / len(demo)
     assert figures["test"]["accuracy"] == pytest.approx(mean)
+    accuracies = [fold["accuracy"] for fold in figures["folds"]]
+    assert figures["folds_accuracy"] == pytest.approx(sum(accuracies) / 2)
+    assert tuple(figures["folds_accuracy_ci95"]) == folds_interval(accuracies, test_share=0.5)[1]
     assert (tmp_path / "run" / "model" / "fold1" / "pipeline.json").is_file()
     evaluated = evaluate_run(evaluate_settings(tmp_path / "run"), quiet=True)
     assert evaluated["test"]["accuracy"] == figures["test"]["accuracy"]

@@ -97,6 +97,7 @@ class EvaluateConfig:
     run: str | None = None
     data: Any = None  # null: the run's own test tracks
     features: FeaturesFile = field(default_factory=FeaturesFile)
+    calibrate: bool = False  # also with probabilities scaled by a temperature that is fitted on the validation tracks
     explain: int = 0  # of co-attention: songs to draw the attention of, beside tables of words and a deletion test
     trainer: Any = MISSING
     cache: str | None = None

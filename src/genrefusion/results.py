@@ -17,7 +17,8 @@ from genrefusion.evaluation.predictions import (
     with_truth,
     write_predictions,
 )
-from genrefusion.evaluation.tables import figures_table, weakest_genres
+from genrefusion.evaluation.statistics import folds_interval
+from genrefusion.evaluation.tables import figures_table, weakest_genres, with_interval
 from genrefusion.files import write_atomically
 from genrefusion.terminal import Terminal
 
@@ -77,7 +78,8 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     Returns
     -------
     dict
-        ``val`` and ``test`` figures over tracks; with folds pooled over all tracks, and ``folds`` lists each fold's.
+        ``val`` and ``test`` figures over tracks; with folds pooled over all tracks, ``folds`` lists each fold's, and
+        ``folds_accuracy`` is their mean with ``folds_accuracy_ci95``.
     """
     from genrefusion.evaluation import plots  # matplotlib takes half a second to import
 
@@ -101,8 +103,14 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
             metrics.score(rows, intervals=False) | {"fold": int(str(number))}
             for number, rows in predictions.groupby("fold")
         ]
+        accuracies = [fold["accuracy"] for fold in figures["folds"]]
+        mean, ends = folds_interval(accuracies, test_share=1 / len(accuracies))
+        figures |= {"folds_accuracy": mean, "folds_accuracy_ci95": list(ends)}
     plots.plot_confusion(predictions, directory / "figures" / "confusion.png", title=f"{title}, n = {len(predictions)}")
     plots.plot_roc(predictions, directory / "figures" / "roc.png", title=f"{title}, n = {len(predictions)}")
+    plots.plot_reliability(
+        predictions, directory / "figures" / "reliability.png", title=f"{title}, n = {len(predictions)}"
+    )
     importance = directory / "importance.csv"
     if importance.is_file():
         plots.plot_importance(pd.read_csv(importance), directory / "figures" / "importance.png", title=title)
@@ -124,8 +132,7 @@ def show(figures: dict[str, Any], terminal: Terminal) -> None:
     terminal.table(figures_table(rows))
     if "folds" in figures:
         each = ", ".join(f"{fold['accuracy']:.3f}" for fold in figures["folds"])
-        mean = sum(fold["accuracy"] for fold in figures["folds"]) / len(figures["folds"])
-        terminal.say("folds", f"accuracy {each}   mean {mean:.3f}")
+        terminal.say("folds", f"accuracy {each}   mean {with_interval(figures, 'folds_accuracy')}")
     weakest = weakest_genres(figures["test"])
     if weakest:
         terminal.say("weakest", weakest)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from genrefusion import explanation
+from genrefusion import calibration, explanation
 from genrefusion.config import EvaluateConfig, cache_folder
 from genrefusion.data.corpora import load_usable
 from genrefusion.data.splits import Split, read_split
@@ -86,7 +86,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     """Score a saved run again: its own test tracks, or all tracks of another corpus with the same genres.
 
     On another corpus the models of all folds are averaged, and tracks that were trained on are left out. The result
-    goes to ``evaluations/<corpus>/`` in the run folder; the run itself is not changed. With ``explain`` what a
+    goes to ``evaluations/<corpus>/`` in the run folder; the run itself is not changed. With ``calibrate`` the result
+    with calibrated probabilities goes to ``evaluations/<corpus>_calibrated/`` as well. With ``explain`` what a
     co-attention run looked at goes to ``explanations/``, in the run folder or for another corpus beside its result.
 
     Parameters
@@ -99,7 +100,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     Returns
     -------
     dict
-        Figures as in ``metrics.json``.
+        Figures as in ``metrics.json``; with ``calibrate`` those of the calibrated probabilities.
 
     Raises
     ------
@@ -134,6 +135,11 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
     show(figures, terminal)
     terminal.say("figures", str(target))
+    if config.calibrate:
+        val = read_predictions(run.directory / "predictions" / "val.csv")
+        calibrated = target.with_name(f"{target.name}_calibrated")
+        by_fold = config.data is None
+        figures = calibration.calibrate(target, val, calibrated, by_fold=by_fold, title=title, terminal=terminal)
     if config.explain:
         explained = (run.directory if config.data is None else target) / "explanations"
         explanation.explain(to_explain, explained, config.explain, title=title, terminal=terminal)

@@ -6,8 +6,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from genrefusion.evaluation.plots import plot_confusion, plot_importance, plot_learning_curve, plot_roc
+from genrefusion.evaluation import plots
+from genrefusion.evaluation.plots import (
+    plot_confusion,
+    plot_importance,
+    plot_learning_curve,
+    plot_reliability,
+    plot_roc,
+)
 from genrefusion.evaluation.predictions import with_truth
 
 
@@ -92,6 +100,30 @@ def test_roc_curves_may_be_of_one_genre_alone(tmp_path: Path) -> None:
     table = predictions(4)
     plot_roc(table[table["genre"] == "genre 00"], tmp_path / "roc.png", title="few")
     assert read_image(tmp_path / "roc.png").size
+
+
+@pytest.mark.parametrize("genres", [2, 10, 30])
+def test_a_reliability_diagram_is_an_image_of_sensible_size(tmp_path: Path, genres: int) -> None:
+    plot_reliability(predictions(genres), tmp_path / "reliability.png", title="demo")
+    height, width, _ = read_image(tmp_path / "reliability.png").shape
+    assert 250 <= height < width <= 4000
+
+
+def test_a_reliability_diagram_has_the_tracks_and_accuracy_of_each_tenth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Figure] = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, _: kept.append(figure))
+    confidence = [0.62, 0.68, 0.66, 0.95, 0.97]
+    ids = pd.Index([f"t{i}" for i in range(5)], name="track_id")
+    probabilities = pd.DataFrame({"jazz": confidence, "rock": [1 - c for c in confidence]}, index=ids)
+    genres = pd.Series(["jazz", "rock", "rock", "jazz", "jazz"], index=ids)
+    plot_reliability(with_truth(probabilities, genres), tmp_path / "reliability.png", title="demo")
+    axes = kept[0].axes[0]
+    points = np.asarray(axes.lines[1].get_xydata())
+    np.testing.assert_allclose(points, [[0.653333, 1 / 3], [0.96, 1]], atol=1e-5)
+    assert [text.get_text() for text in axes.texts] == ["3", "2"]
+    plt.close(kept[0])
 
 
 @pytest.mark.parametrize("features", [1, 97])

@@ -15,8 +15,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import auc, roc_curve
 
-from genrefusion.evaluation.metrics import confusion
-from genrefusion.evaluation.predictions import genre_columns
+from genrefusion.evaluation.metrics import CALIBRATION_BINS, calibration_error, confidence_bins, confusion
+from genrefusion.evaluation.predictions import arrays, genre_columns
 from genrefusion.features.mel import DYNAMIC_RANGE, log_mel
 from genrefusion.files import atomic_path
 
@@ -108,6 +108,41 @@ def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
             axes.plot(grid, np.mean(rates, axis=0), "k", lw=2.5, label=f"mean of genres {np.mean(areas):.2f}")
             axes.legend(title="area under the curve", bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=8)
         axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title, aspect="equal")
+        save_figure(figure, path)
+
+
+def plot_reliability(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
+    """Draw accuracy against confidence: how often predictions are right that were made with some probability.
+
+    A point for each tenth of confidence that has tracks, at their mean confidence, with their number; the bar from it
+    to the diagonal is how far the probabilities are off (Niculescu-Mizil and Caruana 2005).
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `genrefusion.evaluation.predictions`.
+    path : Path
+        PNG file to write.
+    title : str
+        Says corpus, protocol and n.
+    """
+    truth, probabilities = arrays(predictions)
+    bins, confidence = confidence_bins(probabilities)
+    tracks = pd.DataFrame({"confidence": confidence, "right": probabilities.argmax(axis=1) == truth})
+    means = tracks.groupby(bins).mean()
+    counts = np.bincount(bins, minlength=CALIBRATION_BINS)[means.index]
+    error = calibration_error(truth, probabilities)
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(figsize=(7.4, 4.6))
+        axes.plot([0, 1], [0, 1], "k--", lw=1, label="right as often as they say")
+        axes.vlines(means["confidence"], means["confidence"], means["right"], color="C4", lw=8)
+        axes.plot(means["confidence"], means["right"], "o", color="C0", label="a tenth of confidence, n tracks")
+        for x, y, n in zip(means["confidence"], means["right"], counts, strict=True):
+            away, side = (-6, "top") if y < x else (6, "bottom")  # of the bar
+            axes.annotate(f"{n}", (x, y), xytext=(0, away), textcoords="offset points", ha="center", va=side)
+        axes.set(xlabel="probability of the predicted genre", ylabel="share that is right", title=title)
+        axes.set(xlim=(0, 1.02), ylim=(-0.08, 1.08), aspect="equal")
+        axes.legend(title=f"calibration error {error:.3f}", bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=8)
         save_figure(figure, path)
 
 
