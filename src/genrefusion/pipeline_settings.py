@@ -126,9 +126,10 @@ class CoattentionSettings(NetworkSettings):
     sides: str = "both"  # both | audio | lyrics: what the network reads
     weights: str = "none"  # of the convolutions: none | msd | path of the published file
     trunk: TrunkSettings = field(default_factory=TrunkSettings)
+    levels: str = "all"  # all | last: which of the four levels of the convolutions the network reads
     width: int = 128  # d; 1024 as published
     heads: int = 4
-    none: int = 3  # vectors of each side that stand for "nothing to look at"
+    none: int = 3  # vectors of each side that stand for "nothing to look at"; 0: a missing side is seen as zeros
     layers: int = 2  # 3 as published
     dropout: float = 0.3
     join: str = "cat"  # cat | sum | prod: how the two sides become one vector
@@ -140,12 +141,13 @@ class CoattentionSettings(NetworkSettings):
         super().__post_init__()
         self.encoder = _text_encoder(self.encoder, self.name)
         check_choice("pipeline.sides", self.sides, ("both", "audio", "lyrics"))
+        check_choice("pipeline.levels", self.levels, ("all", "last"))
         check_choice("pipeline.join", self.join, ("cat", "sum", "prod"))
         check_range("pipeline.width", self.width, 2, 8192)
         check_range("pipeline.heads", self.heads, 1, 64)
         if self.width % self.heads or self.width % 2:
             raise UserError(f"pipeline.width={self.width}: not an even multiple of pipeline.heads={self.heads}.")
-        check_range("pipeline.none", self.none, 1, 100)
+        check_range("pipeline.none", self.none, 0, 100)
         check_range("pipeline.layers", self.layers, 1, 24)
         check_range("pipeline.dropout", self.dropout, 0, 0.95)
         check_range("pipeline.drop_side", self.drop_side, 0, 0.95)

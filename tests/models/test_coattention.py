@@ -17,13 +17,14 @@ from genrefusion.models.coattention import (
     Pairs,
 )
 
-WIDTH, HEADS, NONE = 8, 2, 3
+WIDTH, HEADS = 8, 2
 
 
-@pytest.fixture
-def layer() -> DenseCoAttention:
+@pytest.fixture(params=[3, 0])
+def layer(request: pytest.FixtureRequest) -> DenseCoAttention:
+    """With three "none" vectors of each side, and without any."""
     torch.manual_seed(0)
-    return DenseCoAttention(WIDTH, HEADS, NONE, dropout=0.0).eval()
+    return DenseCoAttention(WIDTH, HEADS, request.param, dropout=0.0).eval()
 
 
 def sides(positions: int = 5, tokens: int = 4) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -36,11 +37,11 @@ def sides(positions: int = 5, tokens: int = 4) -> tuple[Tensor, Tensor, Tensor, 
 
 
 def slow_layer(layer: DenseCoAttention, audio: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, ...]:
-    """One song without padding, number by number, as the paper writes it."""
+    """One song without padding, number by number, as the paper writes it; of nothing to look at, zeros are seen."""
     p = {name: value.detach().double().numpy() for name, value in layer.named_parameters()}
     every_audio = np.concatenate([p["none_audio"], audio])
     every_text = np.concatenate([p["none_text"], text])
-    size = WIDTH // HEADS
+    none, size = len(p["none_audio"]), WIDTH // HEADS
     over_words = np.zeros((len(audio), len(every_text)))
     over_audio = np.zeros((len(text), len(every_audio)))
     for head in range(HEADS):
@@ -51,25 +52,29 @@ def slow_layer(layer: DenseCoAttention, audio: np.ndarray, text: np.ndarray) -> 
                 left, right = p["project_audio.weight"][rows] @ a, p["project_text.weight"][rows] @ t
                 affinity[i, j] = sum(x * y for x, y in zip(left, right, strict=True)) / math.sqrt(size)
         for i in range(len(audio)):
-            weights = np.exp(affinity[NONE + i])
-            over_words[i] += weights / weights.sum() / HEADS
+            weights = np.exp(affinity[none + i])
+            over_words[i] += weights / max(weights.sum(), 1e-300) / HEADS
         for j in range(len(text)):
-            weights = np.exp(affinity[:, NONE + j])
-            over_audio[j] += weights / weights.sum() / HEADS
+            weights = np.exp(affinity[:, none + j])
+            over_audio[j] += weights / max(weights.sum(), 1e-300) / HEADS
     new_audio, new_text = audio.copy(), text.copy()
     for i in range(len(audio)):
-        seen = sum(over_words[i, j] * every_text[j] for j in range(len(every_text)))
+        seen = sum((over_words[i, j] * every_text[j] for j in range(len(every_text))), np.zeros(WIDTH))
         joined = p["merge_audio.weight"] @ np.concatenate([audio[i], seen]) + p["merge_audio.bias"]
         new_audio[i] = audio[i] + np.maximum(joined, 0)
     for j in range(len(text)):
-        seen = sum(over_audio[j, i] * every_audio[i] for i in range(len(every_audio)))
+        seen = sum((over_audio[j, i] * every_audio[i] for i in range(len(every_audio))), np.zeros(WIDTH))
         joined = p["merge_text.weight"] @ np.concatenate([text[j], seen]) + p["merge_text.bias"]
         new_text[j] = text[j] + np.maximum(joined, 0)
     return new_audio, new_text, over_words, over_audio
 
 
-def test_layer_agrees_with_plain_loops_masks_included(layer: DenseCoAttention) -> None:
+@pytest.mark.parametrize("missing", ["nothing", "audio", "text"])
+def test_layer_agrees_with_plain_loops_masks_included(layer: DenseCoAttention, missing: str) -> None:
+    none = len(layer.none_audio)
     audio, text, audio_mask, text_mask = sides()
+    hidden = {"nothing": torch.zeros(0, 0), "audio": audio_mask, "text": text_mask}[missing]
+    hidden[1:] = False  # of the second song
     with torch.no_grad():
         found = layer(audio, text, audio_mask, text_mask)
     for song in range(2):
@@ -77,10 +82,10 @@ def test_layer_agrees_with_plain_loops_masks_included(layer: DenseCoAttention) -
         expected = slow_layer(layer, audio[song, :n].double().numpy(), text[song, :m].double().numpy())
         np.testing.assert_allclose(found[0][song, :n], expected[0], atol=1e-5)
         np.testing.assert_allclose(found[1][song, :m], expected[1], atol=1e-5)
-        np.testing.assert_allclose(found[2][song, :n, : NONE + m], expected[2], atol=1e-5)
-        np.testing.assert_allclose(found[3][song, :m, : NONE + n], expected[3], atol=1e-5)
-        assert not found[2][song, :, NONE + m :].any()
-        assert not found[3][song, :, NONE + n :].any()
+        np.testing.assert_allclose(found[2][song, :n, : none + m], expected[2], atol=1e-5)
+        np.testing.assert_allclose(found[3][song, :m, : none + n], expected[3], atol=1e-5)
+        assert not found[2][song, :, none + m :].any()
+        assert not found[3][song, :, none + n :].any()
 
 
 def test_gradients_of_the_layer_are_those_of_finite_differences() -> None:
@@ -104,6 +109,20 @@ def test_layer_runs_under_autocast(layer: DenseCoAttention) -> None:
     torch.testing.assert_close(found.float(), expected, atol=0.1, rtol=0.1)
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("side", ["audio", "text"])
+def test_a_missing_side_leaves_gradients_that_are_numbers(side: str, autocast: bool) -> None:
+    torch.manual_seed(0)
+    network = CoAttentionNetwork(3, levels=[2, 3], text_width=6, width=8, heads=2, none=0)
+    batch = pairs()
+    getattr(batch, f"{side}_mask")[1:] = False
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        reading = network.read(batch)
+        nn.functional.cross_entropy(reading.logits, torch.tensor([0, 1])).backward()
+    assert all(value.isfinite().all() for value in reading)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
 def test_lstm_is_that_of_torch_on_packed_sequences() -> None:
     torch.manual_seed(0)
     ours, lengths = BidirectionalLstm(6, 5), torch.tensor([7, 3, 1])
@@ -119,10 +138,11 @@ def test_lstm_is_that_of_torch_on_packed_sequences() -> None:
         torch.testing.assert_close(found[song, :length], expected[song, :length])
 
 
-@pytest.fixture(params=["cat", "sum", "prod"])
+@pytest.fixture(params=[("cat", 3), ("sum", 3), ("prod", 3), ("cat", 0)], ids=str)
 def network(request: pytest.FixtureRequest) -> CoAttentionNetwork:
     torch.manual_seed(0)
-    return CoAttentionNetwork(3, levels=[2, 3], text_width=6, width=8, heads=2, join=request.param).eval()
+    join, none = request.param
+    return CoAttentionNetwork(3, levels=[2, 3], text_width=6, width=8, heads=2, join=join, none=none).eval()
 
 
 def pairs(positions: int = 4, tokens: int = 5) -> Pairs:

@@ -18,8 +18,8 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.features.cache import FeatureCache
 from genrefusion.pipelines.base import Workbench, load_pipeline
-from genrefusion.pipelines.coattention import CoattentionPipeline, drop_sides
-from genrefusion.pipelines.sequences import Sequences
+from genrefusion.pipelines.coattention import CoattentionPipeline
+from genrefusion.pipelines.sequences import Sequences, drop_sides
 
 TINY = ["experiment=coattention", "pipeline.width=16", "pipeline.epochs=1", "pipeline.trunk.width=4"]
 TINY += ["pipeline.trunk.epochs=1", "features.frame_seconds=3"]
@@ -105,6 +105,41 @@ def test_a_transformer_that_does_not_exist_is_named_with_what_there_is(
     wrong = pipeline(cache, f"text_encoder.model={tmp_path / 'gone'}")
     with pytest.raises(UserError, match=r"text_encoder.model=.*gone: no folder.*\nWithout a network there is: minilm"):
         wrong.prepare(parts[0])
+
+
+def test_without_none_vectors_songs_of_one_side_are_predicted_and_attention_is_a_share(
+    parts: tuple[Tracks, Tracks], cache: Path, tmp_path: Path, bench: Workbench
+) -> None:
+    train = parts[0]
+    mixed = replace(train, table=train.table.assign(lyrics=[None, *train.table["lyrics"][1:]]))
+    fitted = pipeline(cache, "pipeline.none=0").fit(mixed, parts[1])
+    prediction = fitted.predict_proba(parts[1])
+    assert np.isfinite([table.to_numpy() for table in prediction.views.values()]).all()
+    for attention in fitted.attend(parts[1].subset(parts[1].ids[:2])):
+        for shares in (attention.over_words.sum(axis=1), attention.audio_weights.sum(), attention.text_weights.sum()):
+            np.testing.assert_allclose(shares, 1, atol=1e-5)
+    fitted.save(tmp_path / "model")
+    loaded = load_pipeline(tmp_path / "model", bench).predict_proba(parts[1])
+    pd.testing.assert_frame_equal(loaded.tracks, prediction.tracks, atol=1e-6)
+
+
+def test_of_the_convolutions_the_last_level_alone_is_read_where_it_is_asked_for(
+    parts: tuple[Tracks, Tracks], cache: Path, tmp_path: Path
+) -> None:
+    pipeline(cache, "pipeline.levels=last").fit(*parts).save(tmp_path / "model")
+    entries = FeatureCache(tmp_path / "features")
+    last = load_pipeline(tmp_path / "model", Workbench(entries))
+    songs = parts[1].subset(parts[1].ids[:3])
+    expected = last.predict_proba(songs).tracks
+    arrays = {path.stem: np.load(path) for path in entries.directory.rglob("*.npy")}
+    levels = {key: array for key, array in arrays.items() if array.ndim == 3}
+    assert {array.shape[2] for array in levels.values()} == {4 + 3 * 8}
+    for changed, ignored in ((np.s_[:, :, :-8], True), (np.s_[:, :, -8:], False)):
+        for key, array in levels.items():
+            other = array.copy()
+            other[changed] = 1 - 2 * other[changed]
+            entries.put(key, other)
+        assert np.allclose(last.predict_proba(songs).tracks, expected) == ignored
 
 
 def test_training_songs_without_audio_are_told_how_to_go_on(parts: tuple[Tracks, Tracks], cache: Path) -> None:

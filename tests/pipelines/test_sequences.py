@@ -13,8 +13,7 @@ from conftest import compose_train
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.pipelines.base import Workbench, make_pipeline
-from genrefusion.pipelines.coattention import drop_sides
-from genrefusion.pipelines.sequences import Sequences, ids_with_audio
+from genrefusion.pipelines.sequences import Sequences, audio_sequences, drop_sides, ids_with_audio
 from genrefusion.settings import PrecomputedFeatures
 
 
@@ -82,3 +81,9 @@ def test_tracks_with_nothing_to_read_are_named(tmp_path: Path, bench: Workbench)
     assert ids_with_audio(PrecomputedFeatures(path=str(tmp_path / "v.npz")), tracks) == ["a"]
     with pytest.raises(UserError, match=r"1 of 3 tracks of corpus have no audio and no lyrics[\s\S]*  c"):
         make_pipeline(config.pipeline, config.features, bench).prepare(tracks)
+
+
+def test_features_of_one_level_have_no_last_one_to_choose(demo: Tracks, bench: Workbench) -> None:
+    features = PrecomputedFeatures(path="vectors.npz")
+    with pytest.raises(UserError, match=r"pipeline.levels=last: the audio of features=precomputed has one level"):
+        audio_sequences(features, None, demo, bench, levels="last")

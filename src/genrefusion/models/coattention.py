@@ -2,7 +2,8 @@
 
 Their network answers questions about images; here a song's audio takes the place of the image and its lyrics that of
 the question. Each position of the audio looks at each word and back; vectors that stand for "nothing of the other side"
-take up the attention where there is nothing to look at, and all of it where a side is missing.
+take up the attention where there is nothing to look at, and all of it where a side is missing. Without such vectors a
+missing side is seen as zeros.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class CoAttentionNetwork(nn.Module):
     width : int
         Width d of everything within; 1024 as published.
     heads, none, layers : int
-        Attention heads, "none" vectors for each side, layers; 4, 3, 3 as published.
+        Attention heads, "none" vectors for each side (0 does without), layers; 4, 3, 3 as published.
     dropout : float
         After every layer; .3 as published.
     join : str
@@ -249,7 +250,7 @@ class DenseCoAttention(nn.Module):
     width : int
         d; a multiple of `heads`.
     heads, none : int
-        Attention heads; "none" vectors of each side.
+        Attention heads; "none" vectors of each side. With 0 of them attention over a missing side is 0 all over.
     dropout : float
         On what is added.
     """
@@ -322,6 +323,8 @@ def _with_none(none: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tens
 
 
 def _attend(affinity: Tensor, there: Tensor) -> Tensor:
-    """Softmax over the last axis where something is there, averaged over the heads."""
-    weights = affinity.masked_fill(~there[:, None, None, :], -math.inf).softmax(dim=3).mean(dim=1)
+    """Softmax over the last axis where something is there, averaged over the heads; zeros where nothing is."""
+    nothing = ~there.any(dim=1, keepdim=True)  # a softmax over nothing would be no number, and neither its gradient
+    scores = affinity.masked_fill(~(there | nothing)[:, None, None, :], -math.inf)
+    weights = scores.softmax(dim=3).mean(dim=1) * there[:, None, :]
     return weights.to(affinity.dtype)

@@ -36,6 +36,8 @@ from genrefusion.pipelines.sequences import (
     Sequences,
     Timeline,
     audio_sequences,
+    batches,
+    drop_sides,
     ids_with_audio,
     published_trunk,
     timelines,
@@ -48,7 +50,6 @@ Features = MelFeatures | PrecomputedFeatures | AudioEncoderFeatures | NoFeatures
 Probabilities = npt.NDArray[np.float64]
 
 _STATE = "state.json"
-_BATCH = 32  # songs that are predicted at once
 
 
 @dataclass(frozen=True)
@@ -276,12 +277,14 @@ class CoattentionPipeline:
         return pipeline.history_.assign(member="convolutions")
 
     def _level_sizes(self, songs: Sequences) -> list[int]:
-        return list(self.trunk_.channels) if self.trunk_ is not None else [songs.channels]
+        if self.trunk_ is None or self.settings.levels == "last":
+            return [songs.channels]
+        return list(self.trunk_.channels)
 
     def _audio(self, tracks: Tracks) -> dict[str, npt.NDArray[Any]]:
         if "audio" not in self._sides:
             return {}
-        return audio_sequences(self.features, self.trunk_, tracks, self.bench)
+        return audio_sequences(self.features, self.trunk_, tracks, self.bench, levels=self.settings.levels)
 
     def _songs(self, tracks: Tracks) -> Sequences:
         """Both sides of the tracks as the network reads them."""
@@ -381,23 +384,3 @@ def attend(models: list[nn.Module], songs: Sequences, *, none: int) -> Iterator[
 
 def _mean(tensors: list[Tensor]) -> Probabilities:
     return np.mean([tensor.double().cpu().numpy() for tensor in tensors], axis=0)  # type: ignore[no-any-return]
-
-
-def batches(songs: Sequences, device: torch.device) -> Iterator[Pairs]:
-    """Songs in order, padded in groups, on a device."""
-    for first in range(0, len(songs), _BATCH):
-        pairs, _ = songs.collate([songs[i] for i in range(first, min(first + _BATCH, len(songs)))])
-        yield Pairs(*(tensor.to(device) for tensor in pairs))
-
-
-def drop_sides(pairs: Pairs, probability: float) -> Pairs:
-    """Hide one side, by chance the audio or the lyrics, of some of the songs that have both."""
-    if not probability:
-        return pairs
-    both = pairs.audio_mask.any(dim=1) & pairs.text_mask.any(dim=1)
-    drawn = torch.rand(len(both), device=both.device)
-    no_audio = both & (drawn < probability / 2)
-    no_text = both & (drawn >= probability / 2) & (drawn < probability)
-    return pairs._replace(
-        audio_mask=pairs.audio_mask & ~no_audio[:, None], text_mask=pairs.text_mask & ~no_text[:, None]
-    )

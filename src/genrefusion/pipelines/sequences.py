@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from genrefusion.settings import AudioEncoderFeatures, MelFeatures, NoFeatures, 
 
 Array = npt.NDArray[Any]
 Item = tuple[tuple[Tensor, Tensor, Tensor], Tensor]
+
+_BATCH = 32  # songs that are predicted at once
 
 
 class Sequences(torch.utils.data.Dataset[Item]):
@@ -106,7 +108,29 @@ def ids_with_audio(features: object, tracks: Tracks) -> list[str]:
     return [track for track in tracks.ids if track not in without]
 
 
-def audio_sequences(features: object, trunk: Trunk | None, tracks: Tracks, bench: Workbench) -> dict[str, Array]:
+def batches(songs: Sequences, device: torch.device) -> Iterator[Pairs]:
+    """Songs in order, padded in groups, on a device."""
+    for first in range(0, len(songs), _BATCH):
+        pairs, _ = songs.collate([songs[i] for i in range(first, min(first + _BATCH, len(songs)))])
+        yield Pairs(*(tensor.to(device) for tensor in pairs))
+
+
+def drop_sides(pairs: Pairs, probability: float) -> Pairs:
+    """Hide one side, by chance the audio or the lyrics, of some of the songs that have both."""
+    if not probability:
+        return pairs
+    both = pairs.audio_mask.any(dim=1) & pairs.text_mask.any(dim=1)
+    drawn = torch.rand(len(both), device=both.device)
+    no_audio = both & (drawn < probability / 2)
+    no_text = both & (drawn >= probability / 2) & (drawn < probability)
+    return pairs._replace(
+        audio_mask=pairs.audio_mask & ~no_audio[:, None], text_mask=pairs.text_mask & ~no_text[:, None]
+    )
+
+
+def audio_sequences(
+    features: object, trunk: Trunk | None, tracks: Tracks, bench: Workbench, *, levels: str = "all"
+) -> dict[str, Array]:
     """Compute or look up the audio side of the tracks that have one, shape (frames, positions, channels) each.
 
     Parameters
@@ -119,17 +143,26 @@ def audio_sequences(features: object, trunk: Trunk | None, tracks: Tracks, bench
         Some may have no audio.
     bench : Workbench
         Cache, device, terminal.
+    levels : str
+        ``all`` levels of the convolutions side by side, or the ``last`` alone. The cache has all of them.
 
     Raises
     ------
     UserError
-        The features are no sequences.
+        The features are no sequences, or there are no convolutions whose last level could be chosen.
     """
+    if levels == "last" and not isinstance(features, MelFeatures):
+        raise UserError(
+            f"pipeline.levels=last: the audio of features={getattr(features, 'name', features)} has one level. Leave "
+            "the setting out, or choose features=mel."
+        )
     known = tracks.subset(ids_with_audio(features, tracks))
     if isinstance(features, NoFeatures) or not len(known):
         return {}
     if isinstance(features, MelFeatures) and trunk is not None:
-        return trunk_outputs(trunk, known, features, bench)
+        first = -trunk.channels[-1] if levels == "last" else 0
+        outputs = trunk_outputs(trunk, known, features, bench)
+        return {track: array[:, :, first:] for track, array in outputs.items()}
     if isinstance(features, PrecomputedFeatures):
         sequences = read_sequences(Path(str(features.path)))
         return {track: sequences[track][None] for track in known.ids}
