@@ -17,14 +17,16 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from conftest import TINY_DATA, compose_train
+from genrefusion import deletion as deletion_test
 from genrefusion import explanation
 from genrefusion.cli import explain as explain_mistake
 from genrefusion.config import EvaluateConfig, configs_directory, register
 from genrefusion.data.tracks import Tracks
+from genrefusion.deletion import REMOVED
 from genrefusion.errors import UserError
 from genrefusion.evaluation.attention_plots import SongPicture, on_time, plot_song, plot_words
 from genrefusion.experiment import run_experiment
-from genrefusion.explanation import REMOVED, Part, Song, file_name, spread, word_shares, words_of, words_table
+from genrefusion.explanation import Part, Song, file_name, spread, word_shares, words_of, words_table
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.mel import frame_columns, frame_starts
 from genrefusion.features.text_encoder import TokenEncoder
@@ -69,7 +71,7 @@ def songs(part: Part) -> list[Song]:
 
 @pytest.fixture(scope="module")
 def deletion(part: Part, songs: list[Song]) -> pd.DataFrame:
-    return explanation.deletion_table([part], songs[:3], terminal=QUIET)
+    return deletion_test.deletion_table([part], songs[:3], terminal=QUIET)
 
 
 @pytest.fixture
@@ -248,20 +250,20 @@ def test_removing_nothing_changes_nothing(deletion: pd.DataFrame, songs: list[So
 
 
 def test_deletion_does_not_depend_on_the_other_songs(part: Part, songs: list[Song], deletion: pd.DataFrame) -> None:
-    alone = explanation.deletion_table([part], songs[2:3], terminal=QUIET)
+    alone = deletion_test.deletion_table([part], songs[2:3], terminal=QUIET)
     expected = deletion[deletion["track_id"] == songs[2].track].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, expected, atol=1e-5)
 
 
 def test_deletion_of_several_pipelines_is_their_mean(part: Part, songs: list[Song], deletion: pd.DataFrame) -> None:
     twice = replace(part, pipelines=part.pipelines * 2)
-    table = explanation.deletion_table([twice], songs[:1], terminal=QUIET)
+    table = deletion_test.deletion_table([twice], songs[:1], terminal=QUIET)
     expected = deletion[deletion["track_id"] == songs[0].track]["probability"]
     np.testing.assert_allclose(table["probability"], expected, atol=1e-6)
 
 
 def test_deletion_figures_are_the_means_of_the_table(deletion: pd.DataFrame) -> None:
-    figures = explanation.deletion_figures(deletion)
+    figures = deletion_test.deletion_figures(deletion)
     rows = deletion[deletion["removed"] > 0].groupby("kind")["probability"].mean()
     assert figures["mean_difference"] == pytest.approx(rows["attended"] - rows["random"])
     low, high = figures["mean_difference_ci95"]

@@ -17,8 +17,7 @@ import genrefusion
 from genrefusion.config import TrainConfig
 from genrefusion.data.tracks import PARTS
 from genrefusion.errors import UserError, bullet_list
-from genrefusion.evaluation.metrics import arrays
-from genrefusion.evaluation.predictions import genre_columns, read_predictions, with_truth, write_predictions
+from genrefusion.evaluation.predictions import arrays, genre_columns, read_predictions, with_truth, write_predictions
 from genrefusion.experiment import git_commit, model_folder, train_bench
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
 from genrefusion.results import show, summarise, write_json

@@ -7,9 +7,7 @@ the most attended words the probability of the predicted genre has to fall faste
 from __future__ import annotations
 
 import hashlib
-import itertools
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +18,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.data.tracks import Tracks
+from genrefusion.deletion import DRAWS, REMOVED, deletion_figures, deletion_table
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import write_predictions
-from genrefusion.evaluation.statistics import Figure, bootstrap_intervals
 from genrefusion.results import write_json
 from genrefusion.terminal import Terminal
 
@@ -32,12 +30,6 @@ if TYPE_CHECKING:  # PyTorch takes a second to import
     from genrefusion.pipelines.coattention import Attention, CoattentionPipeline
 
 Array = npt.NDArray[np.float64]
-
-REMOVED = (0.05, 0.1, 0.2, 0.3, 0.5)
-"""Shares of a song's words that the deletion test removes."""
-
-DRAWS = 3
-"""Draws of random words for each song and share."""
 
 MOST_SONGS = 64
 """Songs in the deletion test: two minutes on one core with lyrics of 400 tokens."""
@@ -129,6 +121,14 @@ class Part:
     pipelines: list[CoattentionPipeline]
     tracks: Tracks
     fold: int
+
+    @property
+    def encoder(self) -> TokenEncoder:
+        """What the pipelines read lyrics with."""
+        from genrefusion.features.text_encoder import TokenEncoder
+
+        pipeline = self.pipelines[0]
+        return TokenEncoder(pipeline.settings.encoder, pipeline.bench.cache, pipeline.bench.terminal)
 
 
 def require_attention(pipelines: Sequence[Pipeline]) -> None:
@@ -240,7 +240,7 @@ def spread(genres: pd.Series[Any], number: int) -> list[str]:
 
 def read_songs(part: Part, *, keep: set[str], terminal: Terminal) -> Iterator[Song]:
     """Read songs; the whole attention is kept of some of them. Songs whose lyrics hold no token are passed over."""
-    encoder = _encoder(part)
+    encoder = part.encoder
     readings = zip(*(pipeline.attend(part.tracks) for pipeline in part.pipelines), strict=True)
     known = zip(part.tracks.table["genre"], part.tracks.lyrics, readings, strict=True)
     for genre, text, several in terminal.track(known, "explain", len(part.tracks), "songs"):
@@ -340,82 +340,12 @@ def words_table(songs: Sequence[Song], *, fewest: int = FEWEST_SONGS) -> pd.Data
     return means.sort_values(["genre", "times", "word"], ascending=[True, False, True], ignore_index=True)
 
 
-def deletion_table(parts: Sequence[Part], songs: Sequence[Song], *, terminal: Terminal) -> pd.DataFrame:
-    """Remove words, encode what remains, and predict again.
-
-    Parameters
-    ----------
-    parts : sequence of Part
-        With the tracks of the songs.
-    songs : sequence of Song
-        Songs to test.
-    terminal : Terminal
-        Shows how far it is.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``track_id``, ``fold``, ``genre``, ``predicted``, ``kind`` (``attended`` or ``random``), ``removed``
-        (share of the words), ``words`` and ``tokens`` (how many that is), ``draw``, ``probability`` (of the genre that
-        was predicted with all words). Both kinds begin with nothing removed.
-    """
-    by_part = [(part, [song for song in songs if song.fold == part.fold]) for part in parts]
-    tests = (test for part, chosen in by_part for test in _delete(part, chosen))
-    done = terminal.track(tests, "deletion", len(songs), "songs")
-    return pd.DataFrame([row for rows in done for row in rows])
-
-
-def deletion_figures(table: pd.DataFrame) -> dict[str, Any]:
-    """Average the deletion test over songs, with 95 % paired bootstrap intervals stratified by genre.
-
-    Parameters
-    ----------
-    table : DataFrame
-        See `deletion_table`.
-
-    Returns
-    -------
-    dict
-        ``songs``, ``draws``, ``removed`` (shares), ``attended`` and ``random`` (for each share ``probability`` and
-        ``ci95``), ``difference`` (attended less random, likewise), ``mean_difference`` over all shares but 0 and
-        ``mean_difference_ci95``; ``tokens`` that a removed word has on average: where the most attended words are the
-        longer ones, a part of the difference is due to that.
-    """
-    means = table.groupby(["track_id", "genre", "kind", "removed"], as_index=False)["probability"].mean()
-    wide = means.pivot_table(index=["track_id", "genre"], columns=["kind", "removed"], values="probability")
-    truth = np.unique(wide.index.get_level_values("genre"), return_inverse=True)[1].astype(np.int64)
-    attended, random = (wide[kind].to_numpy(np.float64) for kind in ("attended", "random"))
-    removed = [float(share) for share in wide["attended"].columns]
-    columns = {"attended": attended, "random": random, "difference": attended - random}
-    overall = (attended - random)[:, 1:].mean(axis=1, keepdims=True)
-    values = np.hstack([*columns.values(), overall])
-    # The same draws serve all columns, so that the intervals of differences are paired.
-    means_of = {str(i): _column_mean(i) for i in range(values.shape[1])}
-    ends = bootstrap_intervals(truth, values, means_of)
-    points = [{"probability": float(values[:, i].mean()), "ci95": list(ends[str(i)])} for i in range(values.shape[1])]
-    sizes = table.groupby("kind")[["tokens", "words"]].sum()
-    n = len(removed)
-    return {
-        "songs": len(wide),
-        "draws": int(table["draw"].max()) + 1,
-        "removed": removed,
-        **{name: points[k * n : (k + 1) * n] for k, name in enumerate(columns)},
-        "tokens": {str(kind): float(row["tokens"] / row["words"]) for kind, row in sizes.iterrows()},
-        "mean_difference": points[-1]["probability"],
-        "mean_difference_ci95": points[-1]["ci95"],
-    }
-
-
 def file_name(track: str) -> str:
     """Name of a song's figure that stays in its folder, whatever the id; ids that had to be changed stay apart."""
     name = re.sub(r"[^\w.-]+", "_", track).strip("._-")[:40]
     if name != track or name.casefold() in _TAKEN:
         name = f"{name}-{hashlib.sha256(track.encode()).hexdigest()[:8]}"
     return f"{name}.png"
-
-
-def _column_mean(column: int) -> Figure:
-    return lambda _, values: float(values[:, column].mean())
 
 
 def _parted(text: str, before: tuple[int, int], start: int) -> bool:
@@ -467,56 +397,8 @@ def _say(figures: dict[str, Any], songs: int, directory: Path, terminal: Termina
     terminal.say("explained", str(directory))
 
 
-def _encoder(part: Part) -> TokenEncoder:
-    from genrefusion.features.text_encoder import TokenEncoder
-
-    pipeline = part.pipelines[0]
-    return TokenEncoder(pipeline.settings.encoder, pipeline.bench.cache, pipeline.bench.terminal)
-
-
 def _mean_attention(several: Sequence[Attention]) -> Attention:
     """Average what several pipelines looked at in one song."""
     names = ("probabilities", "over_words", "audio_weights", "text_weights")
     means = {name: np.mean([getattr(attention, name) for attention in several], axis=0) for name in names}
     return replace(several[0], **means)
-
-
-def _delete(part: Part, songs: Sequence[Song]) -> Iterator[list[dict[str, Any]]]:
-    """Rows of the deletion test for each of the songs of one part."""
-    if not songs:
-        return
-    encoder = _encoder(part)
-    tests = [list(_removals(song)) for song in songs]
-    tracks = part.tracks.subset([song.track for song in songs])
-    embedded = (
-        encoder.embed_anew([song.words.without(gone) for _, _, _, gone in test])
-        for song, test in zip(songs, tests, strict=True)
-    )
-    # Each song's lyrics are encoded once, however many pipelines read them.
-    streams = itertools.tee(embedded, len(part.pipelines))
-    predicted = [p.predict_lyrics(tracks, stream) for p, stream in zip(part.pipelines, streams, strict=True)]
-    for song, test, *several in zip(songs, tests, *predicted, strict=True):
-        column = part.pipelines[0].classes_.index(song.predicted)
-        probabilities = np.mean(several, axis=0)[:, column]
-        facts = {"track_id": song.track, "fold": song.fold, "genre": song.genre, "predicted": song.predicted}
-        yield [
-            facts
-            | {"kind": kind, "removed": share, "words": len(gone), "tokens": int(song.words.n_tokens[gone].sum())}
-            | {"draw": draw, "probability": float(probability)}
-            for (kind, share, draw, gone), probability in zip(test, probabilities, strict=True)
-        ]
-
-
-def _removals(song: Song) -> Iterator[tuple[str, float, int, list[int]]]:
-    """Kind, share, draw and words of all that is removed from a song, first nothing."""
-    n = len(song.shares)
-    order = np.argsort(-song.shares, kind="stable")
-    # By the song's own id, so that its draws do not depend on the other songs.
-    rng = np.random.default_rng(zlib.crc32(song.track.encode()))
-    yield "attended", 0.0, 0, []
-    yield "random", 0.0, 0, []
-    for share in REMOVED:
-        count = max(1, round(share * n))
-        yield "attended", share, 0, order[:count].tolist()
-        for draw in range(DRAWS):
-            yield "random", share, draw, rng.permutation(n)[:count].tolist()

@@ -16,7 +16,8 @@ from genrefusion.errors import UserError
 from genrefusion.features.cache import FeatureCache
 from genrefusion.models.lyrics import LyricsHead
 from genrefusion.pipelines.base import Workbench, load_pipeline
-from genrefusion.pipelines.lyrics import LyricsPipeline, TunedReader
+from genrefusion.pipelines.lyrics import LyricsPipeline
+from genrefusion.pipelines.readers import TunedReader
 from genrefusion.terminal import Terminal
 
 

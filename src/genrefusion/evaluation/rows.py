@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genrefusion.evaluation.metrics import accuracy, arrays, macro_f1
+from genrefusion.evaluation.metrics import accuracy, macro_f1
+from genrefusion.evaluation.predictions import arrays
 from genrefusion.evaluation.statistics import bootstrap_intervals, holm, mcnemar, seeds_interval
 
 
