@@ -1,8 +1,9 @@
 """One run from settings to its folder: corpus, split, fit, predictions, figures.
 
 A finished run folder holds ``config.yaml``, ``run.json``, ``run.log``, ``splits.csv``, ``history.csv``,
-``predictions/{val,test}.csv``, ``frames/{val,test}.csv`` (where a pipeline has frames), ``metrics.json``, ``figures/``
-and ``model/`` (``model/fold0/`` and so on with folds). Everything that is reported is computed from the predictions.
+``predictions/{val,test}.csv``, ``frames/{val,test}.csv`` (where a pipeline has frames), ``metrics.json``, ``figures/``,
+``report.html``, ``tracks.csv`` (artists and titles, where the corpus has them) and ``model/`` (``model/fold0/`` and so
+on with folds). Everything that is reported is computed from the predictions.
 
 Of several processes that train together, the main one makes the run (`run_experiment`); the others train the networks
 along with it and do nothing else (`take_part`).
@@ -31,11 +32,12 @@ from genrefusion.data.splits import Fold, Split, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import write_predictions
+from genrefusion.evaluation.report import write_report
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import ready_tracks
 from genrefusion.pipeline_settings import NetworkSettings
 from genrefusion.pipelines.base import Pipeline, Workbench, make_pipeline
-from genrefusion.results import gather_tables, prediction_tables, show, summarise, write_json, write_tables
+from genrefusion.results import gather_tables, prediction_tables, show, summarise, write_json, write_names, write_tables
 from genrefusion.settings import process_count
 from genrefusion.terminal import Terminal
 
@@ -76,6 +78,7 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
     _announce(config, tracks, split, terminal)
     record = _open_record(config, tracks, split, directory, command)
     write_predictions(split.to_table(), directory / "splits.csv")
+    write_names(tracks, directory, of={track for fold in split.folds for track in fold.test})
     make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).prepare(
         tracks.subset([track for track in tracks.ids if track in split.tracks])
     )
@@ -101,6 +104,7 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
     write_json(record, directory / "run.json")
     shutil.rmtree(directory / "checkpoints")
     show(figures, terminal)
+    terminal.say("report", str(write_report(directory, record)))
     terminal.say("run", str(directory))
     if process_count() > 1:
         from genrefusion.training.loop import part

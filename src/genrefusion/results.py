@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from genrefusion.data.tracks import Tracks
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import (
     Prediction,
@@ -18,7 +19,7 @@ from genrefusion.evaluation.predictions import (
     write_predictions,
 )
 from genrefusion.evaluation.statistics import folds_interval
-from genrefusion.evaluation.tables import figures_table, weakest_genres, with_interval
+from genrefusion.evaluation.tables import figure_rows, figures_table, weakest_genres, with_interval
 from genrefusion.files import write_atomically
 from genrefusion.terminal import Terminal
 
@@ -54,6 +55,14 @@ def write_tables(tables: dict[str, pd.DataFrame], directory: Path) -> None:
     """Write tables to their paths in a folder."""
     for path, table in tables.items():
         write_predictions(table, directory / path)
+
+
+def write_names(tracks: Tracks, directory: Path, *, of: set[str]) -> None:
+    """Write artist and title of some tracks to ``tracks.csv``, where the corpus has them: for the report."""
+    columns = [column for column in ("artist", "title") if tracks.has(column)]
+    if columns:
+        names = tracks.table.loc[[track for track in tracks.ids if track in of], columns]
+        write_predictions(names.reset_index(), directory / "tracks.csv")
 
 
 def gather_tables(folders: Sequence[Path], directory: Path) -> None:
@@ -123,13 +132,7 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
 
 def show(figures: dict[str, Any], terminal: Terminal) -> None:
     """Print the table of a run's figures."""
-    rows = {"test, songs": figures["test"]}
-    if "frames" in figures["test"]:
-        rows["test, frames"] = figures["test"]["frames"]
-    rows |= {f"test, {view}": scores for view, scores in figures["test"].get("views", {}).items()}
-    if "val" in figures:
-        rows["val, songs"] = figures["val"]
-    terminal.table(figures_table(rows))
+    terminal.table(figures_table(figure_rows(figures)))
     if "folds" in figures:
         each = ", ".join(f"{fold['accuracy']:.3f}" for fold in figures["folds"])
         terminal.say("folds", f"accuracy {each}   mean {with_interval(figures, 'folds_accuracy')}")

@@ -16,9 +16,10 @@ from genrefusion.data.splits import Split, read_split
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import Prediction, read_predictions
+from genrefusion.evaluation.report import write_report
 from genrefusion.experiment import make_bench, model_folder
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, read_settings
-from genrefusion.results import prediction_tables, show, summarise, write_tables
+from genrefusion.results import prediction_tables, show, summarise, write_names, write_tables
 from genrefusion.terminal import Terminal
 
 
@@ -134,6 +135,10 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     figures = summarise(target, tracks.table["genre"], title=title)
     terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
     show(figures, terminal)
+    evaluated = {"corpus": tracks.corpus, "corpus_digest": tracks.digest, "synthetic": tracks.synthetic}
+    evaluated |= {"protocol": protocol, "skipped": tracks.skipped, "run": run.directory.resolve().name}
+    write_names(tracks, target, of={track for _, part in parts for track in part.ids})
+    terminal.say("report", str(write_report(target, run.record | {"evaluated": evaluated})))
     terminal.say("figures", str(target))
     if config.calibrate:
         val = read_predictions(run.directory / "predictions" / "val.csv")

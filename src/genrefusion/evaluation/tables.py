@@ -8,6 +8,30 @@ from rich.table import Table
 from rich.text import Text
 
 
+def figure_rows(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name what a run's figures are about, in the order in which they are shown.
+
+    Parameters
+    ----------
+    figures : dict
+        What ``metrics.json`` holds.
+
+    Returns
+    -------
+    dict of str to dict
+        Test songs, their frames, their views (the one with both sides first) and val songs, where there are any.
+    """
+    test = figures["test"]
+    rows = {"test, songs": test}
+    if "frames" in test:
+        rows["test, frames"] = test["frames"]
+    views = test.get("views", {})
+    rows |= {f"test, {view}": views[view] for view in sorted(views, key=lambda view: (view != "both sides", view))}
+    if "val" in figures:
+        rows["val, songs"] = figures["val"]
+    return rows
+
+
 def figures_table(rows: dict[str, dict[str, Any]]) -> Table:
     """Lay out figures with their 95 % intervals.
 
