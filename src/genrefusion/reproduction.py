@@ -113,10 +113,11 @@ def measure_rows(chosen: list[TableRow], runs: dict[int, list[Path]], problems: 
         known: dict[str, Any] = {"title": row.title, "experiment": row.experiment, "group": row.group}
         known |= {"claimed": row.claimed, "evidence": row.evidence, "problem": problems.get(number, "")}
         if number in runs:
-            known |= table_rows.measure(predictions[number]) | _facts(runs[number])
+            songs = _songs(runs[number])
+            known |= table_rows.measure(predictions[number], songs=songs) | _facts(runs[number])
             leader = leaders.setdefault(row.group, number)
             if leader != number:
-                known |= table_rows.difference(predictions[number], predictions[leader])
+                known |= table_rows.difference(predictions[number], predictions[leader], songs=songs)
         measured.append(known)
     table_rows.adjust(measured)
     return measured
@@ -170,6 +171,15 @@ def _new_folder(settings: TrainConfig) -> Path:
         number += 1
         folder = folder.with_name(f"{folder.name.split('+')[0]}+{number}")
     return folder
+
+
+def _songs(folders: list[Path]) -> dict[str, str] | None:
+    """Song of each track, where the runs were tested on pieces of songs."""
+    paths = [folder / "tracks.csv" for folder in folders]
+    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths if path.is_file()]
+    if not tables or "song" not in tables[0]:
+        return None
+    return {str(t): str(song) for table in tables for t, song in zip(table["track_id"], table["song"], strict=True)}
 
 
 def _facts(folders: list[Path]) -> dict[str, Any]:

@@ -58,8 +58,11 @@ def write_tables(tables: dict[str, pd.DataFrame], directory: Path) -> None:
 
 
 def write_names(tracks: Tracks, directory: Path, *, of: set[str]) -> None:
-    """Write artist and title of some tracks to ``tracks.csv``, where the corpus has them: for the report."""
-    columns = [column for column in ("artist", "title") if tracks.has(column)]
+    """Write artist and title of some tracks, and the songs that pieces are of, to ``tracks.csv``, where they are known.
+
+    The report shows them, and intervals draw whole songs.
+    """
+    columns = [column for column in ("artist", "title", "song") if tracks.has(column)]
     if columns:
         names = tracks.table.loc[[track for track in tracks.ids if track in of], columns]
         write_predictions(names.reset_index(), directory / "tracks.csv")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,7 +106,12 @@ def folds_interval(values: Sequence[float], *, test_share: float) -> tuple[float
 
 
 def seeds_interval(
-    runs: Sequence[pd.DataFrame], figure: Figure, *, draws: int = DRAWS, seed: int = 0
+    runs: Sequence[pd.DataFrame],
+    figure: Figure,
+    *,
+    songs: Mapping[str, str] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> tuple[float, tuple[float, float]]:
     """Mean of a figure over runs with several seeds, with its 95 % interval over tracks and seeds.
 
@@ -122,6 +127,8 @@ def seeds_interval(
         the same (k-fold) or in part others (a holdout that the seed draws).
     figure : callable
         Takes truth and probabilities.
+    songs : mapping of str to str, optional
+        Song of each track where tracks are pieces of songs: songs are drawn, each with all its pieces.
     draws, seed
         As for `bootstrap_intervals`.
 
@@ -130,9 +137,10 @@ def seeds_interval(
     (float, (float, float))
         Mean over the seeds of the figure, and the ends of its interval.
     """
-    known = pd.concat([run.set_index("track_id")["genre"] for run in runs])
+    drawn = [run["track_id"] if songs is None else run["track_id"].map(songs) for run in runs]
+    known = pd.concat([run["genre"].set_axis(names) for run, names in zip(runs, drawn, strict=True)])
     genres = known[~known.index.duplicated()]
-    places = [genres.index.get_indexer(run["track_id"]) for run in runs]
+    places = [genres.index.get_indexer(names) for names in drawn]
     tables = [arrays(run) for run in runs]
     rng = np.random.default_rng(seed)
     strata = _strata(genres.to_numpy(str))
