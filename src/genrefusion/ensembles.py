@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from genrefusion.config import TrainConfig
 from genrefusion.data.tracks import PARTS
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation.predictions import arrays, genre_columns, read_predictions, with_truth, write_predictions
+from genrefusion.evaluation.report import write_report
 from genrefusion.experiment import git_commit, model_folder, train_bench
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
 from genrefusion.results import show, summarise, write_json
@@ -82,9 +84,13 @@ def run_ensemble(
     }
     write_predictions(members[0].split.to_table(), directory / "splits.csv")
     genres = read_predictions(directory / "predictions" / "test.csv").set_index("track_id")["genre"]
+    names = members[0].directory / "tracks.csv"
+    if names.is_file():
+        shutil.copyfile(names, directory / names.name)
     figures = summarise(directory, genres, title=f"{config.name}, {corpus}, {first['protocol']}")
     write_json(record, directory / "run.json")
     show(figures, terminal)
+    terminal.say("report", str(write_report(directory, record)))
     terminal.say("run", str(directory))
     return figures
 

@@ -11,12 +11,13 @@ import json
 import re
 import time
 import traceback
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from omegaconf import OmegaConf
 
 from genrefusion.cli import run_folder
 from genrefusion.config import ReproduceConfig, TrainConfig
@@ -26,6 +27,7 @@ from genrefusion.errors import UserError
 from genrefusion.evaluation import rows as table_rows
 from genrefusion.evaluation.predictions import read_predictions
 from genrefusion.evaluation.result_tables import caption, terminal_table, write_texts
+from genrefusion.evaluation.table_report import write_table_report
 from genrefusion.experiment import model_folder, run_experiment, train_bench
 from genrefusion.files import write_atomically
 from genrefusion.finding import Finder, shared_overrides
@@ -38,7 +40,7 @@ _COSTS = "costs.json"
 
 
 def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
-    """Measure every row of a table, print it beside the claims, and write it as CSV, Markdown, LaTeX and figure.
+    """Measure every row of a table, print it beside the claims, and write it as CSV, Markdown, LaTeX, figure and page.
 
     Parameters
     ----------
@@ -81,9 +83,17 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
     path = Path(config.output) / "tables" / settings.name / _place(table, config) / "table.csv"
     write_atomically(path, table.to_csv(index=False).encode())
     write_texts(path, settings.columns, title=settings.title, source=settings.source, figure=settings.figure)
+    page = write_table_report(
+        path,
+        settings.columns,
+        title=settings.title,
+        source=settings.source,
+        configuration=OmegaConf.to_yaml(OmegaConf.create(asdict(settings) | {"typed": typed})),
+    )
     terminal.say("table", f"{settings.title} ({', '.join(filter(None, [caption(table), settings.source]))})")
     terminal.table(terminal_table(table, settings.columns))
     terminal.say("saved", f"{path.parent}/table.csv, .md, .tex, .png")
+    terminal.say("report", str(page))
     return 1 if problems else 0
 
 
@@ -193,7 +203,7 @@ def _facts(folders: list[Path]) -> dict[str, Any]:
         "parameters": int(np.mean([record["parameters"] for record in records])),
         "train_seconds": float(np.mean([record["wall_seconds"] for record in records])),
         **{n: float(np.mean([c[n] for c in costs])) if costs[0][n] is not None else None for n in names},
-        "runs": " ".join(str(folder) for folder in folders),
+        "runs": "\n".join(str(folder) for folder in folders),
     }
 
 

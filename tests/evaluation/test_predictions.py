@@ -12,6 +12,7 @@ from genrefusion.evaluation.predictions import (
     genre_columns,
     read_predictions,
     with_truth,
+    worst_errors,
     write_predictions,
 )
 
@@ -124,3 +125,20 @@ def test_a_write_that_fails_keeps_the_table_that_was_there(
         write_predictions(broken, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_surest_errors_come_first() -> None:
+    table = pd.DataFrame(
+        {
+            "track_id": ["a", "b", "c", "d"],
+            "fold": 0,
+            "genre": ["jazz", "jazz", "rock", "rock"],
+            "predicted": ["rock", "jazz", "jazz", "jazz"],
+            "jazz": [0.4, 0.9, 0.8, 0.7],
+            "rock": [0.6, 0.1, 0.2, 0.3],
+        }
+    )
+    found = worst_errors(table, most=2)
+    assert found["track_id"].tolist() == ["c", "d"]
+    assert found["p_genre"].tolist() == [0.2, 0.3]
+    assert found["p_predicted"].tolist() == [0.8, 0.7]

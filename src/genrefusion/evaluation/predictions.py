@@ -86,6 +86,29 @@ def arrays(predictions: pd.DataFrame) -> tuple[Labels, Array]:
     return truth, predictions[names].to_numpy(np.float64)
 
 
+def worst_errors(table: pd.DataFrame, *, most: int = 15) -> pd.DataFrame:
+    """List the wrongly predicted tracks, those with the most probable wrong genre first.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Predictions for tracks.
+    most : int
+        Rows at most.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``track_id``, ``genre``, ``p_genre``, ``predicted``, ``p_predicted``.
+    """
+    wrong = table[table["genre"] != table["predicted"]].reset_index(drop=True)
+    rows = wrong.to_dict("records")
+    found = wrong[["track_id", "genre", "predicted"]].copy()
+    found.insert(2, "p_genre", [row.get(row["genre"]) for row in rows])
+    found["p_predicted"] = [row[row["predicted"]] for row in rows]
+    return found.sort_values(["p_predicted", "track_id"], ascending=[False, True], ignore_index=True).head(most)
+
+
 def write_predictions(table: pd.DataFrame, path: Path) -> None:
     """Write a table of predictions; nine significant digits bring single precision back."""
     with atomic_path(path) as temporary:

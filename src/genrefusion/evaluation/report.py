@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from genrefusion.evaluation.metrics import FIGURES
 from genrefusion.evaluation.pages import Cell, Column, Picture, data_uri, render
-from genrefusion.evaluation.predictions import read_predictions
+from genrefusion.evaluation.predictions import read_predictions, worst_errors
 from genrefusion.evaluation.tables import figure_rows
 from genrefusion.files import write_atomically
 
@@ -77,7 +77,7 @@ def write_report(directory: Path, record: dict[str, Any]) -> Path:
         folds=_folds(figures.get("folds", [])),
         pictures=pictures(directory / "figures"),
         genres=genres_section(figures["test"]["genres"]),
-        errors=_errors(predictions, _names(directory / "tracks.csv")),
+        errors=_errors(predictions, read_names(directory / "tracks.csv")),
         wrong=int((predictions["genre"] != predictions["predicted"]).sum()),
         songs=len(predictions),
         skipped=subject["skipped"],
@@ -167,7 +167,7 @@ def _folds(folds: list[dict[str, Any]]) -> dict[str, Any] | None:
     return section
 
 
-def _names(path: Path) -> dict[str, str]:
+def read_names(path: Path) -> dict[str, str]:
     """Artist and title by track id, where a run has them."""
     if not path.is_file():
         return {}
@@ -179,17 +179,15 @@ def _errors(predictions: pd.DataFrame, names: dict[str, str]) -> dict[str, Any]:
     """Columns and rows of the wrongly predicted tracks, those with the most probable wrong genre first."""
     columns = [Column("track", number=False), Column("true genre", number=False), Column("probability")]
     columns += [Column("predicted", number=False), Column("probability")]
-    wrong = predictions[predictions["genre"] != predictions["predicted"]].to_dict("records")
-    wrong.sort(key=lambda row: (-row[row["predicted"]], row["track_id"]))
     rows = [
         [
             Cell(row["track_id"], names.get(row["track_id"], "")),
             Cell(row["genre"]),
-            Cell(_share(row.get(row["genre"]))),
+            Cell(_share(row["p_genre"])),
             Cell(row["predicted"]),
-            Cell(_share(row[row["predicted"]])),
+            Cell(_share(row["p_predicted"])),
         ]
-        for row in wrong[:MOST_ERRORS]
+        for row in worst_errors(predictions, most=MOST_ERRORS).to_dict("records")
     ]
     return {"columns": columns, "rows": rows}
 
