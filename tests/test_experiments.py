@@ -73,6 +73,8 @@ def test_run_folder_is_whole(run: Path) -> None:
         "figures/confusion.png",
         "figures/reliability.png",
         "figures/learning_curve.png",
+        "tracks.csv",
+        "report.html",
     }
     assert not (run / "checkpoints").exists()
     record = json.loads((run / "run.json").read_text())

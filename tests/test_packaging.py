@@ -34,6 +34,7 @@ def test_an_unpacked_wheel_trains_from_any_folder(tmp_path: Path) -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert list((tmp_path / "outputs").rglob("confusion.png"))
+    assert list((tmp_path / "outputs").rglob("report.html"))
 
 
 def test_version_is_the_same_everywhere() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from genrefusion.evaluation.tables import figures_table, weakest_genres, with_interval
+from genrefusion.evaluation.tables import figure_rows, figures_table, weakest_genres, with_interval
 
 SONGS: dict[str, Any] = {
     "n": 60,
@@ -34,6 +34,14 @@ def test_figures_are_laid_out_with_their_intervals() -> None:
         "test, songs 60 0.850 [0.750, 0.933] 0.842 0.61",
         "test, frames 180 0.739 [0.670, 0.800] 0.727",
     ]
+
+
+def test_views_follow_the_songs_and_the_whole_comes_first() -> None:
+    views = {"audio alone": FRAMES, "both sides": SONGS, "lyrics alone": FRAMES}
+    rows = figure_rows({"val": FRAMES, "test": SONGS | {"views": views}})
+    assert list(rows) == ["test, songs", "test, both sides", "test, audio alone", "test, lyrics alone", "val, songs"]
+    assert rows["test, both sides"] == SONGS
+    assert list(figure_rows({"test": SONGS | {"frames": FRAMES}})) == ["test, songs", "test, frames"]
 
 
 def test_an_interval_is_not_taken_for_markup() -> None:
