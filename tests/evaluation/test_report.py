@@ -170,7 +170,7 @@ def test_all_pictures_are_within_the_page_with_a_text_in_their_place(folds: Path
     page = Page(rebuild(tmp_path / "run"))
     pictures = page.all("img")
     contents = [base64.b64decode(str(picture["src"]).split(",")[1]) for picture in pictures]
-    names = ["confusion", "roc", "importance", "of_my_own"]
+    names = ["confusion", "roc", "reliability", "importance", "of_my_own"]
     assert contents == [(tmp_path / "run" / "figures" / f"{name}.png").read_bytes() for name in names]
     assert all(picture["alt"] for picture in pictures)
     assert "of my own" in page.text

@@ -30,6 +30,10 @@ PICTURES = {
         "ROC curves of the test songs, each genre against the rest; the legend gives the areas under them.",
         "ROC curve of each genre and their mean.",
     ),
+    "reliability": (
+        "Share of test songs that are right against how sure the prediction is, in ten bins; numbers count songs.",
+        "Reliability diagram: bars from the diagonal show where predictions are too sure, or not sure enough.",
+    ),
     "learning_curve": (
         "Losses, and accuracy of the validation songs, by epoch. Dots mark the epoch that was kept.",
         "Learning curves: losses at the left, validation accuracy at the right.",
