@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
 from conftest import TINY, TINY_DATA, TINY_NETWORK, compose_train
 from genrefusion.config import EvaluateConfig, configs_directory
@@ -37,6 +39,9 @@ QUICK_OF["coattention"] = [
 ]
 
 
+TABLES = sorted(path.stem for path in (configs_directory() / "table").glob("*.yaml"))
+
+
 @pytest.fixture(scope="module")
 def run(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "holdout"
@@ -54,6 +59,14 @@ def test_experiment_runs(experiment: str, demo: Tracks, tiny_encoder: Path, tmp_
     figures = run_experiment(config, tmp_path / "run", quiet=True)
     assert config.name == experiment
     assert figures["test"]["n"] == len(read_predictions(tmp_path / "run" / "predictions" / "test.csv"))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_row_of_a_table_can_be_composed_and_measures_something_else(table: str) -> None:
+    rows = OmegaConf.load(configs_directory() / "table" / f"{table}.yaml").rows
+    composed = [compose_train(f"experiment={row.experiment}", *row.get("overrides", [])) for row in rows]
+    settings = [str((asdict(config.pipeline), asdict(config.features))) for config in composed]
+    assert len(set(settings)) == len({row.title for row in rows}) == len(rows)
 
 
 def test_run_folder_is_whole(run: Path) -> None:

@@ -87,6 +87,14 @@ def test_views_are_the_predictions_from_one_side(fitted: CoattentionPipeline, pa
         pd.testing.assert_frame_equal(views[view], expected, atol=1e-5)
 
 
+def test_views_are_left_out_where_nobody_asks_for_them(
+    fitted: CoattentionPipeline, saved: Path, parts: tuple[Tracks, Tracks], bench: Workbench
+) -> None:
+    found = load_pipeline(saved, replace(bench, views=False)).predict_proba(parts[1])
+    assert not found.views
+    pd.testing.assert_frame_equal(found.tracks, fitted.predict_proba(parts[1]).tracks, atol=1e-6)
+
+
 @pytest.mark.parametrize(("key", "value"), [("width", 32), ("layers", 3), ("none", 1)])
 def test_weights_of_another_shape_are_named(
     saved: Path, tmp_path: Path, bench: Workbench, key: str, value: int

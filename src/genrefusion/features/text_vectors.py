@@ -9,7 +9,6 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
-import skops.io
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -18,7 +17,7 @@ from sklearn.pipeline import FeatureUnion
 from genrefusion.errors import UserError
 from genrefusion.features.text import STYLE_NAMES, split_words, style_statistics
 from genrefusion.features.text_encoder import TokenEncoder
-from genrefusion.models.skops_files import load_skops
+from genrefusion.models.skops_files import load_skops, save_skops
 
 Array = npt.NDArray[np.float32]
 Columns = Any  # an Array, or a sparse matrix of SciPy, shape (texts, columns)
@@ -140,7 +139,7 @@ class Words:
         """Write ``words.skops`` and ``topics.skops``."""
         for name, part in (("words", self.weights_), ("topics", self.topics_)):
             if part is not None:
-                skops.io.dump(part, directory / f"{name}.skops")
+                save_skops(part, directory / f"{name}.skops")
 
     def load(self, directory: Path) -> None:
         """Read what `save` wrote."""

@@ -1,11 +1,13 @@
-"""Reading models of scikit-learn that were saved with skops: no pickle, and no types but the ones named here."""
+"""Models of scikit-learn in files of skops: no pickle, and no types are read but the ones named here.
+
+skops is imported where a file is written or read: it imports all of scikit-learn, which imports PyTorch, and that takes
+seconds. XGBoost without lyrics needs none of them.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-
-import skops.io
 
 from genrefusion.errors import UserError
 
@@ -18,6 +20,13 @@ TRUSTED = (
 """Types beyond skops's own list that saved models are made of."""
 
 
+def save_skops(model: Any, path: Path) -> None:
+    """Write a model of scikit-learn."""
+    import skops.io
+
+    skops.io.dump(model, path)
+
+
 def load_skops(path: Path) -> Any:
     """Read a skops file, which builds the types of scikit-learn and NumPy only and runs nothing else.
 
@@ -26,6 +35,8 @@ def load_skops(path: Path) -> Any:
     UserError
         The file is missing, damaged, or names other types.
     """
+    import skops.io
+
     try:
         other = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
         if other:

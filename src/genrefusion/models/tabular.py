@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import skops.io
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -20,7 +19,7 @@ from xgboost import XGBClassifier
 from xgboost.core import XGBoostError
 
 from genrefusion.errors import UserError
-from genrefusion.models.skops_files import load_skops
+from genrefusion.models.skops_files import load_skops, save_skops
 from genrefusion.pipeline_settings import XgboostSettings
 
 Matrix = npt.NDArray[np.float32]
@@ -130,7 +129,7 @@ class TabularModel:
         if self.kind == "xgboost":
             self.estimator.save_model(directory / f"{name}.ubj")
         else:
-            skops.io.dump(self.estimator, directory / f"{name}.skops")
+            save_skops(self.estimator, directory / f"{name}.skops")
 
     def load(self, directory: Path, name: str, classes: list[int]) -> Self:
         """Read what `save` wrote for these classes."""

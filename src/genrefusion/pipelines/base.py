@@ -39,7 +39,7 @@ _FILE = "pipeline.json"
 
 @dataclass
 class Workbench:
-    """What a pipeline works with beside tracks and settings; nothing here changes its result, but for the seed.
+    """What a pipeline works with beside tracks and settings; of it, the seed alone changes probabilities.
 
     Attributes
     ----------
@@ -59,6 +59,8 @@ class Workbench:
         Folder that a fit leaves its state in after each epoch, so that it can be resumed.
     resume : bool
         Go on from that state.
+    views : bool
+        Predict also from a part of what is known of a track, where a pipeline can (`Prediction.views`).
     """
 
     cache: FeatureCache
@@ -69,6 +71,7 @@ class Workbench:
     terminal: Terminal = field(default_factory=lambda: Terminal(quiet=True))
     checkpoints: Path | None = None
     resume: bool = False
+    views: bool = True
 
 
 class Pipeline(Protocol):

@@ -149,11 +149,11 @@ class CoattentionPipeline:
         return self
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
-        """Probabilities of each track; of tracks with both sides also from the audio and from the lyrics alone."""
+        """Probabilities of each track; in the views, from the audio and from the lyrics alone where there are both."""
         songs = self._songs(tracks)
         table = self._table(songs)
         both = [song for song in songs.ids if song in songs.audio and len(songs.text[song])]
-        if not both:
+        if not both or not self.bench.views:
             return Prediction(table)
         views = {
             "both sides": table.loc[both],

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import skops.io
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
@@ -34,7 +33,7 @@ from genrefusion.features.text_encoder import (
 )
 from genrefusion.features.text_vectors import MeanEmbedding, MeanWordVector, Scaled, Style, TextVectors, Words
 from genrefusion.models.lyrics import LyricsHead, TunedTransformer, make_estimator
-from genrefusion.models.skops_files import load_skops
+from genrefusion.models.skops_files import load_skops, save_skops
 from genrefusion.pipeline_settings import LyricsSettings
 from genrefusion.pipelines.base import Workbench
 from genrefusion.pipelines.frames import on_device
@@ -120,7 +119,7 @@ class VectorReader:
     def save(self, directory: Path) -> None:
         """Write skops files."""
         self.vectors.save(directory)
-        skops.io.dump(self.estimator, directory / "estimator.skops")
+        save_skops(self.estimator, directory / "estimator.skops")
 
     def load(self, directory: Path, n_classes: int) -> None:
         """Read them."""
