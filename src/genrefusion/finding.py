@@ -62,7 +62,11 @@ class Finder:
         self._prepared: dict[str, tuple[Tracks, Split]] = {}
 
     def compose(self, experiment: str, *own: str, seed: int) -> TrainConfig:
-        """Settings of an experiment; `own` comes last and wins."""
+        """Settings of an experiment; `own` comes last and wins, but that the given weights stand for ``msd`` there."""
+        if self.weights is not None:
+            own = tuple(
+                override.replace("pipeline.weights=msd", f"pipeline.weights={self.weights}") for override in own
+            )
         config = self._compose(experiment, own, seed)
         extra = [] if isinstance(config.features, NoFeatures) else list(self.features)
         has_convolutions = isinstance(config.pipeline, MultiframeSettings | CoattentionSettings)

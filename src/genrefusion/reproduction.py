@@ -91,7 +91,7 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
         configuration=OmegaConf.to_yaml(OmegaConf.create(asdict(settings) | {"typed": typed})),
     )
     terminal.say("table", f"{settings.title} ({', '.join(filter(None, [caption(table), settings.source]))})")
-    terminal.table(terminal_table(table, settings.columns))
+    terminal.table(terminal_table(table, settings.columns, width=terminal.width))
     terminal.say("saved", f"{path.parent}/table.csv, .md, .tex, .png")
     terminal.say("report", str(page))
     return 1 if problems else 0
@@ -167,10 +167,9 @@ def _add_costs(finder: Finder, settings: TrainConfig, folder: Path) -> None:
     if settings.pipeline.name == "ensemble":  # it reads what its members read
         reader = finder.compose(settings.pipeline.members[0], seed=settings.seed)
     tracks, split = finder.prepared(reader)
-    model = model_folder(folder, split, 0)
     finder.terminal.say("costs", "time and size of a prediction")
-    pipeline = load_pipeline(model, train_bench(settings, Terminal(quiet=True)))
-    write_json(measure_costs(pipeline, tracks.subset(split.folds[0].test), model), path)
+    pipeline = load_pipeline(model_folder(folder, split, 0), train_bench(settings, Terminal(quiet=True)))
+    write_json(measure_costs(pipeline, tracks.subset(split.folds[0].test)), path)
 
 
 def _new_folder(settings: TrainConfig) -> Path:

@@ -15,6 +15,7 @@ from rich.text import Text
 Item = TypeVar("Item")
 
 LABEL_WIDTH = 9
+_WIDE = 160
 
 
 class Terminal:
@@ -39,12 +40,17 @@ class Terminal:
         self.console.print(Text(label, style="bold cyan") + Text(text))
         self._write(label + text)
 
+    @property
+    def width(self) -> int:
+        """Characters of a line; a pipe or a file takes long ones."""
+        return self.console.width if self.console.is_terminal else _WIDE
+
     def table(self, table: Table) -> None:
         """Print a table."""
         self.console.print()
-        self.console.print(table)
+        self.console.print(table, width=self.width)
         self.console.print()
-        plain = Console(width=120, no_color=True)
+        plain = Console(width=_WIDE, no_color=True)
         with plain.capture() as capture:
             plain.print(table)
         self._write(capture.get().rstrip())

@@ -13,6 +13,7 @@ from genrefusion.evaluation.result_tables import (
     plot_bars,
     plot_cost,
     read_results,
+    terminal_table,
     write_texts,
 )
 
@@ -33,9 +34,9 @@ def test_cells_are_written_as_they_are_read_aloud(table: pd.DataFrame) -> None:
     best, worse, lost = as_text(table, COLUMNS).to_dict("records")
     assert best["claimed"] == "90.4 %"
     assert best["accuracy [95 % interval]"] == "0.800 [0.700, 0.875]"
-    assert best["points to the first"] == ""
+    assert best["points to first"] == ""
     assert best["parameters"] == "12,345"
-    assert worse["points to the first"] == "-10.0 [-15.0, -5.0]*"
+    assert worse["points to first"] == "-10.0 [-15.0, -5.0]*"
     assert lost["accuracy [95 % interval]"] == "failed: No lyrics."
     assert lost["n"] == ""
 
@@ -44,6 +45,16 @@ def test_a_protocol_that_rows_do_not_share_is_a_column(table: pd.DataFrame) -> N
     assert "protocol" not in as_text(table, COLUMNS)
     table.loc[1, "protocol"] = "5-fold by artist"
     assert as_text(table, COLUMNS)["protocol"].tolist()[:2] == ["holdout by artist", "5-fold by artist"]
+
+
+def test_a_narrow_terminal_does_without_what_is_least_needed(table: pd.DataFrame) -> None:
+    def headings(width: int) -> list[str]:
+        return [str(column.header) for column in terminal_table(table, COLUMNS, width=width).columns]
+
+    assert headings(160) == list(as_text(table, COLUMNS[:-1]).columns)
+    narrow = headings(80)
+    assert narrow[:4] == ["", "claimed", "accuracy [95 % interval]", "points to first"]
+    assert "parameters" not in narrow
 
 
 def test_markdown_has_one_line_a_row_and_escapes_bars(table: pd.DataFrame) -> None:

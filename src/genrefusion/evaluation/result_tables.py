@@ -55,9 +55,17 @@ def as_text(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def terminal_table(table: pd.DataFrame, columns: Sequence[str]) -> Table:
-    """The table for a terminal; evidence is left to the files, as it is too long."""
-    shown = as_text(table, [column for column in columns if column != "evidence"])
+def terminal_table(table: pd.DataFrame, columns: Sequence[str], *, width: int) -> Table:
+    """The table for a terminal of so many characters; what does not fit is left to the files.
+
+    Evidence is never shown, as it is too long.
+    """
+    left = [column for column in columns if column != "evidence"]
+    shown = as_text(table, left)
+    for column in _LEAST_NEEDED:
+        if _width(shown) > width and column in left:
+            left.remove(column)
+            shown = as_text(table, left)
     rich = Table(box=None, pad_edge=False)
     for number, heading in enumerate(shown.columns):
         words = heading in ("", "protocol", "corpus")
@@ -161,6 +169,11 @@ def write_texts(path: Path, columns: Sequence[str], *, title: str, source: str, 
         draw(table, path.with_suffix(".png"), title=title)
 
 
+def _width(shown: pd.DataFrame) -> int:
+    """Characters of the longest row, with the gaps between columns."""
+    return sum(max(map(len, [str(name), *shown[name]])) + 2 for name in shown) - 2
+
+
 def _values(table: pd.DataFrame, column: str) -> set[str]:
     return set(table[column].dropna()) - {""} if column in table else set()
 
@@ -207,13 +220,16 @@ def _difference(row: Row) -> str:
     return f"{100 * row['difference']:+.1f} {ends}{star}"
 
 
+_LEAST_NEEDED = ("file_bytes", "train_seconds", "seeds", "macs", "parameters", "ms_per_song", "n", "macro_f1")
+"""Columns in the order in which a narrow terminal does without them."""
+
 _whole = _number(lambda x: f"{x:,.0f}")
 _short = _number(lambda x: f"{x:.3f}")
 
 _COLUMNS: dict[str, tuple[str, Callable[[Row], str]]] = {
     "claimed": ("claimed", _number(lambda x: f"{x:g} %")("claimed")),
     "accuracy": ("accuracy [95 % interval]", _accuracy),
-    "difference": ("points to the first", _difference),
+    "difference": ("points to first", _difference),
     "macro_f1": ("macro F1", _short("macro_f1")),
     "n": ("n", _whole("n")),
     "seeds": ("seeds", _whole("seeds")),
