@@ -8,16 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from omegaconf import OmegaConf
 
 from conftest import TINY, TINY_DATA, TINY_NETWORK, compose_train
-from genrefusion.config import EvaluateConfig, configs_directory
+from genrefusion.config import EvaluateConfig, TrainConfig, configs_directory
 from genrefusion.data.tracks import Tracks
+from genrefusion.ensembles import run_ensemble
 from genrefusion.errors import UserError
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import read_predictions
@@ -51,22 +50,24 @@ def run(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiment_runs(experiment: str, demo: Tracks, tiny_encoder: Path, tmp_path: Path) -> None:
-    pipeline = compose_train(f"experiment={experiment}").pipeline.name
-    quick = [*TINY_DATA, *QUICK_OF[pipeline]]
-    if experiment == "lyrics_finetuned":
-        quick.append(f"text_encoder.model={tiny_encoder}")
-    config = compose_train(f"experiment={experiment}", *quick)
-    figures = run_experiment(config, tmp_path / "run", quiet=True)
-    assert config.name == experiment
+    named = ["pipeline.members=[xgboost_97,lyrics_tfidf]"] if experiment == "ensemble" else []
+    config = compose_train(*TINY_DATA, f"experiment={experiment}", *named)
+    if config.pipeline.name == "ensemble":
+        members = {name: quick(name, tiny_encoder) for name in config.pipeline.members}
+        for name, member in members.items():
+            run_experiment(member, tmp_path / name, quiet=True)
+        figures = run_ensemble(config, tmp_path / "run", [tmp_path / name for name in members], quiet=True)
+    else:
+        figures = run_experiment(quick(experiment, tiny_encoder), tmp_path / "run", quiet=True)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["name"] == experiment
     assert figures["test"]["n"] == len(read_predictions(tmp_path / "run" / "predictions" / "test.csv"))
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_every_row_of_a_table_can_be_composed_and_measures_something_else(table: str) -> None:
-    rows = OmegaConf.load(configs_directory() / "table" / f"{table}.yaml").rows
-    composed = [compose_train(f"experiment={row.experiment}", *row.get("overrides", [])) for row in rows]
-    settings = [str((asdict(config.pipeline), asdict(config.features))) for config in composed]
-    assert len(set(settings)) == len({row.title for row in rows}) == len(rows)
+def quick(experiment: str, tiny_encoder: Path) -> TrainConfig:
+    """Settings that make an experiment a matter of seconds."""
+    settings = QUICK_OF[compose_train(f"experiment={experiment}").pipeline.name]
+    tuned = [f"text_encoder.model={tiny_encoder}"] if experiment == "lyrics_finetuned" else []
+    return compose_train(f"experiment={experiment}", *TINY_DATA, *settings, *tuned)
 
 
 def test_run_folder_is_whole(run: Path) -> None:

@@ -139,6 +139,7 @@ def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: i
     command = f"experiment={experiment} {' '.join([*finder.overrides, *overrides])} seed={seed}"
     if settings.pipeline.name == "ensemble":
         members = [_find_or_make(finder, member, [], seed) for member in settings.pipeline.members]
+        members = members or [Path(run) for run in settings.pipeline.runs]
         found = finder.find_ensemble(settings, members)
         if found is None:
             found = _new_folder(settings)
