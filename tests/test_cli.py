@@ -55,6 +55,8 @@ def test_help_and_composing_import_nothing_heavy(tmp_path: Path) -> None:
         (["data=folder", "data.root=nowhere"], "data.root=nowhere: no such folder."),
         (["pipeline.lr=[1"], "pipeline.lr=[1"),
         (["just words"], "just words"),
+        (["experiment=ensemble"], "pipeline=ensemble joins finished runs: name experiments"),
+        (["experiment=ensemble", "pipeline.members=[lyrcs,xgboost]"], "No experiment 'lyrcs'. Did you mean 'lyrics'?"),
     ],
 )
 def test_a_mistake_ends_in_one_message(arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -75,7 +77,8 @@ def test_a_mistake_ends_in_one_message(arguments: list[str], message: str, tmp_p
         ("predict", ["format=xml"], "No format 'xml'"),
         ("corpus", ["action=descibe"], "No action 'descibe'. Did you mean 'describe'?"),
         ("reproduce", ["table=papr"], "No table 'papr'. Did you mean 'paper'?"),
-        ("reproduce", ["seeds=[]"], 'seeds=[]: at least one is needed, such as "seeds=[0]".'),
+        ("reproduce", ["seeds=[]"], 'seeds=[]: one or more, each once, such as "seeds=[0,1,2]".'),
+        ("reproduce", ["rows=[xgbost]"], "No row 'xgbost'. Did you mean 'xgboost'?"),
     ],
 )
 def test_mistakes_of_other_commands(command: str, arguments: list[str], message: str, tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ def _command(name: str, task: Callable[[Any], None]) -> None:
             task(OmegaConf.to_object(config))
         except UserError as error:
             _fail(str(error))  # here, where Hydra does not yet add lines of its own
+        except (HydraException, OmegaConfBaseException) as error:  # of an experiment that is composed on the way
+            _fail(explain(error, "train"))
 
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text(name))  # noqa: T201

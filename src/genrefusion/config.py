@@ -148,7 +148,7 @@ class ReproduceConfig:
         """Refuse a table of nothing."""
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f'seeds={self.seeds}: one or more, each once, such as "seeds=[0,1,2]".')
-        known = [row.experiment for row in self.table.rows]
+        known = dict.fromkeys(row.experiment for row in self.table.rows)
         for name in self.rows or []:
             check_choice("row", name, tuple(known))
 
