@@ -3,10 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,50 +17,9 @@ from genrefusion.evaluation.report import MOST_ERRORS, write_report
 from genrefusion.experiment import run_experiment
 from genrefusion.runs import evaluate_run
 from genrefusion.settings import TrainerSettings
+from pages import IMAGE, SCRIPT, TEMPLATE, Page, needs_chromium, open_in_browser
 
-SCRIPT, IMAGE, TEMPLATE = "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{7*7}}"
 SETTINGS = ["experiment=xgboost", "pipeline.rounds=3"]
-
-
-class Page(HTMLParser):
-    """What a page holds: tags with their attributes, text, and the rows of each table by its caption."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.tables: dict[str, list[list[str]]] = {}
-        self._inside: list[str] = []
-        self._rows: list[list[str]] = []
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "img"):
-            self._inside.append(tag)
-        if tag == "table":
-            self._rows = []
-        if tag == "tr":
-            self._rows.append([])
-        if tag in ("td", "th"):
-            self._rows[-1].append("")
-        if tag == "small":
-            self._rows[-1][-1] += " "
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._inside.pop() == tag, f"</{tag}> closes another tag"
-
-    def handle_data(self, data: str) -> None:
-        if "style" in self._inside:
-            return
-        self.text += data
-        if "caption" in self._inside:
-            self.tables[data] = self._rows
-        elif "td" in self._inside or "th" in self._inside:
-            self._rows[-1][-1] += data.strip()
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +196,7 @@ def test_an_evaluation_has_a_page_of_its_own(folds: Path, demo: Tracks, tmp_path
     assert (tmp_path / "run" / "report.html").read_bytes() == (folds / "report.html").read_bytes()
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+@needs_chromium
 def test_a_browser_shows_every_picture_and_reports_no_error(folds: Path, hostile: Path, tmp_path: Path) -> None:
     for number, folder in enumerate((folds, hostile)):
         pictures = len(list((folder / "figures").glob("*.png")))
@@ -251,7 +207,7 @@ def test_a_browser_shows_every_picture_and_reports_no_error(folds: Path, hostile
         assert console == []
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+@needs_chromium
 def test_a_browser_would_tell_of_broken_pictures_and_errors(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("<!DOCTYPE html><img src='data:image/png;base64,AAAA'><script>nothing.there()</script>")
@@ -262,32 +218,3 @@ def test_a_browser_would_tell_of_broken_pictures_and_errors(tmp_path: Path) -> N
 
 def rebuild(folder: Path) -> Path:
     return write_report(folder, json.loads((folder / "run.json").read_text()))
-
-
-def open_in_browser(page: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """Open a page, 400 pixels wide, in a frame of another that looks at it.
-
-    Returns the natural widths of its pictures and how far it is wider than the frame, and the lines of the console.
-    """
-    folder.mkdir()
-    (folder / "frame.html").write_text(
-        f"""<!DOCTYPE html><iframe id="page" width="400" height="800" src="{page.as_uri()}"></iframe><pre id="seen"></pre>
-        <script>addEventListener("load", () => {{
-          const shown = document.getElementById("page").contentDocument;
-          const widths = [...shown.images].map(image => image.naturalWidth);
-          const overflow = shown.documentElement.scrollWidth - shown.documentElement.clientWidth;
-          document.getElementById("seen").textContent = JSON.stringify({{widths, overflow}});
-        }})</script>"""
-    )
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    options += ["--disable-component-update", "--disable-sync", "--allow-file-access-from-files"]
-    options += ["--enable-logging=stderr", "--v=0", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    answer = subprocess.run(
-        ["chromium", *options, (folder / "frame.html").as_uri()],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    seen = answer.stdout.split('<pre id="seen">')[1].split("</pre>")[0]
-    return json.loads(seen), [line for line in answer.stderr.splitlines() if "CONSOLE" in line]
