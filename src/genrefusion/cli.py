@@ -48,7 +48,7 @@ def reproduce() -> None:
 
 
 def corpus() -> None:
-    """Describe or validate a corpus: ``corpus action=describe data=…``."""
+    """Build, describe or validate a corpus: ``corpus action=build source=FOLDER out=DIR``, ``action=validate``."""
     _command("corpus", _corpus)
 
 
@@ -186,7 +186,7 @@ def explain(error: Exception, command: str) -> str:
     if mistakes:  # raised in a resolver
         return str(mistakes[0])
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, choice = error.missing_cfg_file.rpartition("/")
+        group, _, choice = error.missing_cfg_file.partition("/")
         options = [path.stem for path in (configs_directory() / group).glob("*.yaml")]
         return str(unknown_name(group, choice, options))
     text = "\n".join(str(e) for e in _chain(error))
