@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -104,6 +105,10 @@ def _reproduce(config: Any) -> None:
 
 
 def _corpus(config: Any) -> None:
+    if config.action == "build":
+        from genrefusion.data.building import build_corpus
+
+        sys.exit(build_corpus(config, command=shlex.join(HydraConfig.get().overrides.task)))
     from genrefusion.data.description import describe_corpus
 
     sys.exit(describe_corpus(config))
