@@ -78,6 +78,8 @@ def build_corpus(config: CorpusConfig, *, command: str = "", quiet: bool = False
     terminal.table(counts_table(tracks, seconds))
     for label, fact in facts(tracks, seconds):
         terminal.say(label, fact)
+    if report.split.startswith("none"):
+        terminal.say("note", f"no split in the table{report.split.removeprefix('none')}")
     shown = shown_path(str(out))
     terminal.say(
         "corpus", f"{shown} (the songs stay where they are)   train experiment=… data=manifest data.root={shown}"

@@ -149,7 +149,8 @@ def facts(tracks: Tracks, seconds: pd.Series[float]) -> list[tuple[str, str]]:
         artists = tracks.table["artist"].dropna().str.strip().str.casefold().value_counts()
         most = f"1 to {artists.max()}" if artists.min() < artists.max() else f"{artists.max()}"
         unknown = int(tracks.table["artist"].isna().sum())
-        lines = [("artists", f"{len(artists)}, {most} tracks each; {unknown} tracks of unknown artists")]
+        rest = f"; of {unknown} tracks unknown" if unknown else ""
+        lines = [("artists", f"{len(artists)}, {most} tracks each{rest}")]
     known = seconds.dropna()
     if len(known):
         span = f"{clock(known.median())} in the median, {clock(known.min())} to {clock(known.max())}"
