@@ -167,8 +167,7 @@ def read_table(path: Path) -> pd.DataFrame:
 def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
     """Read and validate a table of tracks, and resolve the paths in it.
 
-    Paths may lead out of the table's folder: the songs of a collection stay where they are. `corpus action=validate`
-    counts those that do.
+    Paths may lead out of the table's folder, as songs may stay where they are; `corpus action=validate` counts those.
 
     Parameters
     ----------
@@ -201,7 +200,8 @@ def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
     if missing := _missing_files(table):
         raise UserError(
             f"{path}: {len(missing)} files are missing. Paths are relative to the table's folder:\n"
-            + bullet_list(f"{table['track_id'].iloc[row]}  {file}" for row, file in missing.items())
+            f"{bullet_list(f'{table.track_id.iloc[row]}  {file}' for row, file in missing.items())}\n"
+            "Put them back, or go on without them: data.on_error=skip"
         )
     if "lyrics_path" in table:
         lyrics = [_lyrics(row) for row in table.to_dict("records")]
