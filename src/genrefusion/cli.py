@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -48,7 +49,7 @@ def reproduce() -> None:
 
 
 def corpus() -> None:
-    """Describe or validate a corpus: ``corpus action=describe data=…``."""
+    """Build, describe or validate a corpus: ``corpus action=build source=FOLDER out=DIR``, ``action=validate``."""
     _command("corpus", _corpus)
 
 
@@ -104,6 +105,10 @@ def _reproduce(config: Any) -> None:
 
 
 def _corpus(config: Any) -> None:
+    if config.action == "build":
+        from genrefusion.data.building import build_corpus
+
+        sys.exit(build_corpus(config, command=shlex.join(HydraConfig.get().overrides.task)))
     from genrefusion.data.description import describe_corpus
 
     sys.exit(describe_corpus(config))
@@ -188,7 +193,7 @@ def explain(error: Exception, command: str) -> str:
     if mistakes:  # raised in a resolver
         return str(mistakes[0])
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, choice = error.missing_cfg_file.rpartition("/")
+        group, _, choice = error.missing_cfg_file.partition("/")
         options = [path.stem for path in (configs_directory() / group).glob("*.yaml")]
         return str(unknown_name(group, choice, options))
     text = "\n".join(str(e) for e in _chain(error))

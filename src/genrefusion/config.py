@@ -27,6 +27,7 @@ from genrefusion.settings import (
     AudioEncoderFeatures,
     DemoData,
     FolderData,
+    GenreNames,
     GtzanData,
     HandcraftedFeatures,
     ManifestData,
@@ -38,6 +39,7 @@ from genrefusion.settings import (
     TableSettings,
     TrainerSettings,
     check_choice,
+    check_range,
 )
 
 
@@ -157,15 +159,30 @@ class ReproduceConfig:
 class CorpusConfig:
     """Everything that `corpus` takes."""
 
-    action: str = "describe"
-    data: Any = MISSING
+    action: str = "describe"  # describe | validate | build
+    data: Any = MISSING  # to describe or validate; data.min_seconds and data.max_seconds also when building
+    source: str | None = None  # build: a folder of music
+    out: str | None = None  # build: the corpus, a folder that does not exist yet
+    per_genre: int | None = None  # build: songs to choose of each genre; null: all
+    needs: str = "any"  # build: any | both: whether songs without lyrics are left out
+    seed: int = 0  # build: of the choice and the split
     cache: str | None = None
     workers: int = 2
     debug: bool = False
+    genres: Any = MISSING  # build: names of the genres
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        check_choice("action", self.action, ("describe", "validate"))
+        check_choice("action", self.action, ("describe", "validate", "build"))
+        check_choice("needs", self.needs, ("any", "both"))
+        if self.per_genre is not None:
+            check_range("per_genre", self.per_genre, 2, 1_000_000)
+        check_range("seed", self.seed, 0, 2**63)
+        if self.action == "build" and not (self.source and self.out):
+            raise UserError(
+                "action=build needs source: a folder of music, and out: the folder to make of it.\n"
+                "corpus action=build source=music out=corpus per_genre=30"
+            )
 
 
 FEATURES = (
@@ -192,6 +209,7 @@ def register() -> None:
     for pipeline in (MultiframeSettings, CoattentionSettings, LyricsSettings, XgboostSettings, EnsembleSettings):
         store.store(group="pipeline/schema", name=pipeline.name, node=pipeline)
     store.store(group="trainer/schema", name="trainer", node=TrainerSettings)
+    store.store(group="genres/schema", name="genres", node=GenreNames)
     store.store(group="table/schema", name="table", node=TableSettings)
     OmegaConf.register_new_resolver("if_weights", _if_weights, replace=True)
 

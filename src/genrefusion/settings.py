@@ -101,16 +101,20 @@ class ManifestData(DataSettings):
 
     name: str = "manifest"
     manifest: str | None = None
+    root: str | None = None  # or the folder of a table that is called tracks.csv or tracks.jsonl
     needs: str = "any"  # any | audio | lyrics | both: what every track must have; others are refused, or skipped
 
     def __post_init__(self) -> None:
-        """Refuse a missing table."""
+        """Refuse a missing table, and two."""
         super().__post_init__()
         check_choice("data.needs", self.needs, ("any", "audio", "lyrics", "both"))
-        if not self.manifest:
+        if self.manifest and self.root:
+            raise UserError("data.manifest and data.root both name a tracks table. Leave out one of them.")
+        if not self.manifest and not self.root:
             raise UserError(
                 f"data={self.name} needs data.manifest: a tracks table (.csv or .jsonl) with the columns track_id,\n"
-                "genre and audio, lyrics or lyrics_path; artist, title and split if they are known."
+                "genre and audio, lyrics or lyrics_path; artist, title and split if they are known. Or data.root: the\n"
+                "folder of one, as 'corpus action=build' makes it."
             )
 
 
@@ -245,6 +249,20 @@ class TrainerSettings:
         """Refuse impossible values."""
         check_choice("trainer.device", self.device, ("auto", "cpu", "cuda", "mps"))
         check_choice("trainer.mixed_precision", self.mixed_precision, ("no", "fp16", "bf16"))
+
+
+@dataclass
+class GenreNames:
+    """What the genres of a corpus that is built are called, and the names in tags and folders that mean them."""
+
+    name: str = MISSING
+    synonyms: dict[str, list[str]] | None = None  # null: genres are called as the tags and folders call them
+    path: str | None = None  # a YAML file that holds `synonyms`, in the place of the above
+
+    def __post_init__(self) -> None:
+        """Refuse a missing file."""
+        if self.name == "file" and not self.path:
+            raise UserError("genres=file needs genres.path: a YAML file like configs/genres/gtzan10.yaml.")
 
 
 def process_count() -> int:

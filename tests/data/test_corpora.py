@@ -293,3 +293,39 @@ def test_a_corpus_is_called_after_its_table_or_folder(tmp_path: Path, name: str,
     path = tmp_path / "folder" / name
     path.write_text('{"track_id": 1, "genre": "jazz"}\n{"track_id": 2, "genre": "jazz"}\n')
     assert load(ManifestData(manifest=str(path)), tmp_path).corpus == corpus
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tracks.csv", "track_id,genre\n1,jazz\n2,jazz\n"),
+        ("tracks.jsonl", '{"track_id": 1, "genre": "jazz"}\n{"track_id": 2, "genre": "jazz"}\n'),
+    ],
+)
+def test_a_table_can_be_named_by_its_folder(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text(content)
+    tracks = load(ManifestData(root=str(tmp_path / "mine")), tmp_path)
+    assert tracks.corpus == "mine"
+    assert len(tracks) == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], r"holds no tracks.csv or tracks.jsonl. 'corpus action=build source="),
+        (["tracks.csv", "tracks.jsonl"], r"holds tracks.csv and tracks.jsonl. Name one: data.manifest=.*tracks.csv"),
+    ],
+)
+def test_a_folder_that_holds_no_table_or_two_is_refused_with_the_cure(
+    tmp_path: Path, files: list[str], message: str
+) -> None:
+    for file in files:
+        (tmp_path / file).touch()
+    with pytest.raises(UserError, match=message):
+        load(ManifestData(root=str(tmp_path)), tmp_path)
+
+
+def test_a_table_and_a_folder_at_once_are_refused() -> None:
+    with pytest.raises(UserError, match=r"data.manifest and data.root both name a tracks table"):
+        ManifestData(root="here", manifest="there.csv")

@@ -298,3 +298,57 @@ def test_a_column_without_a_value_is_as_none(tmp_path: Path) -> None:
     assert not tracks.has("audio")
     assert not tracks.has("license")
     assert tracks.has("lyrics")
+
+
+def skip(folder: Path, rows: list[dict[str, str | None]]) -> Tracks:
+    return load_table(write_jsonl(folder / "tracks.jsonl", rows), corpus="mine", skip=True)
+
+
+def test_rows_that_break_a_rule_are_left_out_and_listed_where_that_is_asked_for(tmp_path: Path) -> None:
+    broken: list[dict[str, str | None]] = [
+        {"track_id": "01", "genre": "rock"},
+        {"track_id": "odd", "genre": "rock", "split": "dev"},
+        {"track_id": None, "genre": "rock"},
+        {"track_id": "5", "genre": None},
+        {"track_id": "only", "genre": "polka"},
+    ]
+    tracks = skip(tmp_path, [*ROWS, *broken])
+    assert tracks.ids == [row["track_id"] for row in ROWS]
+    assert tracks.skipped == {
+        "01": "track_id is there twice ('01')",
+        "odd": "split is not train, val or test ('dev')",
+        "row 8": "track_id is empty (None)",
+        "5": "genre is empty (None)",
+        "only": "the only track of its genre (two are needed to train and test) ('polka')",
+    }
+
+
+def test_rows_whose_files_are_missing_or_no_text_are_left_out_and_listed_where_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "cover.txt").write_bytes(b"\xff\xfe")
+    rows = [row | {"track_id": f"whole {i}"} for i in range(2) for row in ROWS]
+    rows += [{"track_id": "gone", "genre": "jazz", "audio": "gone.mp3", "lyrics_path": None}]
+    rows += [{"track_id": "picture", "genre": "jazz", "audio": None, "lyrics_path": "cover.txt"}]
+    tracks = skip(tmp_path, [{**row, "track_id": str(i)} for i, row in enumerate(rows)])
+    assert len(tracks) == 8
+    assert tracks.skipped["8"] == f"{tmp_path / 'gone.mp3'} is missing"
+    assert tracks.skipped["9"].startswith(f"{tmp_path / 'cover.txt'}: lyrics cannot be read as UTF-8 text")
+
+
+def test_what_skipping_leaves_with_one_track_of_a_genre_is_left_out_too(tmp_path: Path) -> None:
+    tracks = skip(tmp_path, [*changed(2, genre=None), {"track_id": "5", "genre": "jazz"}])
+    assert tracks.ids == ["01", "2", "5"]
+    assert tracks.skipped["NA"].startswith("the only track of its genre")
+
+
+def test_a_table_without_a_row_to_use_is_refused_with_the_reasons(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"not one of its rows can be used:\n  row 2  track_id is empty"):
+        skip(tmp_path, [{"track_id": None, "genre": None}])
+
+
+def test_a_text_where_a_path_should_stand_is_a_missing_file(tmp_path: Path) -> None:
+    words = "la " * 2000  # longer than any path can be
+    with pytest.raises(UserError, match="1 files are missing"):
+        load(tmp_path, changed(0, audio=words))
+    assert list(skip(tmp_path, [*ROWS, ROWS[0] | {"track_id": "5", "audio": words}]).skipped) == ["5"]

@@ -26,6 +26,7 @@ _PIECE = 1 << 12  # read at once where a block has an error, to find how far the
 _SHORTENED = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _NO_LAST_PAGE = "Last page lacks an end-of-stream bit"
 _UNKNOWN_SIZE = 0x7FFFF000  # the least that programs promise who write to a pipe and cannot know the size
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile's number of samples for a FLAC file whose header does not tell it
 
 
 class AudioError(Exception):
@@ -72,6 +73,18 @@ def audio_problem(path: Path, min_seconds: float = 1.0, max_seconds: float = 600
     return "silent" if float(np.max(np.abs(samples))) < SILENCE else ""
 
 
+def header_seconds(path: Path) -> float | None:
+    """Length that a file's header tells, without decoding; None if it tells none or cannot be opened."""
+    try:
+        if path.suffix.lower() == ".mp3" and not _may_be_mpeg(path):
+            return None
+        with soundfile.SoundFile(str(path)) as file:
+            known = 0 < file.frames < _UNKNOWN_FRAMES
+            return int(file.frames) / int(file.samplerate) if known else None
+    except (OSError, soundfile.LibsndfileError):
+        return None
+
+
 def digest_audio(path: Path) -> tuple[str, str]:
     """Digest of a file's bytes, and why they cannot be read (empty if they can)."""
     try:
@@ -94,6 +107,8 @@ def decode(path: Path, max_seconds: float) -> tuple[Array, int]:
         if path.suffix.lower() == ".mp3" and path.is_file() and not _may_be_mpeg(path):
             raise AudioError(_not_audio(path))  # asked to decode it, libmpg123 would print complaints of its own
         with soundfile.SoundFile(str(path)) as file:
+            if file.frames >= _UNKNOWN_FRAMES:  # libsndfile cannot find its end either
+                raise AudioError("its header does not tell its length: write it again, with flac or ffmpeg, to a file")
             rate, limit = int(file.samplerate), int(max_seconds * file.samplerate)
             whole = _promised_frames(file)
             ends_early = _NO_LAST_PAGE in file.extra_info and whole <= limit

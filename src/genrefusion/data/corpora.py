@@ -19,6 +19,8 @@ from genrefusion.files import write_atomically
 from genrefusion.settings import DataSettings, DemoData, FolderData, GtzanData, ManifestData
 from genrefusion.terminal import Terminal
 
+CHANGED = "changed since the table was made (its SHA-256 differs)"
+
 
 def load_corpus(settings: DataSettings, *, cache: Path, workers: int, terminal: Terminal) -> Tracks:
     """Find a corpus's tracks; the demo corpus is composed at its first use.
@@ -60,14 +62,37 @@ def _find_tracks(settings: DataSettings, cache: Path, workers: int, terminal: Te
     if isinstance(settings, FolderData):
         return load_folder(Path(str(settings.root)))
     if isinstance(settings, ManifestData):
-        tracks = load_table(
-            Path(str(settings.manifest)), corpus=_table_name(settings), keep_first=settings.on_error == "skip"
-        )
+        path = find_table(settings)
+        tracks = load_table(path, corpus=_table_name(path), skip=settings.on_error == "skip")
         needed = {"any": (), "both": ("audio", "lyrics")}.get(settings.needs, (settings.needs,))
         for side in needed:
             tracks = require_sides(tracks, [side], settings)
         return tracks
     raise TypeError(f"no loader for {type(settings).__name__}")
+
+
+def find_table(settings: ManifestData) -> Path:
+    """Path of the tracks table: `data.manifest`, or the one in the folder `data.root`.
+
+    Raises
+    ------
+    UserError
+        The folder has no table, or two.
+    """
+    if not settings.root:
+        return Path(str(settings.manifest))
+    root = Path(settings.root)
+    if not root.is_dir():
+        raise UserError(f"data.root={root}: no such folder.")
+    found = [root / name for name in ("tracks.csv", "tracks.jsonl") if (root / name).is_file()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f"data.root={root}: holds tracks.csv and tracks.jsonl. Name one: data.manifest={found[0]}")
+    raise UserError(
+        f"data.root={root}: holds no tracks.csv or tracks.jsonl. 'corpus action=build source={root} out=DIR' makes a\n"
+        "corpus of a folder of music; data=folder takes a folder of genres as it is."
+    )
 
 
 def load_folder(root: Path) -> Tracks:
@@ -169,22 +194,14 @@ def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers:
     if not tracks.has("audio"):
         return tracks
     audio = tracks.table["audio"].dropna()
-    facts = _inspect_all([Path(p) for p in audio], settings, cache / "checks", workers, terminal)
-    promised = tracks.table.get("sha256", pd.Series(index=tracks.table.index, dtype=object))
-    problems: dict[str, str] = {}
-    for track, (digest, problem) in zip(audio.index, facts, strict=True):
-        if problem:
-            problems[str(track)] = problem
-        elif isinstance(promised[track], str) and promised[track] != digest:
-            problems[str(track)] = "changed since the table was made (its SHA-256 differs)"
+    digests, problems = inspect_audio(tracks, settings, cache=cache, workers=workers, terminal=terminal)
     if problems and settings.on_error == "raise":
-        rows = [f"{_shown(audio[track])}   {problem}" for track, problem in problems.items()]
+        rows = [f"{shown_path(audio[track])}   {problem}" for track, problem in problems.items()]
         raise UserError(
             f"{len(problems)} of {len(audio)} files cannot be used:\n"
             + bullet_list(rows)
             + "\nRemove them, or go on without them: data.on_error=skip"
         )
-    digests = dict(zip(audio.index, (digest for digest, _ in facts), strict=True))
     column = pd.Series([digests.get(track) for track in tracks.table.index], index=tracks.table.index, dtype=object)
     table = tracks.table.assign(sha256=column).drop(index=list(problems))
     if not len(table):
@@ -193,11 +210,30 @@ def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers:
     return replace(tracks, table=table.set_index("track_id"), skipped=tracks.skipped | problems)
 
 
-def _inspect_all(
-    paths: list[Path], settings: DataSettings, directory: Path, workers: int, terminal: Terminal
+def inspect_audio(
+    tracks: Tracks, settings: DataSettings, *, cache: Path, workers: int, terminal: Terminal
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Digest of every track's audio file, and what is wrong with those that cannot be used; see `check_audio`."""
+    if not tracks.has("audio"):
+        return {}, {}
+    audio = tracks.table["audio"].dropna()
+    paths = [Path(path) for path in audio]
+    facts = dict(zip(map(str, audio.index), inspect_files(paths, settings, cache, workers, terminal), strict=True))
+    promised = tracks.table.get("sha256", pd.Series(index=tracks.table.index, dtype=object))
+    problems: dict[str, str] = {}
+    for track, (digest, problem) in facts.items():
+        if problem:
+            problems[track] = problem
+        elif isinstance(promised[track], str) and promised[track] != digest:
+            problems[track] = CHANGED
+    return {track: digest for track, (digest, _) in facts.items()}, problems
+
+
+def inspect_files(
+    paths: list[Path], settings: DataSettings, cache: Path, workers: int, terminal: Terminal
 ) -> list[tuple[str, str]]:
     """Digest and problem of every file; verdicts on bytes that were decoded before come from one JSON file."""
-    record = directory / f"{settings.min_seconds:g}_{settings.max_seconds:g}.json"
+    record = cache / "checks" / f"{settings.min_seconds:g}_{settings.max_seconds:g}.json"
     known = _read_verdicts(record)
     run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
     facts = list(run(delayed(digest_audio)(path) for path in paths))
@@ -218,16 +254,16 @@ def _read_verdicts(record: Path) -> dict[str, str]:
         return {}
 
 
-def _shown(path: str) -> str:
+def shown_path(path: str) -> str:
     """Path as the user would type it: relative to the working directory where it lies below; on one line."""
     if Path(path).is_relative_to(Path.cwd()):
         path = str(Path(path).relative_to(Path.cwd()))
     return path if path.isprintable() else repr(path)
 
 
-def _table_name(settings: ManifestData) -> str:
+def _table_name(path: Path) -> str:
     """Name of the table's folder when the file is called something like tracks.csv, else of the file."""
-    path = Path(str(settings.manifest)).absolute()
+    path = path.absolute()
     return path.parent.name if path.stem in ("tracks", "manifest", "index") else path.stem
 
 

@@ -12,6 +12,7 @@ import difflib
 import hashlib
 import io
 import json
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -163,8 +164,10 @@ def read_table(path: Path) -> pd.DataFrame:
     raise UserError(f"{path}: a tracks table ends in .csv or .jsonl.")
 
 
-def load_table(path: Path, *, corpus: str, keep_first: bool = False) -> Tracks:
+def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
     """Read and validate a table of tracks, and resolve the paths in it.
+
+    Paths may lead out of the table's folder, as songs may stay where they are; `corpus action=validate` counts those.
 
     Parameters
     ----------
@@ -172,8 +175,8 @@ def load_table(path: Path, *, corpus: str, keep_first: bool = False) -> Tracks:
         A ``.csv`` or ``.jsonl`` file.
     corpus : str
         Name to go by.
-    keep_first : bool
-        Leave out rows whose track id stood in a row before, and list them in `skipped`.
+    skip : bool
+        Leave out rows that break a rule or name a file that is missing or no text, and list them in `skipped`.
 
     Returns
     -------
@@ -185,17 +188,21 @@ def load_table(path: Path, *, corpus: str, keep_first: bool = False) -> Tracks:
         The table breaks a rule; the first rows at fault are listed.
     """
     table = read_table(path)
-    skipped: dict[str, str] = {}
-    if keep_first and "track_id" in table:
-        doubled = table["track_id"].duplicated() & table["track_id"].notna()
-        skipped = {str(track): "is there twice: the first row was taken" for track in table["track_id"][doubled]}
-        table = table[~doubled].reset_index(drop=True)
-    table = validate_table(table, where=str(path))
     for column in ("audio", "lyrics_path"):
         if column in table:
             paths = [None if v is None else str((path.parent / v).absolute()) for v in table[column]]
             table[column] = pd.Series(paths, index=table.index, dtype=object)  # a list with None would turn to NaN
-    _require_files(table, path)
+    skipped: dict[str, str] = {}
+    if skip:
+        _check_columns(list(table.columns), str(path))
+        table, skipped = _usable_rows(table, path)
+    table = validate_table(table, where=str(path))
+    if missing := _missing_files(table):
+        raise UserError(
+            f"{path}: {len(missing)} files are missing. Paths are relative to the table's folder:\n"
+            f"{bullet_list(f'{table.track_id.iloc[row]}  {file}' for row, file in missing.items())}\n"
+            "Put them back, or go on without them: data.on_error=skip"
+        )
     if "lyrics_path" in table:
         lyrics = [_lyrics(row) for row in table.to_dict("records")]
         table["lyrics"] = pd.Series(lyrics, index=table.index, dtype=object)
@@ -224,10 +231,17 @@ def validate_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
         Missing or misspelt columns, missing or doubled ids, empty genres, unknown parts, a genre with one track.
     """
     _check_columns(list(table.columns), where)
-    try:
-        return _SCHEMA.validate(table, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        raise UserError(f"{where}: {_explain(error, table)}") from error
+    faults = _row_faults(table)
+    if not faults:
+        return table
+    doubled = any(fault.startswith("track_id is there twice") for fault in faults.values())
+    cure = "\nOr take the first row of each: data.on_error=skip" if doubled else ""
+    rows = [
+        # Counted as in an editor: line 1 is the header.
+        f"row {row + 2}  {table['track_id'].iloc[row] or '(no id)'}  {fault}"
+        for row, fault in sorted(faults.items())
+    ]
+    raise UserError(f"{where}: {len(rows)} of {len(table)} rows break a rule:\n{bullet_list(rows)}{cure}")
 
 
 def _not_blank(values: pd.Series[Any]) -> pd.Series[Any]:
@@ -260,21 +274,52 @@ _SCHEMA = pa.DataFrameSchema(
 _FAULTS = {"not_nullable": "is empty", "field_uniqueness": "is there twice"}
 
 
-def _explain(error: pa.errors.SchemaErrors, table: pd.DataFrame) -> str:
-    """Say of each broken rule which rows break it, first ones first."""
-    rows: dict[int, str] = {}
-    checks = set(error.failure_cases["check"])
-    for case in error.failure_cases.to_dict("records"):
-        if pd.isna(case["index"]):
-            continue
-        row = int(case["index"])
-        fault = _FAULTS.get(case["check"])
-        message = f"{case['column']} {fault}" if fault else str(case["check"])
-        track = table["track_id"].iloc[row]
-        # Counted as in an editor: line 1 is the header.
-        rows.setdefault(row, f"row {row + 2}  {track or '(no id)'}  {message} ({table[case['column']].iloc[row]!r})")
-    cure = "\nOr take the first row of each: data.on_error=skip" if "field_uniqueness" in checks else ""
-    return f"{len(rows)} of {len(table)} rows break a rule:\n" + bullet_list(rows[row] for row in sorted(rows)) + cure
+def _row_faults(table: pd.DataFrame) -> dict[int, str]:
+    """Say which rows, by their position, break a rule, and the first rule that each breaks."""
+    try:
+        _SCHEMA.validate(table, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        faults: dict[int, str] = {}
+        for case in error.failure_cases.to_dict("records"):
+            if pd.isna(case["index"]):
+                continue
+            row = int(case["index"])
+            fault = _FAULTS.get(case["check"])
+            message = f"{case['column']} {fault}" if fault else str(case["check"])
+            faults.setdefault(row, f"{message} ({table[case['column']].iloc[row]!r})")
+        return faults
+    return {}
+
+
+def _usable_rows(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Leave out the rows at fault, and those that are at fault without them (the last track of a genre)."""
+    skipped: dict[str, str] = {}
+    numbers = list(range(2, len(table) + 2))  # as in an editor
+    faults = _row_faults(table) | _file_faults(table)
+    while faults:
+        for row, fault in sorted(faults.items()):
+            skipped[str(table["track_id"].iloc[row] or f"row {numbers[row]}")] = fault
+        kept = [row for row in range(len(table)) if row not in faults]
+        if not kept:
+            raise UserError(
+                f"{path}: not one of its rows can be used:\n" + bullet_list(f"{t}  {f}" for t, f in skipped.items())
+            )
+        table, numbers = table.iloc[kept].reset_index(drop=True), [numbers[row] for row in kept]
+        faults = _row_faults(table)
+    return table, skipped
+
+
+def _file_faults(table: pd.DataFrame) -> dict[int, str]:
+    """Say which rows name a file that is missing, or lyrics that are no text."""
+    faults = {row: f"{file} is missing" for row, file in _missing_files(table).items()}
+    if "lyrics_path" in table:
+        for row, values in enumerate(table.to_dict("records")):
+            try:
+                if row not in faults:
+                    _lyrics(values)
+            except UserError as error:
+                faults[row] = str(error)
+    return faults
 
 
 def _check_columns(columns: list[str], where: str) -> None:
@@ -292,18 +337,15 @@ def _check_columns(columns: list[str], where: str) -> None:
         )
 
 
-def _require_files(table: pd.DataFrame, path: Path) -> None:
-    missing = [
-        f"{row['track_id']}  {row[column]}"
-        for row in table.to_dict("records")
+def _missing_files(table: pd.DataFrame) -> dict[int, str]:
+    """Files that rows, by their position, name and that do not exist."""
+    return {
+        number: str(row[column])
+        for number, row in enumerate(table.to_dict("records"))
         for column in ("audio", "lyrics_path")
-        if row.get(column) and not Path(row[column]).exists()
-    ]
-    if missing:
-        raise UserError(
-            f"{path}: {len(missing)} files are missing. Paths are relative to the table's folder:\n"
-            + bullet_list(missing)
-        )
+        # Not of pathlib, which raises where a text that is no path stands in the column.
+        if row.get(column) and not os.path.exists(row[column])  # noqa: PTH110
+    }
 
 
 def _lyrics(row: dict[Any, Any]) -> str | None:
