@@ -9,6 +9,7 @@ columns are kept, unless they look like a misspelt one.
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import io
 import json
@@ -16,13 +17,16 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pandera.pandas as pa
 
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.errors import UserError, bullet_list
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+    from pandera.errors import SchemaErrors
 
 REQUIRED = ("track_id", "genre")
 OPTIONAL = (
@@ -223,10 +227,12 @@ def validate_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
     UserError
         Missing or misspelt columns, missing or doubled ids, empty genres, unknown parts, a genre with one track.
     """
+    from pandera.errors import SchemaErrors
+
     _check_columns(list(table.columns), where)
     try:
-        return _SCHEMA.validate(table, lazy=True)
-    except pa.errors.SchemaErrors as error:
+        return _schema().validate(table, lazy=True)
+    except SchemaErrors as error:
         raise UserError(f"{where}: {_explain(error, table)}") from error
 
 
@@ -238,29 +244,34 @@ def _two_a_genre(genres: pd.Series[Any]) -> pd.Series[Any]:
     return genres.map(genres.value_counts()).fillna(2) >= 2
 
 
-_SCHEMA = pa.DataFrameSchema(
-    {
-        "track_id": pa.Column(
-            str, [pa.Check(_not_blank, error="track_id is empty")], unique=True, report_duplicates="exclude_first"
-        ),
-        "genre": pa.Column(
-            str,
-            [
-                pa.Check(_not_blank, error="genre is empty"),
-                pa.Check.notin(RESERVED, error="not a name for a genre: tables of predictions use it"),
-                pa.Check(_two_a_genre, error="the only track of its genre (two are needed to train and test)"),
-            ],
-        ),
-        "split": pa.Column(
-            str, pa.Check.isin(PARTS, error="split is not train, val or test"), nullable=True, required=False
-        ),
-    }
-)
+@functools.cache
+def _schema() -> pa.DataFrameSchema:
+    import pandera.pandas as pa  # a fifth of a second: only where a table is read
+
+    return pa.DataFrameSchema(
+        {
+            "track_id": pa.Column(
+                str, [pa.Check(_not_blank, error="track_id is empty")], unique=True, report_duplicates="exclude_first"
+            ),
+            "genre": pa.Column(
+                str,
+                [
+                    pa.Check(_not_blank, error="genre is empty"),
+                    pa.Check.notin(RESERVED, error="not a name for a genre: tables of predictions use it"),
+                    pa.Check(_two_a_genre, error="the only track of its genre (two are needed to train and test)"),
+                ],
+            ),
+            "split": pa.Column(
+                str, pa.Check.isin(PARTS, error="split is not train, val or test"), nullable=True, required=False
+            ),
+        }
+    )
+
 
 _FAULTS = {"not_nullable": "is empty", "field_uniqueness": "is there twice"}
 
 
-def _explain(error: pa.errors.SchemaErrors, table: pd.DataFrame) -> str:
+def _explain(error: SchemaErrors, table: pd.DataFrame) -> str:
     """Say of each broken rule which rows break it, first ones first."""
     rows: dict[int, str] = {}
     checks = set(error.failure_cases["check"])
