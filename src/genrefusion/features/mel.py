@@ -115,6 +115,21 @@ def frame_starts(columns: int, settings: MelFeatures) -> list[int]:
     return starts
 
 
+def frame_spans(seconds: float, settings: MelFeatures) -> list[tuple[float, float]]:
+    """When the frames of a song are heard: beginning and end of each of `frame_starts` in seconds.
+
+    Parameters
+    ----------
+    seconds : float
+        Length of the song, as it was decoded. No frame ends later.
+    settings : MelFeatures
+        Spectrogram and frames.
+    """
+    columns = 1 + int(seconds * settings.sample_rate + 0.5) // settings.hop  # as soxr rounds
+    begins = [start * settings.hop / settings.sample_rate for start in frame_starts(columns, settings)]
+    return [(begin, min(begin + settings.frame_seconds, seconds)) for begin in begins]
+
+
 def trimmed_span(columns: int, settings: MelFeatures) -> tuple[int, int]:
     """First column of a song that frames may cover, and the one after the last: without `trim` seconds at both ends.
 

@@ -47,6 +47,7 @@ class MultiframePipeline:
 
     name = "multiframe"
     uses = frozenset({"audio"})
+    reads_lyrics = False
 
     def __init__(self, settings: MultiframeSettings, features: MelFeatures, bench: Workbench) -> None:
         self.settings = settings
