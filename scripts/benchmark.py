@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py extraction
     python scripts/benchmark.py training --json training.json
+    python scripts/benchmark.py inference --weights msd_crnn.hdf5
 
 Alternatives take turns, so that a slow moment of the machine meets all of them; medians are compared as ratios.
 """
@@ -10,21 +11,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
+
+if TYPE_CHECKING:
+    from genrefusion.features.cache import FeatureCache
 
 Work = Callable[[], object]
 Rows = dict[str, dict[str, float]]
 
 REPEATS = 7
+SONG_SECONDS = 180
 
 
 def extraction() -> Rows:
@@ -105,8 +114,6 @@ def features() -> Rows:
     The floor is decoding and one short-time Fourier transform. essentia's MusicExtractor computes other values, and
     more of them; it is the usual choice for such a table. It takes part where it is installed (extra ``benchmark``).
     """
-    import os
-
     os.environ["OMP_NUM_THREADS"] = "1"
     os.sched_setaffinity(0, {0})
     from genrefusion.data.audio import load_audio
@@ -164,11 +171,47 @@ def boosting() -> Rows:
     )
 
 
-BENCHMARKS: dict[str, Callable[[], Rows]] = {
+def inference(weights: Path | None = None) -> Rows:
+    """A 3-minute stereo MP3: from the start of `predict` to its answer, and warm on one thread.
+
+    Warm are decoding, spectrogram, network and decision. The published way, which answers first, is librosa's `load`
+    and `melspectrogram` and the network frame by frame. A run of the narrow network is trained for it, and with the
+    published weights one of the full network.
+    """
+    import torch
+
+    from genrefusion.features.cache import FeatureCache
+
+    rows: Rows = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        song = _write_song(folder / "song.mp3")
+        runs = {"narrow network": _train(folder / "narrow", folder, ["features.frame_seconds=4"])}
+        if weights is not None:
+            words = [f"pipeline.weights={weights.resolve()}", "pipeline.members=1"]
+            runs["published network"] = _train(folder / "full", folder, words)
+        rows |= compare({f"predict, from process start, {name}": _predict(run, song) for name, run in runs.items()})
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        for name, run in runs.items():
+            rows |= compare(
+                {
+                    f"librosa, frame by frame, {name}": _published_way(run, song),
+                    f"genrefusion, {name}": _warm(run, song, FeatureCache(folder / "features")),
+                }
+            )
+        torch.set_num_threads(threads)
+    for row in rows.values():
+        row["times_real_time"] = SONG_SECONDS / row["median_seconds"]
+    return rows
+
+
+BENCHMARKS: dict[str, Callable[..., Rows]] = {
     "extraction": extraction,
     "training": training,
     "features": features,
     "boosting": boosting,
+    "inference": inference,
 }
 
 
@@ -184,6 +227,78 @@ def compare(alternatives: dict[str, Work], *, repeats: int = REPEATS, warm_up: b
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     first = next(iter(medians.values()))
     return {name: {"median_seconds": value, "times_faster": first / value} for name, value in medians.items()}
+
+
+def _write_song(path: Path) -> Path:
+    """Write 3 minutes of notes over noise, two channels at 44.1 kHz."""
+    rng = np.random.default_rng(0)
+    t = np.arange(SONG_SECONDS * 44100) / 44100
+    pitch = 110 * 2 ** (rng.integers(0, 36, 2 * SONG_SECONDS) / 12)
+    tone = np.sin(2 * np.pi * np.repeat(pitch, 22050) * t) * np.exp(-4 * (t % 0.5))
+    sides = np.stack([0.4 * tone, 0.3 * tone]) + 0.02 * rng.normal(size=(2, len(t)))
+    soundfile.write(path, sides.T.astype(np.float32), 44100)
+    return path
+
+
+def _train(run: Path, cache: Path, words: list[str]) -> Path:
+    """Train a run for one epoch on a small demo corpus: how well it does is not asked."""
+    small = ["data.songs_per_genre=8", "data.seconds=12", "pipeline.epochs=1"]
+    _command("train", ["experiment=multiframe", *small, *words, f"cache={cache / 'cache'}", f"hydra.run.dir={run}"])
+    return run
+
+
+def _predict(run: Path, song: Path) -> Work:
+    return lambda: _command("predict", [f"run={run}", f"audio={song}", "format=json"])
+
+
+def _command(name: str, words: list[str]) -> None:
+    code = f"from genrefusion.cli import {name}; {name}()"
+    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)  # noqa: S603 (our own words)
+
+
+def _warm(run: Path, song: Path, cache: FeatureCache) -> Work:
+    """One song after another with a pipeline that is loaded once; its features are forgotten each time."""
+    import pandas as pd
+
+    from genrefusion import load_pipeline
+    from genrefusion.data.audio import sha256_of
+    from genrefusion.data.tracks import Tracks
+
+    pipeline = load_pipeline(run, cache=str(cache.directory), workers=1)
+
+    def work() -> None:
+        shutil.rmtree(cache.directory, ignore_errors=True)
+        table = pd.DataFrame({"audio": [str(song)], "sha256": [sha256_of(song)], "genre": ""}, index=["song"])
+        pipeline.predict_proba(Tracks(table, "songs"))
+
+    return work
+
+
+def _published_way(run: Path, song: Path) -> Work:
+    """Decode and transform with librosa, the network frame by frame, then the mean."""
+    import librosa
+    import torch
+
+    from genrefusion import load_pipeline
+    from genrefusion.features.mel import cut_frame, frame_columns, frame_starts
+    from genrefusion.pipelines.multiframe import MultiframePipeline
+
+    pipeline = load_pipeline(run)
+    assert isinstance(pipeline, MultiframePipeline)
+    s, networks = pipeline.features, [network.eval() for network in pipeline.networks_]
+
+    @torch.inference_mode()
+    def work() -> None:
+        audio, _ = librosa.load(song, sr=s.sample_rate)
+        mel = librosa.feature.melspectrogram(
+            y=audio, sr=s.sample_rate, n_fft=s.n_fft, hop_length=s.hop, n_mels=s.n_mels
+        )
+        decibels = librosa.power_to_db(mel**2, top_db=None)
+        frames = [cut_frame(decibels, start, frame_columns(s)) for start in frame_starts(mel.shape[1], s)]
+        rows = [network(torch.from_numpy(frame)[None]).softmax(dim=1) for frame in frames for network in networks]
+        torch.cat(rows).mean(dim=0)
+
+    return work
 
 
 def _separate_librosa_calls(audio: np.ndarray) -> None:
@@ -260,17 +375,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=BENCHMARKS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="of inference: published weights of the network")
     arguments = parser.parse_args()
-    rows = BENCHMARKS[arguments.name]()
+    named = {"weights": arguments.weights} if arguments.weights else {}
+    if named and arguments.name != "inference":
+        parser.error("--weights is for inference")
+    rows = BENCHMARKS[arguments.name](**named)
     width = max(map(len, rows))
     for name, row in rows.items():
-        print(f"{name:<{width}}  {1000 * row['median_seconds']:9.1f} ms  {row['times_faster']:6.2f}x")
+        speed = f"  {row['times_real_time']:6.1f}x real time" if "times_real_time" in row else ""
+        print(f"{name:<{width}}  {1000 * row['median_seconds']:9.1f} ms  {row['times_faster']:6.2f}x{speed}")
     if arguments.json:
         record: dict[str, Any] = {
             "benchmark": arguments.name,
             "machine": platform.machine(),
             "python": platform.python_version(),
             "repeats": REPEATS,
+            "load": os.getloadavg()[0],
             "rows": rows,
         }
         arguments.json.write_text(json.dumps(record, indent=2), encoding="utf-8")

@@ -17,6 +17,7 @@ def test_an_unpacked_wheel_trains_from_any_folder(tmp_path: Path) -> None:
     subprocess.run([*build, str(REPOSITORY)], check=True, capture_output=True)
     wheel = next(tmp_path.glob("genrefusion-*.whl"))
     with zipfile.ZipFile(wheel) as file:
+        assert "genrefusion/prediction.schema.json" in file.namelist()
         file.extractall(tmp_path / "site")
     code = (
         "import genrefusion.cli as c, genrefusion.config as g, pathlib; "

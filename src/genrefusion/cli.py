@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ def evaluate() -> None:
 
 def predict() -> None:
     """Name the genre of songs: ``predict run=DIR audio=PATH``."""
-    _command("predict", _predict)
+    names = _take_names("audio", "lyrics")
+    _command("predict", lambda config: _predict(replace(config, **names)))
 
 
 def reproduce() -> None:
@@ -95,7 +97,11 @@ def _evaluate(config: Any) -> None:
 def _predict(config: Any) -> None:
     from genrefusion.prediction import predict_files
 
-    sys.exit(predict_files(config))
+    try:
+        sys.exit(predict_files(config))
+    except BrokenPipeError:  # `predict … | head`: who read the answer has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _reproduce(config: Any) -> None:
@@ -143,6 +149,18 @@ def _command(name: str, task: Callable[[Any], None]) -> None:
         _fail(explain(error, name))
     except KeyboardInterrupt:
         _fail("Interrupted." + (" Go on with: the same command and resume=true" if name == "train" else ""), code=130)
+
+
+def _take_names(*settings: str) -> dict[str, str]:
+    """Take names of files out of what was typed: Hydra would read the quotes, brackets, commas and ``${`` in them."""
+    names = {}
+    for argument in sys.argv[1:]:
+        setting, _, value = argument.partition("=")
+        quoted = value[:1] == value[-1:] and value[:1] in ("'", '"')  # as Hydra wants it
+        if setting in settings and value not in ("", "null") and not quoted:
+            names[setting] = value
+            sys.argv.remove(argument)
+    return names
 
 
 def _check_launched(name: str) -> None:

@@ -116,11 +116,14 @@ class EvaluateConfig:
 class PredictConfig:
     """Everything that `predict` takes."""
 
-    run: str | None = None
+    run: Any = None  # the folder of a run, or several as [A,B], whose answers are averaged
     audio: str | None = None  # a song, a folder or a pattern
+    lyrics: str | None = None  # a file, or a folder with SONG.lrc or SONG.txt; null: beside the song, or its tags
     format: str = "table"  # table | json | csv
+    plot: bool = False  # draw each song too, as a PNG
+    output: str = "predictions"  # folder of the drawings
     trainer: Any = MISSING
-    cache: str | None = None
+    cache: str | None = None  # null: features are computed and forgotten; or a folder to keep them in
     workers: int = 2
     debug: bool = False
 

@@ -25,7 +25,7 @@ from typing import Any
 import pandas as pd
 
 import genrefusion
-from genrefusion.config import EvaluateConfig, PredictConfig, TrainConfig, cache_folder
+from genrefusion.config import EvaluateConfig, TrainConfig, cache_folder
 from genrefusion.data.audio import sha256_of
 from genrefusion.data.corpora import load_usable
 from genrefusion.data.splits import Fold, Split, split_tracks
@@ -242,9 +242,7 @@ def _done(directory: Path, number: int) -> Path:
     return directory / "checkpoints" / f"fold{number}" / "done.json"
 
 
-def make_bench(
-    config: TrainConfig | EvaluateConfig | PredictConfig, terminal: Terminal, *, max_seconds: float
-) -> Workbench:
+def make_bench(config: TrainConfig | EvaluateConfig, terminal: Terminal, *, max_seconds: float) -> Workbench:
     """What the pipelines of a command work with."""
     return Workbench(
         cache=FeatureCache(cache_folder(config.cache) / "features"),

@@ -9,7 +9,16 @@ import pytest
 import scipy.signal
 import soundfile
 
-from genrefusion.data.audio import AudioError, audio_problem, digest_audio, load_audio, sha256_of
+from genrefusion.data.audio import (
+    AudioError,
+    audio_problem,
+    decode,
+    decoded_once,
+    digest_audio,
+    load_audio,
+    sha256_of,
+    usable_seconds,
+)
 
 RATE = 22050
 EXACT = {"wav": "WAV", "au": "AU", "flac": "FLAC", "aiff": "AIFF"}
@@ -258,3 +267,23 @@ def test_the_digest_is_that_of_the_bytes(write_tone: WriteTone, tmp_path: Path) 
     expected = hashlib.sha256(path.read_bytes()).hexdigest()
     assert sha256_of(path) == expected
     assert digest_audio(path) == (expected, "")
+
+
+def test_the_length_of_a_usable_song_is_measured(write_tone: WriteTone, tmp_path: Path) -> None:
+    song = write_tone(tmp_path / "song.wav", seconds=2.5)
+    assert usable_seconds(song) == 2.5
+    assert usable_seconds(song, max_seconds=1.5) == 1.5
+    with pytest.raises(AudioError, match="too short"):
+        usable_seconds(song, min_seconds=3)
+
+
+def test_within_the_block_a_file_is_decoded_once(write_tone: WriteTone, tmp_path: Path) -> None:
+    song = write_tone(tmp_path / "song.wav")
+    with decoded_once():
+        samples = decode(song, 600)[0]
+        song.unlink()
+        np.testing.assert_array_equal(load_audio(song), samples)
+        with pytest.raises(AudioError, match="missing"):
+            decode(song, 1)  # another part of it is another thing
+    with pytest.raises(AudioError, match="missing"):
+        decode(song, 600)

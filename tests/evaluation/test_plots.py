@@ -15,6 +15,7 @@ from genrefusion.evaluation.plots import (
     plot_learning_curve,
     plot_reliability,
     plot_roc,
+    plot_song,
 )
 from genrefusion.evaluation.predictions import with_truth
 
@@ -135,6 +136,32 @@ def test_importances_are_an_image_of_sensible_size(tmp_path: Path, features: int
     height, width, _ = read_image(tmp_path / "importance.png").shape
     assert 250 <= height <= 4000
     assert 250 <= width <= 4000
+
+
+@pytest.mark.parametrize(
+    "spans", [[], [(0, 2)], [(5, 34), (20, 49), (49, 78)], [(30 * i, 30 * i + 30) for i in range(120)]]
+)
+@pytest.mark.parametrize("genres", [2, 20])
+@pytest.mark.filterwarnings("error")
+def test_a_song_is_drawn_with_and_without_frames(spans: list[tuple[float, float]], genres: int, tmp_path: Path) -> None:
+    rows = predictions(genres, songs=len(spans) + 1).iloc[:, 4:].reset_index(drop=True)
+    frames = [(span, rows.iloc[number]) for number, span in enumerate(spans)]
+    plot_song(rows.iloc[-1], frames, tmp_path / "song.png", title="$\\bad{ 東京")
+    assert read_image(tmp_path / "song.png").shape[1] >= (1000 if spans else 400)
+
+
+def test_areas_of_a_song_end_where_its_frames_meet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.append(figure))
+    rows = predictions(3, songs=2).iloc[:, 4:].reset_index(drop=True)
+    frames = [((5.0, 25.0), rows.iloc[0]), ((15.0, 35.0), rows.iloc[1])]
+    plot_song(rows.mean(), frames, tmp_path / "song.png", title="song")
+    course, bars = drawn[0].axes
+    areas = [patch.get_data() for patch in course.patches]
+    np.testing.assert_allclose(areas[0].edges, [5, 20, 35])
+    np.testing.assert_allclose([height for height, _, _ in areas], np.cumsum(rows.to_numpy(), axis=1).T)
+    np.testing.assert_allclose([bar.get_width() for bar in bars.patches], rows.mean())
+    plt.close(drawn[0])
 
 
 def test_names_are_never_read_as_formulas(tmp_path: Path) -> None:

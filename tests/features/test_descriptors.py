@@ -140,6 +140,14 @@ def test_contrast_of_silence_is_0() -> None:
     np.testing.assert_array_equal(d.spectral_contrast(np.zeros((d.N_BINS, 3), np.float32)), np.zeros((7, 3)))
 
 
+@pytest.mark.parametrize(
+    ("rate", "n_fft", "n_mels"), [(12000, 512, 96), (22050, 2048, 128), (16000, 400, 64), (44100, 1024, 40)]
+)
+def test_mel_filters_are_librosas(rate: int, n_fft: int, n_mels: int) -> None:
+    expected = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels)
+    np.testing.assert_array_equal(d.mel_filters(rate, n_fft, n_mels), expected)
+
+
 @pytest.mark.parametrize("frames", [1, 4])
 @pytest.mark.parametrize("rate", RATES)
 def test_mel_agrees_with_librosa_at_any_rate(rate: int, frames: int) -> None:

@@ -14,6 +14,7 @@ from genrefusion.features.mel import (
     MelExtractor,
     cut_frame,
     frame_columns,
+    frame_spans,
     frame_starts,
     log_mel,
     trimmed_span,
@@ -193,3 +194,28 @@ def test_cutting_a_frame_leaves_the_song_as_it_is() -> None:
     piece = cut_frame(mel, 0, 101)
     piece += 1
     np.testing.assert_array_equal(mel, random_mel(300))
+
+
+@pytest.mark.parametrize("rate", [8000, 12000, 22050, 44100, 48000])
+@pytest.mark.parametrize(
+    "settings", [MelFeatures(frame_seconds=1), MelFeatures(frame_seconds=1, frame_hop_seconds=0.3, trim=0.2)]
+)
+def test_there_are_as_many_spans_as_frames(
+    rate: int, settings: MelFeatures, write_tone: Callable[..., Path], tmp_path: Path
+) -> None:
+    """For lengths around those at which another column, and with it another frame, begins."""
+    lengths = [(n * 256 + offset) / 12000 for n in (70, 71, 94, 141) for offset in (-1.6, -0.5, 0, 0.5, 1.6)]
+    for length in lengths:
+        path = write_tone(tmp_path / "song.wav", seconds=length, rate=rate)
+        columns = MelExtractor(settings)(path).shape[1]
+        seconds = round(length * rate) / rate
+        spans = frame_spans(seconds, settings)
+        begins = [start * 256 / 12000 for start in frame_starts(columns, settings)]
+        np.testing.assert_allclose([begin for begin, _ in spans], begins)
+        assert all(begin < end <= seconds for begin, end in spans)
+
+
+def test_spans_are_seconds_of_the_song() -> None:
+    settings = replace(SIMPLE, trim=0.5)
+    np.testing.assert_allclose(frame_spans(6.2, settings), [(0.5, 2.5), (2.52, 4.52), (3.68, 5.68)], atol=0.021)
+    assert frame_spans(1.5, SIMPLE) == [(0, 1.5)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -64,13 +67,41 @@ def load_audio(path: Path, *, sample_rate: int | None = None, max_seconds: float
 def audio_problem(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> str:
     """Decode a file once and say why it cannot be used: unreadable, too short, silent; empty if it can."""
     try:
-        samples, rate = decode(path, max_seconds)
+        usable_seconds(path, min_seconds, max_seconds)
     except AudioError as error:
         return str(error)
+    return ""
+
+
+def usable_seconds(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> float:
+    """Decode a file and measure how long it is, `max_seconds` at most.
+
+    Raises
+    ------
+    AudioError
+        It cannot be used: unreadable, too short, silent.
+    """
+    samples, rate = decode(path, max_seconds)
     seconds = len(samples) / rate
     if seconds < min_seconds:
-        return f"too short: {seconds:.2f} s (data.min_seconds is {min_seconds:g})"
-    return "silent" if float(np.max(np.abs(samples))) < SILENCE else ""
+        raise AudioError(f"too short: {seconds:.2f} s (data.min_seconds is {min_seconds:g})")
+    if float(np.max(np.abs(samples))) < SILENCE:
+        raise AudioError("silent")
+    return seconds
+
+
+_decoded: dict[tuple[Path, float], tuple[Array, int]] | None = None
+
+
+@contextlib.contextmanager
+def decoded_once() -> Iterator[None]:
+    """Keep what is decoded within the block in memory, so that a few songs can be checked and then read."""
+    global _decoded
+    _decoded = {}
+    try:
+        yield
+    finally:
+        _decoded = None
 
 
 def header_seconds(path: Path) -> float | None:
@@ -78,7 +109,7 @@ def header_seconds(path: Path) -> float | None:
     try:
         if path.suffix.lower() == ".mp3" and not _may_be_mpeg(path):
             return None
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             known = 0 < file.frames < _UNKNOWN_FRAMES
             return int(file.frames) / int(file.samplerate) if known else None
     except (OSError, soundfile.LibsndfileError):
@@ -101,12 +132,20 @@ def sha256_of(path: Path) -> str:
 
 def decode(path: Path, max_seconds: float) -> tuple[Array, int]:
     """Mono samples and their rate, as `load_audio` without a rate of its own."""
+    if _decoded is None:
+        return _decode(path, max_seconds)
+    if (path, max_seconds) not in _decoded:
+        _decoded[path, max_seconds] = _decode(path, max_seconds)
+    return _decoded[path, max_seconds]
+
+
+def _decode(path: Path, max_seconds: float) -> tuple[Array, int]:
     try:
         if path.is_file() and path.stat().st_size == 0:
             raise AudioError("empty")
         if path.suffix.lower() == ".mp3" and path.is_file() and not _may_be_mpeg(path):
             raise AudioError(_not_audio(path))  # asked to decode it, libmpg123 would print complaints of its own
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             if file.frames >= _UNKNOWN_FRAMES:  # libsndfile cannot find its end either
                 raise AudioError("its header does not tell its length: write it again, with flac or ffmpeg, to a file")
             rate, limit = int(file.samplerate), int(max_seconds * file.samplerate)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from genrefusion.data.tracks import PARTS, Tracks
 from genrefusion.errors import UserError, bullet_list
@@ -169,6 +168,8 @@ def _partition(tracks: Tracks, ids: list[str], n: int, settings: SplitSettings, 
         raise UserError(
             f"{tracks.corpus}: no genre has {n} tracks to share out. Take fewer folds or a larger fraction."
         )
+    from sklearn.model_selection import StratifiedGroupKFold  # a second's import: only where a corpus is divided
+
     folds = StratifiedGroupKFold(n, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():
         # A genre with fewer tracks than shares is missing from some of them; `_check` says where that is an error.

@@ -9,6 +9,7 @@ columns are kept, unless they look like a misspelt one.
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import io
 import json
@@ -17,13 +18,15 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pandera.pandas as pa
 
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.errors import UserError, bullet_list
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
 
 REQUIRED = ("track_id", "genre")
 OPTIONAL = (
@@ -252,33 +255,40 @@ def _two_a_genre(genres: pd.Series[Any]) -> pd.Series[Any]:
     return genres.map(genres.value_counts()).fillna(2) >= 2
 
 
-_SCHEMA = pa.DataFrameSchema(
-    {
-        "track_id": pa.Column(
-            str, [pa.Check(_not_blank, error="track_id is empty")], unique=True, report_duplicates="exclude_first"
-        ),
-        "genre": pa.Column(
-            str,
-            [
-                pa.Check(_not_blank, error="genre is empty"),
-                pa.Check.notin(RESERVED, error="not a name for a genre: tables of predictions use it"),
-                pa.Check(_two_a_genre, error="the only track of its genre (two are needed to train and test)"),
-            ],
-        ),
-        "split": pa.Column(
-            str, pa.Check.isin(PARTS, error="split is not train, val or test"), nullable=True, required=False
-        ),
-    }
-)
+@functools.cache
+def _schema() -> pa.DataFrameSchema:
+    import pandera.pandas as pa  # a fifth of a second: only where a table is read
+
+    return pa.DataFrameSchema(
+        {
+            "track_id": pa.Column(
+                str, [pa.Check(_not_blank, error="track_id is empty")], unique=True, report_duplicates="exclude_first"
+            ),
+            "genre": pa.Column(
+                str,
+                [
+                    pa.Check(_not_blank, error="genre is empty"),
+                    pa.Check.notin(RESERVED, error="not a name for a genre: tables of predictions use it"),
+                    pa.Check(_two_a_genre, error="the only track of its genre (two are needed to train and test)"),
+                ],
+            ),
+            "split": pa.Column(
+                str, pa.Check.isin(PARTS, error="split is not train, val or test"), nullable=True, required=False
+            ),
+        }
+    )
+
 
 _FAULTS = {"not_nullable": "is empty", "field_uniqueness": "is there twice"}
 
 
 def _row_faults(table: pd.DataFrame) -> dict[int, str]:
     """Say which rows, by their position, break a rule, and the first rule that each breaks."""
+    from pandera.errors import SchemaErrors
+
     try:
-        _SCHEMA.validate(table, lazy=True)
-    except pa.errors.SchemaErrors as error:
+        _schema().validate(table, lazy=True)
+    except SchemaErrors as error:
         faults: dict[int, str] = {}
         for case in error.failure_cases.to_dict("records"):
             if pd.isna(case["index"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -21,6 +22,7 @@ from genrefusion.features.mel import DYNAMIC_RANGE, log_mel
 from genrefusion.files import atomic_path
 
 STYLE = Path(__file__).with_name("style.mplstyle")
+_TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200)  # seconds
 
 
 def plot_confusion(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
@@ -173,6 +175,64 @@ def plot_importance(importance: pd.DataFrame, path: Path, *, title: str, most: i
         image.set_xticks(range(len(genres)), genres, rotation=45, ha="right")
         figure.colorbar(shown, label="mean |SHAP|, validation tracks")
         save_figure(figure, path)
+
+
+def plot_song(
+    genres: pd.Series, frames: list[tuple[tuple[float, float], pd.Series]], path: Path, *, title: str
+) -> None:
+    """Draw how the genres of a song share out its time, frame by frame, and the whole song as bars in the same order.
+
+    Parameters
+    ----------
+    genres : Series
+        Probability of each genre.
+    frames : list of ((float, float), Series)
+        Beginning and end of each frame in seconds, and its probabilities; where two overlap, the border lies in the
+        middle. Without any, the bars stand alone.
+    path : Path
+        PNG file to write.
+    title : str
+        Names the song.
+    """
+    names = [str(genre) for genre in genres.index]
+    looks = [{"color": f"C{i % 8}", "hatch": ("", "///", "...")[i // 8 % 3]} for i in range(len(names))]
+    height = 1.4 + 0.24 * len(names)
+    with plt.style.context(STYLE):
+        if frames:
+            figure, (course, bars) = plt.subplots(1, 2, figsize=(10, height), width_ratios=(5, 2))
+            spans = np.array([span for span, _ in frames])
+            inner = (spans[:-1, 1] + spans[1:, 0]) / 2
+            edges = np.concatenate([spans[:1, 0], inner, spans[-1:, 1]])
+            tops = np.cumsum([row.to_numpy() for _, row in frames], axis=1)
+            below = np.zeros(len(frames))
+            for top, look in zip(tops.T, looks, strict=True):
+                course.stairs(
+                    top,
+                    edges,
+                    baseline=below,
+                    fill=True,
+                    edgecolor="white",
+                    lw=0.6,
+                    facecolor=look["color"],
+                    hatch=look["hatch"],
+                )
+                below = top
+            step = next((step for step in _TICKS if edges[-1] <= 8 * step), _TICKS[-1])
+            ticks = np.arange(0, edges[-1] + 1, step)
+            course.set_xticks(ticks, [f"{tick // 60:.0f}:{tick % 60:02.0f}" for tick in ticks])
+            course.set(xlabel="minutes", ylabel="probability", ylim=(0, 1), xlim=(0, edges[-1]), title=title)
+        else:
+            figure, bars = plt.subplots(figsize=(5, height))
+            bars.set_title(title)
+        places = np.arange(len(names))
+        for place, p, look in zip(places, genres, looks, strict=True):
+            bars.barh(place, p, edgecolor="white", **look)
+            bars.annotate(f"{100 * p:.0f} %", (p, place), xytext=(3, 0), textcoords="offset points", va="center")
+        bars.set_yticks(places, names)
+        bars.set(xlabel="probability, whole song", xticks=(0, 0.5, 1), xlim=(0, 1.15))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # the font has no letters of some scripts: names show boxes
+            save_figure(figure, path)
 
 
 def draw_spectrogram(audio: npt.NDArray[np.float32], *, sample_rate: int, title: str) -> Figure:

@@ -1,4 +1,7 @@
-"""How far a figure, or the difference of two, can be trusted: intervals and tests."""
+"""How far a figure, or the difference of two, can be trusted: intervals and tests.
+
+`scipy.stats` takes most of a second to import; it is imported where it is called.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from genrefusion.evaluation.predictions import Array, Labels, arrays
 
@@ -43,10 +45,12 @@ def mcnemar(truth: Labels, first: Array, second: Array) -> McNemar:
     McNemar
         ``only_first``, ``only_second`` and ``p``, which is 1 where no track tells the systems apart.
     """
+    from scipy.stats import binomtest
+
     right, other = (probabilities.argmax(axis=1) == truth for probabilities in (first, second))
     only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
     differing = only_first + only_second
-    return McNemar(only_first, only_second, float(stats.binomtest(only_first, differing).pvalue) if differing else 1.0)
+    return McNemar(only_first, only_second, float(binomtest(only_first, differing).pvalue) if differing else 1.0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -96,12 +100,14 @@ def folds_interval(values: Sequence[float], *, test_share: float) -> tuple[float
     ValueError
         There are fewer than two folds.
     """
+    from scipy.stats import t
+
     k = len(values)
     if k < 2:
         raise ValueError("an interval over folds needs two of them at least")
     mean = float(np.mean(values))
     error = float(np.std(values, ddof=1)) * (1 / k + test_share / (1 - test_share)) ** 0.5
-    half = float(stats.t.ppf(0.975, k - 1)) * error
+    half = float(t.ppf(0.975, k - 1)) * error
     return mean, (mean - half, mean + half)
 
 

@@ -6,7 +6,6 @@ windows of 512 samples every 256, 96 mel bands, and decibels of the *squared* me
 
 from __future__ import annotations
 
-import functools
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
-import scipy.signal
 
 from genrefusion.data.audio import load_audio
+from genrefusion.features.descriptors import hann, mel_filters
 from genrefusion.settings import MelFeatures
 
 Array = npt.NDArray[np.float32]
@@ -74,9 +73,9 @@ def log_mel(audio: Array, *, sample_rate: int = 12000, n_fft: int = 512, hop: in
     """
     padded = np.pad(audio, n_fft // 2)
     windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
-    spectrum = scipy.fft.rfft(windows * _hann(n_fft), axis=1)
+    spectrum = scipy.fft.rfft(windows * hann(n_fft), axis=1)
     power = spectrum.real**2 + spectrum.imag**2
-    mel = _mel_filters(sample_rate, n_fft, n_mels) @ power.T
+    mel = mel_filters(sample_rate, n_fft, n_mels) @ power.T
     decibels = 10.0 * np.log10(np.maximum(mel * mel, FLOOR))
     return np.ascontiguousarray(decibels, dtype=np.float32)
 
@@ -116,6 +115,21 @@ def frame_starts(columns: int, settings: MelFeatures) -> list[int]:
     return starts
 
 
+def frame_spans(seconds: float, settings: MelFeatures) -> list[tuple[float, float]]:
+    """When the frames of a song are heard: beginning and end of each of `frame_starts` in seconds.
+
+    Parameters
+    ----------
+    seconds : float
+        Length of the song, as it was decoded. No frame ends later.
+    settings : MelFeatures
+        Spectrogram and frames.
+    """
+    columns = 1 + int(seconds * settings.sample_rate + 0.5) // settings.hop  # as soxr rounds
+    begins = [start * settings.hop / settings.sample_rate for start in frame_starts(columns, settings)]
+    return [(begin, min(begin + settings.frame_seconds, seconds)) for begin in begins]
+
+
 def trimmed_span(columns: int, settings: MelFeatures) -> tuple[int, int]:
     """First column of a song that frames may cover, and the one after the last: without `trim` seconds at both ends.
 
@@ -151,15 +165,3 @@ def cut_frame(mel: Array, start: int, columns: int) -> Array:
         piece = np.pad(piece, ((0, 0), (0, columns - piece.shape[1])), constant_values=silence)
     kept: Array = np.maximum(piece, piece.max() - np.float32(DYNAMIC_RANGE))
     return kept
-
-
-@functools.lru_cache(maxsize=4)
-def _hann(length: int) -> Array:
-    return np.asarray(scipy.signal.get_window("hann", length), dtype=np.float32)
-
-
-@functools.lru_cache(maxsize=4)
-def _mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Array:
-    from librosa.filters import mel  # its import costs half a second: only where filters are made
-
-    return np.asarray(mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels), dtype=np.float32)

@@ -61,9 +61,20 @@ class HandcraftedExtractor:
     def __call__(self, path: Path) -> Array:
         """Decode, divide and describe."""
         audio = load_audio(path, sample_rate=SAMPLE_RATE, max_seconds=self.max_seconds)
-        n = 1 if self.segment_seconds is None else max(1, round(len(audio) / SAMPLE_RATE / self.segment_seconds))
+        n = count_segments(len(audio), self.segment_seconds)
         describe = handcrafted_wide.wide_features if self.wide else handcrafted.handcrafted_features
         return np.stack([describe(np.ascontiguousarray(part)) for part in np.array_split(audio, n)])
+
+
+def count_segments(samples: int, segment_seconds: float | None) -> int:
+    """Number of equal parts that audio at `SAMPLE_RATE` is divided into."""
+    return 1 if segment_seconds is None else max(1, round(samples / SAMPLE_RATE / segment_seconds))
+
+
+def segment_spans(seconds: float, segment_seconds: float) -> list[tuple[float, float]]:
+    """When the segments of a song of that length are heard: beginning and end of each in seconds."""
+    n = count_segments(int(seconds * SAMPLE_RATE + 0.5), segment_seconds)
+    return [(seconds * i / n, seconds * (i + 1) / n) for i in range(n)]
 
 
 def read_vectors(

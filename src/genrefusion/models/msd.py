@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 
@@ -88,6 +87,8 @@ def load_msd_crnn(path: Path) -> Crnn:
     UserError
         The file does not hold the weights.
     """
+    import h5py  # only here: a trained run has its weights in another format
+
     network = Crnn(len(TAGS), width=WIDTH, column_norm=True)
     try:
         with h5py.File(path) as file:

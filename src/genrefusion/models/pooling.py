@@ -7,8 +7,6 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 
 Probabilities = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -42,11 +40,13 @@ class LogarithmicPool:
         labels : ndarray, shape (rows,)
             True classes.
         """
+        from scipy.optimize import minimize  # half a second's import: only where weights are fitted
+
         logs = _logs(members)
         rows = np.arange(len(labels))
 
         def loss(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-            found = log_softmax(np.tensordot(weights, logs, axes=1), axis=1)
+            found = _log_softmax(np.tensordot(weights, logs, axes=1))
             expected = np.einsum("irc,rc->ir", logs, np.exp(found))
             return -float(found[rows, labels].mean()), (expected - logs[:, rows, labels]).mean(axis=1)
 
@@ -56,9 +56,15 @@ class LogarithmicPool:
 
     def combine(self, members: Sequence[Probabilities]) -> Probabilities:
         """Probabilities, shape (rows, classes)."""
-        found: Probabilities = np.exp(log_softmax(np.tensordot(self.weights, _logs(members), axes=1), axis=1))
+        found: Probabilities = np.exp(_log_softmax(np.tensordot(self.weights, _logs(members), axes=1)))
         return found
 
 
 def _logs(members: Sequence[Probabilities]) -> npt.NDArray[np.float64]:
     return np.log(np.maximum(np.stack(members), FLOOR))
+
+
+def _log_softmax(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    shifted = rows - rows.max(axis=1, keepdims=True)
+    normalised: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return normalised

@@ -88,6 +88,10 @@ class Pipeline(Protocol):
     def uses(self) -> frozenset[str]:
         """Sides (``audio``, ``lyrics``) of which a track must have one to get a prediction; empty if it needs none."""
 
+    @property
+    def reads_lyrics(self) -> bool:
+        """Whether the lyrics of a track that has some change its prediction."""
+
     def __init__(self, settings: Any, features: Any, bench: Workbench) -> None:
         """Store the settings; compute nothing."""
 

@@ -111,6 +111,11 @@ class CoattentionPipeline:
         return sides
 
     @property
+    def reads_lyrics(self) -> bool:
+        """Unless the audio is the only side."""
+        return "lyrics" in self._sides
+
+    @property
     def _sides(self) -> frozenset[str]:
         if isinstance(self.features, NoFeatures) and self.settings.sides != "lyrics":
             raise UserError(f"pipeline.sides={self.settings.sides} needs audio, but there is features=none.")

@@ -117,6 +117,11 @@ class EnsemblePipeline:
         needs = [member.uses for member in self.members_]
         return frozenset().union(*needs) if all(needs) else frozenset()
 
+    @property
+    def reads_lyrics(self) -> bool:
+        """Whether some member does."""
+        return any(member.reads_lyrics for member in self.members_)
+
     def prepare(self, tracks: Tracks) -> None:
         """Let every member compute the features of the tracks that it can read."""
         for member in self.members_:

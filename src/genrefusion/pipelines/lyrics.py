@@ -31,6 +31,7 @@ class LyricsPipeline:
     """
 
     name = "lyrics"
+    reads_lyrics = True
 
     def __init__(self, settings: LyricsSettings, features: NoFeatures, bench: Workbench) -> None:
         self.settings = settings

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
 from genrefusion.data.tracks import Tracks
@@ -48,6 +47,7 @@ class MultiframePipeline:
 
     name = "multiframe"
     uses = frozenset({"audio"})
+    reads_lyrics = False
 
     def __init__(self, settings: MultiframeSettings, features: MelFeatures, bench: Workbench) -> None:
         self.settings = settings
@@ -86,6 +86,8 @@ class MultiframePipeline:
         """Probabilities of each frame, and their mean for each song."""
         frames = self._frames(tracks)
         if self.settings.vote == "knn":
+            from sklearn.neighbors import KNeighborsClassifier  # a second's import: only where there is a vote
+
             points, labels = self.bank_["points"].numpy(), self.bank_["labels"].numpy()
             neighbours = min(self.settings.knn.neighbours, len(points))
             # Every class is among the labels: a genre has at least one training frame.

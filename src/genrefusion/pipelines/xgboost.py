@@ -64,6 +64,11 @@ class XgboostPipeline:
         return frozenset({"audio"}) if getattr(self.features, "path", None) is None else frozenset()
 
     @property
+    def reads_lyrics(self) -> bool:
+        """In a fusion."""
+        return self.settings.fusion != "none"
+
+    @property
     def _sides(self) -> tuple[str, ...]:
         """Names of the estimators."""
         return ("audio", "lyrics") if self.settings.fusion == "late" else ("audio",)
@@ -71,13 +76,13 @@ class XgboostPipeline:
     def prepare(self, tracks: Tracks) -> None:
         """Compute features of the audio, and embeddings of the lyrics where they are asked for."""
         self._audio(tracks)
-        if self.settings.text.embedding and self._reads_lyrics:
+        if self.settings.text.embedding and self.reads_lyrics:
             minilm_encoder(self.bench.cache, self.bench.terminal).mean(tracks.lyrics)
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Fit on `train`; XGBoost stops by the log loss over `val`."""
         self.classes_ = genres_to_learn(train, val)
-        if self._reads_lyrics:
+        if self.reads_lyrics:
             self.text_ = self._new_text().fit(train.lyrics)
         self.models_ = {side: self._fit_side(side, train, val) for side in self._sides}
         if self.settings.fusion == "late" and self.settings.late == "stack":
@@ -92,7 +97,8 @@ class XgboostPipeline:
         songs = self._vote(prediction).loc[tracks.ids]
         if self.settings.fusion == "late":
             return Prediction(self._table(self._combine(songs.to_numpy(), tracks), tracks))
-        return Prediction(songs, prediction.frames if len(audio.songs) > len(tracks) else None)
+        in_segments = getattr(self.features, "segment_seconds", None) is not None
+        return Prediction(songs, prediction.frames if in_segments else None)
 
     def save(self, directory: Path) -> None:
         """Write models as UBJSON or skops, and what else was fitted as skops and JSON."""
@@ -120,7 +126,7 @@ class XgboostPipeline:
         pipeline.columns_ = state["columns"]
         for side, classes in state["classes"].items():
             pipeline.models_[side] = pipeline._new_model(side).load(directory, side, classes)
-        if pipeline._reads_lyrics:
+        if pipeline.reads_lyrics:
             pipeline.text_ = pipeline._new_text().load(directory)
         if state["weights"] is not None:
             pipeline.stacker_ = LogarithmicPool()
@@ -130,10 +136,6 @@ class XgboostPipeline:
     def parameter_count(self) -> int:
         """Values in the estimators: nodes of trees, coefficients, support vectors."""
         return sum(model.size() for model in self.models_.values())
-
-    @property
-    def _reads_lyrics(self) -> bool:
-        return self.settings.fusion != "none"
 
     def _new_text(self) -> TextVectors:
         s = self.settings.text
