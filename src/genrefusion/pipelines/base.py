@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -59,6 +60,8 @@ class Workbench:
         Folder that a fit leaves its state in after each epoch, so that it can be resumed.
     resume : bool
         Go on from that state.
+    watch : callable, optional
+        Told epoch and validation log loss after each epoch of a fit's first network; what it raises ends the fit.
     """
 
     cache: FeatureCache
@@ -69,6 +72,7 @@ class Workbench:
     terminal: Terminal = field(default_factory=lambda: Terminal(quiet=True))
     checkpoints: Path | None = None
     resume: bool = False
+    watch: Callable[[int, float], None] | None = None
 
 
 class Pipeline(Protocol):
