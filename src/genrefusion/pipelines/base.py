@@ -34,6 +34,9 @@ PIPELINES = {
 }
 """Module and class of each pipeline by the name in its settings; imported when it is needed."""
 
+Watch = Callable[[int, float], None]
+"""Told epoch and validation log loss."""
+
 FORMAT = 1
 _FILE = "pipeline.json"
 
@@ -72,7 +75,7 @@ class Workbench:
     terminal: Terminal = field(default_factory=lambda: Terminal(quiet=True))
     checkpoints: Path | None = None
     resume: bool = False
-    watch: Callable[[int, float], None] | None = None
+    watch: Watch | None = None
 
 
 class Pipeline(Protocol):
