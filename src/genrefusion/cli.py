@@ -30,7 +30,12 @@ from genrefusion.settings import process_count, process_number
 
 
 def train() -> None:
-    """Train and evaluate an experiment: ``train experiment=NAME``."""
+    """Train and evaluate an experiment: ``train experiment=NAME``.
+
+    Several runs: ``train -m experiment=NAME pipeline.lr=1e-3,3e-4``. A search for the best settings by the validation
+    figure: ``train -m experiment=NAME sweep=NAME``; if it was killed, the same with ``resume=true`` runs the trials
+    that are missing. Several runs at once: ``launcher=joblib parallel=2``, or another launcher.
+    """
     _command("train", _train)
 
 
@@ -56,6 +61,8 @@ def corpus() -> None:
 
 
 def _train(config: Any) -> None:
+    if config.sweep is not None:
+        raise UserError("sweep=… makes several runs: train -m experiment=… sweep=…")
     from genrefusion.experiment import run_experiment, take_part
 
     if process_number():
@@ -76,6 +83,12 @@ def _train(config: Any) -> None:
     except UserError:
         _forget_unbegun(directory)
         raise
+
+
+def _try(config: DictConfig) -> None:
+    from genrefusion.sweeping import run_trial
+
+    run_trial(config, Path(HydraConfig.get().runtime.output_dir))
 
 
 def _join(config: Any, directory: Path, typed: list[str]) -> None:
@@ -126,11 +139,11 @@ def _command(name: str, task: Callable[[Any], None]) -> None:
         _check_launched(name)
     if process_number():
         _keep_aside()
-    register()
-    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True, use_cache=True)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
 
     def checked(config: DictConfig) -> None:
+        if OmegaConf.select(config, "sweep.trial") is not None:
+            return _try(config)
         try:
             task(OmegaConf.to_object(config))
         except UserError as error:
@@ -197,6 +210,31 @@ def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
     return str(begun[-1])
 
 
+def sweep_folder(output: str, name: str, corpus: str, resume: bool) -> str:
+    """Name the folder of several runs: a new one by the time, or with `resume` that of the last search.
+
+    Raises
+    ------
+    UserError
+        There is nothing to resume.
+    """
+    parent = Path(output) / name / corpus
+    if not resume:
+        return str(parent / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_sweep")
+    begun = sorted(path.parent for path in parent.glob("*_sweep/study.db"))
+    if not begun:
+        raise UserError(
+            f"resume=true: no sweep in {parent}. Leave out resume=true, or name a folder: hydra.sweep.dir=…"
+        )
+    return str(begun[-1])
+
+
+# Here, because a process that a launcher starts for one run knows this module and has not called a command.
+register()
+OmegaConf.register_new_resolver("run_folder", run_folder, replace=True, use_cache=True)
+OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True, use_cache=True)
+
+
 def explain(error: Exception, command: str) -> str:
     """Turn an error of Hydra or OmegaConf into one message that names the nearest setting.
 
@@ -211,6 +249,9 @@ def explain(error: Exception, command: str) -> str:
     if mistakes:  # raised in a resolver
         return str(mistakes[0])
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        launcher = error.missing_cfg_file.removeprefix("hydra/launcher/")
+        if (configs_directory() / "launcher" / f"{launcher}.yaml").is_file():
+            return f"launcher={launcher} needs an extra: pip install 'genrefusion[{launcher}]'"
         group, _, choice = error.missing_cfg_file.partition("/")
         options = [path.stem for path in (configs_directory() / group).glob("*.yaml")]
         return str(unknown_name(group, choice, options))
@@ -247,7 +288,7 @@ def help_text(command: str) -> str:
     rows = [
         f"  {name:<8} {choices}"
         for name, choices in groups.items()
-        if name in config or (name == "experiment" and command == "train")
+        if name in config or (name in ("experiment", "launcher") and command == "train")
     ]
     settings = OmegaConf.to_yaml(config).rstrip().replace("\n", "\n  ")
     usage = str(globals()[command].__doc__).replace("``", "").strip()
@@ -306,4 +347,6 @@ def _fail(message: str, code: int = 2) -> None:
 
 if __name__ == "__main__":
     # accelerate launch --module genrefusion.cli train …
-    globals()[sys.argv.pop(1)]()
+    from genrefusion import cli  # not this module, which is __main__ and unknown to the processes of a launcher
+
+    getattr(cli, sys.argv.pop(1))()

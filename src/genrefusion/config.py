@@ -35,6 +35,7 @@ from genrefusion.settings import (
     NoFeatures,
     PrecomputedFeatures,
     SplitSettings,
+    SweepSettings,
     TableFeatures,
     TableSettings,
     TrainerSettings,
@@ -77,10 +78,13 @@ class TrainConfig:
     cache: str | None = None  # null: GENREFUSION_CACHE or the user's cache folder
     workers: int = 2
     resume: bool = False
+    sweep: Any = None  # SweepSettings: the group sweep, with train -m
+    parallel: int = 2  # runs at once, with train -m and a launcher
     debug: bool = False  # tracebacks for mistakes too
 
     def __post_init__(self) -> None:
-        """Refuse a text encoder that nothing would use."""
+        """Refuse a text encoder that nothing would use, and no runs at once."""
+        check_range("parallel", self.parallel, 1, 10_000)
         if self.text_encoder is not None and not hasattr(self.pipeline, "encoder"):
             raise UserError(f"text_encoder={self.text_encoder.name}: pipeline={self.pipeline.name} has none.")
 
@@ -213,6 +217,7 @@ def register() -> None:
         store.store(group="pipeline/schema", name=pipeline.name, node=pipeline)
     store.store(group="trainer/schema", name="trainer", node=TrainerSettings)
     store.store(group="genres/schema", name="genres", node=GenreNames)
+    store.store(group="sweep/schema", name="sweep", node=SweepSettings)
     store.store(group="table/schema", name="table", node=TableSettings)
     OmegaConf.register_new_resolver("if_weights", _if_weights, replace=True)
 

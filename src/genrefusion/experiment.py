@@ -36,7 +36,7 @@ from genrefusion.evaluation.report import write_report
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import ready_tracks
 from genrefusion.pipeline_settings import NetworkSettings
-from genrefusion.pipelines.base import Pipeline, Workbench, make_pipeline
+from genrefusion.pipelines.base import Pipeline, Watch, Workbench, make_pipeline
 from genrefusion.results import gather_tables, prediction_tables, show, summarise, write_json, write_names, write_tables
 from genrefusion.settings import process_count
 from genrefusion.terminal import Terminal
@@ -45,7 +45,9 @@ _MOST_SKIPPED = 8
 PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "pandas", "librosa", "soundfile", "accelerate")
 
 
-def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", quiet: bool = False) -> dict[str, Any]:
+def run_experiment(
+    config: TrainConfig, directory: Path, *, command: str = "", quiet: bool = False, trial: Watch | None = None
+) -> dict[str, Any]:
     """Train and evaluate as the settings say, and leave everything in the run folder.
 
     Parameters
@@ -58,6 +60,10 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
         What was typed after ``train``, to be told how to go on.
     quiet : bool
         Nothing on the terminal.
+    trial : callable, optional
+        Makes the run a trial of a sweep, which only helps to choose settings: test tracks are not predicted, and
+        neither model nor report is left. ``trial(epoch, log_loss)`` is told the validation figure after each epoch of
+        the first network; what it raises ends the run.
 
     Returns
     -------
@@ -76,9 +82,10 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
     terminal = Terminal(quiet=quiet, log=directory / "run.log")
     tracks, split = prepare(config, terminal)
     _announce(config, tracks, split, terminal)
-    record = _open_record(config, tracks, split, directory, command)
+    record = _open_record(config, tracks, split, directory, command, status="trial" if trial else "running")
     write_predictions(split.to_table(), directory / "splits.csv")
-    write_names(tracks, directory, of={track for fold in split.folds for track in fold.test})
+    if trial is None:
+        write_names(tracks, directory, of={track for fold in split.folds for track in fold.test})
     make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).prepare(
         tracks.subset([track for track in tracks.ids if track in split.tracks])
     )
@@ -92,11 +99,11 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
         if len(split.folds) > 1:
             terminal.say("fold", f"{number + 1} of {len(split.folds)}")
         model = model_folder(directory, split, number)
-        done.append(_run_fold(config, tracks, fold, number, model, directory, terminal))
+        done.append(_run_fold(config, tracks, fold, number, model, directory, terminal, trial))
     gather_tables([_done(directory, number).parent for number in range(len(split.folds))], directory)
     figures = summarise(directory, tracks.table["genre"], title=_title(config, tracks, split))
     record |= {
-        "status": "finished",
+        "status": "trial" if trial else "finished",
         "parameters": done[-1]["parameters"],
         "wall_seconds": preparing + sum(fold["seconds"] for fold in done),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -104,7 +111,8 @@ def run_experiment(config: TrainConfig, directory: Path, *, command: str = "", q
     write_json(record, directory / "run.json")
     shutil.rmtree(directory / "checkpoints")
     show(figures, terminal)
-    terminal.say("report", str(write_report(directory, record)))
+    if trial is None:
+        terminal.say("report", str(write_report(directory, record)))
     terminal.say("run", str(directory))
     if process_count() > 1:
         from genrefusion.training.loop import part
@@ -204,7 +212,14 @@ def _by_content(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_fold(
-    config: TrainConfig, tracks: Tracks, fold: Fold, number: int, model: Path, directory: Path, terminal: Terminal
+    config: TrainConfig,
+    tracks: Tracks,
+    fold: Fold,
+    number: int,
+    model: Path,
+    directory: Path,
+    terminal: Terminal,
+    trial: Watch | None,
 ) -> dict[str, Any]:
     """Fit and predict one fold, unless a run that is resumed did; returns its ``parameters`` and ``seconds``."""
     done = _done(directory, number)
@@ -213,9 +228,12 @@ def _run_fold(
         terminal.say("resume", "finished before")
         return dict(json.loads(done.read_text()))
     began = time.perf_counter()
-    pipeline = _fit(config, tracks, fold, number, directory, terminal)
-    pipeline.save(model)
-    for part, ids in (("val", fold.val), ("test", fold.test)):
+    pipeline = _fit(config, tracks, fold, number, directory, terminal, trial)
+    parts = {"val": fold.val}
+    if trial is None:
+        pipeline.save(model)
+        parts["test"] = fold.test
+    for part, ids in parts.items():
         tables = prediction_tables(pipeline.predict_proba(tracks.subset(ids)), tracks.table["genre"], part, fold=number)
         write_tables(tables, state)
     if len(pipeline.importance_):
@@ -230,9 +248,18 @@ def _run_fold(
     return facts
 
 
-def _fit(config: TrainConfig, tracks: Tracks, fold: Fold, number: int, directory: Path, terminal: Terminal) -> Pipeline:
+def _fit(
+    config: TrainConfig,
+    tracks: Tracks,
+    fold: Fold,
+    number: int,
+    directory: Path,
+    terminal: Terminal,
+    trial: Watch | None = None,
+) -> Pipeline:
     state = _done(directory, number).parent
-    bench = replace(train_bench(config, terminal), checkpoints=state, resume=config.resume)
+    watch = trial if number == 0 else None  # later folds have other validation tracks
+    bench = replace(train_bench(config, terminal), checkpoints=state, resume=config.resume, watch=watch)
     pipeline = make_pipeline(config.pipeline, config.features, bench)
     return pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
 
@@ -276,7 +303,9 @@ def _title(config: TrainConfig, tracks: Tracks, split: Split) -> str:
     return f"{config.name}, {tracks.corpus}{' (synthetic)' if tracks.synthetic else ''}, {split.protocol}"
 
 
-def _open_record(config: TrainConfig, tracks: Tracks, split: Split, directory: Path, command: str) -> dict[str, Any]:
+def _open_record(
+    config: TrainConfig, tracks: Tracks, split: Split, directory: Path, command: str, *, status: str
+) -> dict[str, Any]:
     """Begin ``run.json`` and ``config.yaml``, or check that the folder holds the same run."""
     from omegaconf import OmegaConf
 
@@ -295,7 +324,7 @@ def _open_record(config: TrainConfig, tracks: Tracks, split: Split, directory: P
     (directory / "checkpoints").mkdir(exist_ok=True)
     trained = tracks.subset(sorted({track for fold in split.folds for track in (*fold.train, *fold.val)}))
     record = {
-        "status": "running",
+        "status": status,
         "name": config.name,
         "command": command,
         "signature": sign,

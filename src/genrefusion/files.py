@@ -1,8 +1,10 @@
-"""Writing and reading of small files so that a killed process leaves no half of one."""
+"""Writing and reading of small files so that a killed process leaves no half of one, and locks that go with it."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,47 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Keep other threads and processes out of a block; the lock of a process that is killed is gone with it.
+
+    Parameters
+    ----------
+    path : Path
+        Stands for what is locked; the file is there as long as the lock is held.
+    wait : bool
+        For the lock to be free.
+
+    Raises
+    ------
+    BlockingIOError
+        It is not free, without `wait`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if _is_at(descriptor, path):
+            break
+        os.close(descriptor)  # whoever had it has removed the file
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -90,8 +90,9 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     Returns
     -------
     dict
-        ``val`` and ``test`` figures over tracks; with folds pooled over all tracks, ``folds`` lists each fold's, and
-        ``folds_accuracy`` is their mean with ``folds_accuracy_ci95``.
+        ``val`` and, where it was predicted, ``test`` figures over tracks; with folds pooled over all tracks, ``folds``
+        lists each fold's test figures, or else validation figures, and ``folds_accuracy`` is their mean with
+        ``folds_accuracy_ci95``.
     """
     from genrefusion.evaluation import plots  # matplotlib takes half a second to import
 
@@ -109,7 +110,8 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
         views = {path.parent.name: metrics.score(read_predictions(path)) for path in paths}
         if views:
             figures[part]["views"] = views
-    predictions = read_predictions(directory / "predictions" / "test.csv")
+    part = "test" if "test" in figures else "val"  # a sweep's trial has no other
+    predictions = read_predictions(directory / "predictions" / f"{part}.csv")
     if predictions["fold"].max() > 0:
         figures["folds"] = [
             metrics.score(rows, intervals=False) | {"fold": int(str(number))}
@@ -118,11 +120,11 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
         accuracies = [fold["accuracy"] for fold in figures["folds"]]
         mean, ends = folds_interval(accuracies, test_share=1 / len(accuracies))
         figures |= {"folds_accuracy": mean, "folds_accuracy_ci95": list(ends)}
-    plots.plot_confusion(predictions, directory / "figures" / "confusion.png", title=f"{title}, n = {len(predictions)}")
-    plots.plot_roc(predictions, directory / "figures" / "roc.png", title=f"{title}, n = {len(predictions)}")
-    plots.plot_reliability(
-        predictions, directory / "figures" / "reliability.png", title=f"{title}, n = {len(predictions)}"
-    )
+    if "test" in figures:
+        count = f"{title}, n = {len(predictions)}"
+        plots.plot_confusion(predictions, directory / "figures" / "confusion.png", title=count)
+        plots.plot_roc(predictions, directory / "figures" / "roc.png", title=count)
+        plots.plot_reliability(predictions, directory / "figures" / "reliability.png", title=count)
     importance = directory / "importance.csv"
     if importance.is_file():
         plots.plot_importance(pd.read_csv(importance), directory / "figures" / "importance.png", title=title)
@@ -139,7 +141,7 @@ def show(figures: dict[str, Any], terminal: Terminal) -> None:
     if "folds" in figures:
         each = ", ".join(f"{fold['accuracy']:.3f}" for fold in figures["folds"])
         terminal.say("folds", f"accuracy {each}   mean {with_interval(figures, 'folds_accuracy')}")
-    weakest = weakest_genres(figures["test"])
+    weakest = weakest_genres(figures["test" if "test" in figures else "val"])
     if weakest:
         terminal.say("weakest", weakest)
 

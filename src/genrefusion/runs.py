@@ -74,6 +74,11 @@ def open_run(directory: Path) -> Run:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path}: damaged ({error}).") from error
+    if record.get("status") == "trial":
+        raise UserError(
+            f"run={directory}: a trial of a sweep, which leaves no model and no test predictions. Train it again:\n"
+            "the last line of the sweep says how, for its best trial."
+        )
     if record.get("status") != "finished":
         raise UserError(
             f"run={directory}: not finished. Go on with:\n"

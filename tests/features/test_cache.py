@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import resource
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -228,6 +229,55 @@ def test_processes_that_write_one_key_end_with_one_whole_entry(store: FeatureCac
     assert found[0] in range(4)
     np.testing.assert_array_equal(found, np.full(100_000, found[0]))
     assert len(entries(store)) == 1
+
+
+def extract_slowly(directory: Path, tracks: Tracks, counted: Path, start: Any) -> None:
+    class Slow(Loudness):
+        def __call__(self, path: Path) -> np.ndarray:
+            with counted.open("a") as file:  # lines this short are appended whole
+                file.write(f"{path.name}\n")
+            time.sleep(0.05)
+            return super().__call__(path)
+
+    start.wait()
+    extract(tracks, Slow(), FeatureCache(directory), workers=2, terminal=QUIET)
+
+
+def test_two_processes_with_one_cache_compute_no_entry_twice(
+    store: FeatureCache, write_tone: WriteTone, tmp_path: Path
+) -> None:
+    paths = [write_tone(tmp_path / f"{level}.wav", level=level / 10) for level in range(1, 9)]
+    counted = tmp_path / "counted"
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(2)
+    arguments = (store.directory, tracks_of(*paths), counted, start)
+    processes = [context.Process(target=extract_slowly, args=arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert sorted(counted.read_text().split()) == [path.name for path in paths]
+    assert len(entries(store)) == len(paths), "no lock is left"
+
+
+def hold_for_ever(directory: Path, held: Any) -> None:
+    with FeatureCache(directory).lock(KEY):
+        held.set()
+        time.sleep(600)
+
+
+def test_the_lock_of_a_killed_process_blocks_nobody(store: FeatureCache) -> None:
+    context = multiprocessing.get_context("fork")
+    held = context.Event()
+    process = context.Process(target=hold_for_ever, args=(store.directory, held))
+    process.start()
+    assert held.wait(timeout=60)
+    process.kill()
+    process.join()
+    assert len(entries(store)) == 1, "the lock's file has stayed"
+    np.testing.assert_array_equal(store.get_or_compute(KEY, lambda: ARRAY), ARRAY)
+    assert len(entries(store)) == 1, "the entry, and no lock"
 
 
 def test_arrays_of_objects_are_refused(store: FeatureCache) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from genrefusion.pipeline_settings import NetworkSettings
 from genrefusion.settings import TrainerSettings
 from genrefusion.terminal import Terminal
 from genrefusion.training.augment import classification_loss
-from genrefusion.training.loop import Checkpoint, rate_factor, train_network
+from genrefusion.training.loop import Checkpoint, Watch, rate_factor, train_network
 
 
 class Killed(Exception):
@@ -42,7 +43,9 @@ def figures(network: nn.Module) -> Mapping[str, float]:
     }
 
 
-def fit(network: nn.Module, *, checkpoint: Checkpoint | None = None, **settings: float) -> pd.DataFrame:
+def fit(
+    network: nn.Module, *, checkpoint: Checkpoint | None = None, watch: Watch | None = None, **settings: Any
+) -> pd.DataFrame:
     return train_network(
         network,
         points(),
@@ -53,6 +56,7 @@ def fit(network: nn.Module, *, checkpoint: Checkpoint | None = None, **settings:
         seed=5,
         terminal=Terminal(quiet=True),
         checkpoint=checkpoint,
+        watch=watch,
     )
 
 
@@ -148,3 +152,30 @@ def test_rate_climbs_then_falls_to_nothing() -> None:
     assert factors.index(max(factors)) in (9, 10)
     assert factors[-1] < 0.001
     assert factors[10:] == sorted(factors[10:], reverse=True)
+
+
+def test_a_loss_that_is_no_number_ends_in_a_clear_error() -> None:
+    def no_number(network: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(network(inputs), classes) * float("nan")
+
+    with pytest.raises(UserError, match=r"no number any more in epoch 1\. Try a lower pipeline\.lr"):
+        fit(new_network(), loss=no_number)
+
+
+def test_weights_that_the_last_step_spoils_end_in_a_clear_error() -> None:
+    with pytest.raises(UserError, match="no number any more after epoch 1"):
+        fit(new_network(), validate=lambda _: {"accuracy": 0.5, "log_loss": float("nan")})
+
+
+def test_each_epoch_is_watched_and_what_the_watcher_raises_ends_the_training() -> None:
+    seen: list[tuple[int, float]] = []
+
+    def watch(epoch: int, log_loss: float) -> None:
+        seen.append((epoch, log_loss))
+        if epoch == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(new_network(), watch=watch)
+    history = fit(new_network())
+    assert seen == [(row.epoch, row.val_log_loss) for row in history.head(3).itertuples()]

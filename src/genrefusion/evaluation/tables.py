@@ -21,8 +21,8 @@ def figure_rows(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
     dict of str to dict
         Test songs, their frames, their views (the one with both sides first) and val songs, where there are any.
     """
-    test = figures["test"]
-    rows = {"test, songs": test}
+    test = figures.get("test", {})
+    rows = {"test, songs": test} if test else {}
     if "frames" in test:
         rows["test, frames"] = test["frames"]
     views = test.get("views", {})

@@ -1,8 +1,9 @@
 """Content-addressed cache of features, and the extraction that fills it.
 
 An entry's name is a digest of the audio bytes, the extractor, its version and its parameters: a changed file or setting
-makes another entry, a copied or renamed file finds its own. Entries are written whole or not at all, so several
-processes can share a cache; an entry that was damaged is computed again.
+makes another entry, a copied or renamed file finds its own. Entries are written whole or not at all, and computed
+by one process while others wait for it, so several processes can share a cache; an entry that was damaged is computed
+again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +24,7 @@ from joblib import Parallel, delayed
 from genrefusion.data.audio import AudioError
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
-from genrefusion.files import write_atomically
+from genrefusion.files import locked, write_atomically
 from genrefusion.terminal import Terminal
 
 Array = npt.NDArray[Any]
@@ -75,9 +77,17 @@ class FeatureCache:
         return np.load(self._path(key), mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
     def get_or_compute(self, key: str, compute: Callable[[], Array]) -> Array:
-        """Map the entry, computing it first if need be."""
+        """Map the entry, computing it first if need be; what another process is computing is waited for."""
         found = self.get(key)
-        return self.put(key, compute()) if found is None else found
+        if found is not None:
+            return found
+        with self.lock(key):
+            found = self.get(key)  # another process may have had the lock
+            return self.put(key, compute()) if found is None else found
+
+    def lock(self, key: str) -> AbstractContextManager[None]:
+        """Keep other threads and processes from computing an entry."""
+        return locked(self._path(key).with_suffix(".lock"))
 
     def _path(self, key: str) -> Path:
         return self.directory / key[:2] / f"{key}.npy"
@@ -120,7 +130,7 @@ def extract(
 
     def compute(track: str) -> Array:
         try:
-            return cache.put(keys[track], extractor(paths[track]))
+            return cache.get_or_compute(keys[track], lambda: extractor(paths[track]))
         except AudioError as error:
             raise UserError(f"{paths[track]}: {error}") from error
 

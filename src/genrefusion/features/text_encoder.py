@@ -85,18 +85,27 @@ class TokenEncoder:
 
     def _entries(self, texts: Sequence[str], kinds: tuple[str, ...]) -> list[dict[str, Any]]:
         """Arrays of each text, computed where one of them is not in the cache."""
-        found = {text: {kind: self.cache.get(self._key(kind, text)) for kind in kinds} for text in dict.fromkeys(texts)}
+        found = {text: self._cached(text, kinds) for text in dict.fromkeys(texts)}
         missing = [text for text, entries in found.items() if any(array is None for array in entries.values())]
         for text in self.terminal.track(missing, "embed", len(missing), "lyrics"):
-            vectors, total = self.transformer.encode(text)
-            mean = vectors.astype(np.float64).mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1])
-            arrays = {
-                "tokens": vectors.astype(np.float16),
-                "counts": np.array([len(vectors), total]),
-                "mean": mean.astype(np.float32),
-            }
-            found[text] = {kind: self.cache.put(self._key(kind, text), arrays[kind]) for kind in kinds}
+            with self.cache.lock(self._key("text", text)):
+                entries = self._cached(text, kinds)  # another process may have had the lock
+                lacking = any(array is None for array in entries.values())
+                found[text] = self._computed(text, kinds) if lacking else entries
         return [found[text] for text in texts]
+
+    def _cached(self, text: str, kinds: tuple[str, ...]) -> dict[str, Any]:
+        return {kind: self.cache.get(self._key(kind, text)) for kind in kinds}
+
+    def _computed(self, text: str, kinds: tuple[str, ...]) -> dict[str, Any]:
+        vectors, total = self.transformer.encode(text)
+        mean = vectors.astype(np.float64).mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1])
+        arrays = {
+            "tokens": vectors.astype(np.float16),
+            "counts": np.array([len(vectors), total]),
+            "mean": mean.astype(np.float32),
+        }
+        return {kind: self.cache.put(self._key(kind, text), arrays[kind]) for kind in kinds}
 
     def _key(self, what: str, text: str) -> str:
         s = self.settings

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -32,6 +33,9 @@ PIPELINES = {
     "xgboost": ("genrefusion.pipelines.xgboost", "XgboostPipeline"),
 }
 """Module and class of each pipeline by the name in its settings; imported when it is needed."""
+
+Watch = Callable[[int, float], None]
+"""Told epoch and validation log loss."""
 
 FORMAT = 1
 _FILE = "pipeline.json"
@@ -61,6 +65,8 @@ class Workbench:
         Go on from that state.
     views : bool
         Predict also from a part of what is known of a track, where a pipeline can (`Prediction.views`).
+    watch : callable, optional
+        Told epoch and validation log loss after each epoch of a fit's first network; what it raises ends the fit.
     """
 
     cache: FeatureCache
@@ -72,6 +78,7 @@ class Workbench:
     checkpoints: Path | None = None
     resume: bool = False
     views: bool = True
+    watch: Watch | None = None
 
 
 class Pipeline(Protocol):

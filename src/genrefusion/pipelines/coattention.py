@@ -271,7 +271,7 @@ class CoattentionPipeline:
         """Train a multi-frame network on the songs with audio; its convolutions are what is kept."""
         assert isinstance(self.features, MelFeatures)
         checkpoints = self.bench.checkpoints and self.bench.checkpoints / "trunk"
-        bench = replace(self.bench, checkpoints=checkpoints)
+        bench = replace(self.bench, checkpoints=checkpoints, watch=None)
         heard = [part.subset(ids_with_audio(self.features, part)) for part in (train, val)]
         if not all(map(len, heard)):
             raise UserError(
@@ -344,6 +344,7 @@ class CoattentionPipeline:
             terminal=self.bench.terminal,
             checkpoint=checkpoint,
             collate=songs.collate,
+            watch=self.bench.watch if member == 0 else None,
         )
         return history.assign(member=str(member))
 

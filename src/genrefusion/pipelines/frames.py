@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 import numpy as np
 import torch
@@ -101,9 +102,13 @@ def trunk_outputs(trunk: Trunk, tracks: Tracks, features: MelFeatures, bench: Wo
         model = on_device(_Sequence(trunk), bench)
         for track in bench.terminal.track(missing, "trunk", len(missing), "songs"):
             frames = SongFrames({track: mels[track]}, [-1], features)
-            found[track] = bench.cache.put(keys[track], apply(model, frames).numpy())
+            found[track] = bench.cache.get_or_compute(keys[track], partial(_outputs, model, frames))
         bench.terminal.say("trunk", f"{len(found)} songs ({len(found) - len(missing)} from cache)")
     return {track: array for track, array in found.items() if array is not None}
+
+
+def _outputs(model: nn.Module, frames: SongFrames) -> Array:
+    return np.asarray(apply(model, frames).numpy())
 
 
 def on_device(model: nn.Module, bench: Workbench) -> nn.Module:

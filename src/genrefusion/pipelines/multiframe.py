@@ -171,6 +171,7 @@ class MultiframePipeline:
             seed=self.bench.seed * 1009 + member,
             terminal=self.bench.terminal,
             checkpoint=checkpoint,
+            watch=self.bench.watch if member == 0 else None,
         )
 
     def _trained_part(self, network: FrameClassifier) -> nn.Module:

@@ -202,6 +202,7 @@ class NetworkReader:
             terminal=self.bench.terminal,
             checkpoint=checkpoint,
             collate=self._collate,
+            watch=self.bench.watch,
         )
         return history.assign(member="0")
 

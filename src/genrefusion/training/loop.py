@@ -38,7 +38,9 @@ from genrefusion.terminal import Terminal
 Batch = tuple[Any, Tensor]
 Loss = Callable[[nn.Module, Any, Tensor], Tensor]
 Validate = Callable[[nn.Module], Mapping[str, float]]
+Watch = Callable[[int, float], None]
 
+_NO_NUMBER = "The loss is no number any more"
 _PATIENCE = timedelta(days=7)
 """Of processes that wait for the main one to extract features. Should it die, the launcher ends them."""
 
@@ -63,6 +65,7 @@ def train_network(
     terminal: Terminal,
     checkpoint: Checkpoint | None = None,
     collate: Callable[[Any], Batch] | None = None,
+    watch: Watch | None = None,
 ) -> pd.DataFrame:
     """Train with AdamW, a warm-up and a cosine, and keep the weights of the best epoch.
 
@@ -90,6 +93,8 @@ def train_network(
         Makes the training resumable.
     collate : callable, optional
         Makes a batch of a list of items; by default they are stacked.
+    watch : callable, optional
+        ``watch(epoch, log_loss)`` is told the validation figure after each epoch; what it raises ends the training.
 
     Returns
     -------
@@ -141,15 +146,19 @@ def train_network(
                 total += float(value.detach())
             total = sum(gather_object([total])) / accelerator.num_processes
             if not math.isfinite(total):
-                raise UserError(f"The loss is no number any more in epoch {state.epoch + 1}. Try a lower pipeline.lr.")
+                raise UserError(f"{_NO_NUMBER} in epoch {state.epoch + 1}. Try a lower pipeline.lr.")
             model.eval()
             # Each process has seen other batches: running means and the like are those of the main process.
             broadcast(list(network.buffers()))
             figures = from_main(dict(validate(network)) if accelerator.is_main_process else {})
+            if not math.isfinite(figures["log_loss"]):  # the last step can spoil weights without a trace in the loss
+                raise UserError(f"{_NO_NUMBER} after epoch {state.epoch + 1}. Try a lower pipeline.lr.")
             state.note(network, total / steps, rate, time.perf_counter() - began, figures)
             if checkpoint and accelerator.is_main_process:
                 _write_checkpoint(checkpoint.path, network, optimizer, state)
             bar.update(task, completed=state.epoch, unit=_epoch_line(state))
+            if watch and accelerator.is_main_process:
+                watch(state.epoch, figures["log_loss"])
     terminal.say("train", f"{state.epoch} epochs   {_epoch_line(state)}   {state.seconds_an_epoch:.1f} s an epoch")
     network.load_state_dict(state.best)
     network.cpu()
