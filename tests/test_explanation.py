@@ -22,11 +22,12 @@ from genrefusion import explanation
 from genrefusion.cli import explain as explain_mistake
 from genrefusion.config import EvaluateConfig, configs_directory, register
 from genrefusion.data.tracks import Tracks
+from genrefusion.data.words import words_of
 from genrefusion.deletion import REMOVED
 from genrefusion.errors import UserError
 from genrefusion.evaluation.attention_plots import SongPicture, on_time, plot_song, plot_words
 from genrefusion.experiment import run_experiment
-from genrefusion.explanation import Part, Song, file_name, spread, word_shares, words_of, words_table
+from genrefusion.explanation import Part, Song, file_name, spread, word_shares, words_table
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.mel import frame_columns, frame_starts
 from genrefusion.features.text_encoder import TokenEncoder

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.data.tracks import Tracks
+from genrefusion.data.words import Words, words_of
 from genrefusion.deletion import DRAWS, REMOVED, deletion_figures, deletion_table
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import write_predictions
@@ -37,52 +38,8 @@ MOST_SONGS = 64
 FEWEST_SONGS = 3
 """Songs of a genre that a word must be in to be listed, so that no song decides alone."""
 
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _TAKEN = ("words", "deletion")  # names of the other files
-
-
-@dataclass(frozen=True)
-class Words:
-    """Words of a song that the text encoder read.
-
-    Attributes
-    ----------
-    text : str
-        The lyrics up to the last token that was read.
-    spans : list of (int, int)
-        First character of each word, and the one behind it.
-    of_token : ndarray of int, shape (tokens,)
-        Number of the word that each token is a part of.
-    """
-
-    text: str
-    spans: list[tuple[int, int]]
-    of_token: npt.NDArray[np.int64]
-
-    @property
-    def forms(self) -> list[str]:
-        """The words as they are written."""
-        return [self.text[a:b] for a, b in self.spans]
-
-    @property
-    def even(self) -> Array:
-        """What each word would get if all tokens got the same, shape (words,)."""
-        return self.n_tokens / len(self.of_token)
-
-    @property
-    def n_tokens(self) -> npt.NDArray[np.int64]:
-        """Tokens of each word, shape (words,)."""
-        return np.bincount(self.of_token, minlength=len(self.spans))
-
-    def without(self, removed: Sequence[int]) -> str:
-        """Text without some of the words."""
-        gone = set(removed)
-        pieces, behind = [], 0
-        for number, (start, stop) in enumerate(self.spans):
-            pieces.append(self.text[behind : start if number in gone else stop])
-            behind = stop
-        return "".join([*pieces, self.text[behind:]])
 
 
 @dataclass(frozen=True)
@@ -261,31 +218,6 @@ def read_songs(part: Part, *, keep: set[str], terminal: Terminal) -> Iterator[So
         )
 
 
-def words_of(text: str, offsets: Sequence[tuple[int, int]]) -> Words:
-    """Merge tokens into words: what no white space parts.
-
-    In scripts that are written without spaces (Chinese, Japanese, Thai …) each token is a word.
-
-    Parameters
-    ----------
-    text : str
-        The lyrics.
-    offsets : sequence of (int, int)
-        Of the tokens that were read, as `TokenEncoder.offsets` gives them.
-    """
-    spans: list[tuple[int, int]] = []
-    of_token = []
-    for start, stop in offsets:
-        start += len(text[start:stop]) - len(text[start:stop].lstrip())  # some tokenizers count the space before
-        if not spans or (start >= spans[-1][1] and start < stop and _parted(text, spans[-1], start)):
-            spans.append((start, stop))
-        else:  # several tokens of one character have the same place
-            spans[-1] = (spans[-1][0], max(spans[-1][1], stop))
-        of_token.append(len(spans) - 1)
-    end = spans[-1][1] if spans else 0
-    return Words(text[:end], spans, np.array(of_token, dtype=np.int64))
-
-
 def token_shares(attention: Attention) -> Array:
     """Share of each token, shape (tokens,): half of what the pool takes of it, half of what the audio looks at.
 
@@ -346,12 +278,6 @@ def file_name(track: str) -> str:
     if name != track or name.casefold() in _TAKEN:
         name = f"{name}-{hashlib.sha256(track.encode()).hexdigest()[:8]}"
     return f"{name}.png"
-
-
-def _parted(text: str, before: tuple[int, int], start: int) -> bool:
-    """Whether a token that begins at `start` begins a word too."""
-    between = text[before[1] : start]
-    return any(map(str.isspace, between)) or bool(_UNSPACED.match(text[start]) or _UNSPACED.match(text[before[1] - 1]))
 
 
 def _draw_songs(part: Part, songs: Sequence[Song], directory: Path) -> None:

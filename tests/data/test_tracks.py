@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from genrefusion.data.tracks import Tracks, load_table, read_table, validate_table
+from genrefusion.data.table_files import read_table
+from genrefusion.data.tracks import Tracks, load_table, validate_table
 from genrefusion.errors import UserError
 
 ROWS = [
