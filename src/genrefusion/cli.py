@@ -200,14 +200,8 @@ def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
         There is nothing to resume.
     """
     parent = Path(output) / name / corpus
-    if not resume:
-        return str(parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-    begun = sorted(p.parent for p in parent.glob("*/run.json") if (p.parent / "checkpoints").is_dir())
-    if not begun:
-        raise UserError(
-            f"resume=true: no unfinished run in {parent}. Leave out resume=true, or name a folder: hydra.run.dir=…"
-        )
-    return str(begun[-1])
+    begun = [path.parent for path in parent.glob("*/run.json") if (path.parent / "checkpoints").is_dir()]
+    return _last(begun, f"no unfinished run in {parent}", "hydra.run.dir") if resume else str(parent / _now())
 
 
 def sweep_folder(output: str, name: str, corpus: str, resume: bool) -> str:
@@ -219,14 +213,19 @@ def sweep_folder(output: str, name: str, corpus: str, resume: bool) -> str:
         There is nothing to resume.
     """
     parent = Path(output) / name / corpus
-    if not resume:
-        return str(parent / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_sweep")
-    begun = sorted(path.parent for path in parent.glob("*_sweep/study.db"))
+    begun = [path.parent for path in parent.glob("*_sweep/study.db")]
+    return _last(begun, f"no sweep in {parent}", "hydra.sweep.dir") if resume else str(parent / f"{_now()}_sweep")
+
+
+def _now() -> str:
+    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def _last(begun: list[Path], none: str, setting: str) -> str:
+    """The newest of the folders, which are called by the time."""
     if not begun:
-        raise UserError(
-            f"resume=true: no sweep in {parent}. Leave out resume=true, or name a folder: hydra.sweep.dir=…"
-        )
-    return str(begun[-1])
+        raise UserError(f"resume=true: {none}. Leave out resume=true, or name a folder: {setting}=…")
+    return str(max(begun))
 
 
 # Here, because a process that a launcher starts for one run knows this module and has not called a command.

@@ -39,6 +39,7 @@ Watch = Callable[[int, float], None]
 
 FORMAT = 1
 _FILE = "pipeline.json"
+_STATE = "state.json"
 
 
 @dataclass
@@ -167,6 +168,20 @@ def read_description(directory: Path) -> dict[str, Any]:
     if description["pipeline"]["name"] not in PIPELINES:
         raise UserError(f"{path}: unknown pipeline {description['pipeline']['name']!r}.")
     return description
+
+
+def write_state(directory: Path, state: dict[str, Any]) -> None:
+    """Write ``state.json``: what was fitted beside weights and models."""
+    write_atomically(directory / _STATE, json.dumps(state).encode())
+
+
+def read_state(directory: Path) -> dict[str, Any]:
+    """Read what `write_state` wrote."""
+    try:
+        state: dict[str, Any] = json.loads((directory / _STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{directory / _STATE}: missing or damaged.") from error
+    return state
 
 
 def rebuild(cls: type[AnyPipeline], directory: Path, bench: Workbench) -> AnyPipeline:

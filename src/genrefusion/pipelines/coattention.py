@@ -7,7 +7,6 @@ lyrics, or without audio, is predicted from the other side.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,11 +23,10 @@ from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import Prediction
 from genrefusion.features.text_encoder import HalfArray, TokenEncoder
-from genrefusion.files import write_atomically
 from genrefusion.models.coattention import CoAttentionNetwork, Pairs
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipeline_settings import CoattentionSettings, MultiframeSettings
-from genrefusion.pipelines.base import Workbench, genres_to_learn, rebuild, write_description
+from genrefusion.pipelines.base import Workbench, genres_to_learn, read_state, rebuild, write_description, write_state
 from genrefusion.pipelines.frames import on_device
 from genrefusion.pipelines.lyrics import report_lyrics
 from genrefusion.pipelines.multiframe import MultiframePipeline
@@ -48,8 +46,6 @@ from genrefusion.training.loop import Checkpoint, train_network
 
 Features = MelFeatures | PrecomputedFeatures | AudioEncoderFeatures | NoFeatures
 Probabilities = npt.NDArray[np.float64]
-
-_STATE = "state.json"
 
 
 @dataclass(frozen=True)
@@ -202,17 +198,14 @@ class CoattentionPipeline:
         """Write weights and settings; the frozen text encoder is found by its name."""
         directory.mkdir(parents=True, exist_ok=True)
         save_modules(self._modules(), directory)
-        write_atomically(directory / _STATE, json.dumps(self.shape_).encode())
+        write_state(directory, self.shape_)
         write_description(directory, self, self.settings, self.features)
 
     @classmethod
     def load(cls, directory: Path, bench: Workbench) -> Self:
         """Read what `save` wrote."""
         pipeline = rebuild(cls, directory, bench)
-        try:
-            pipeline.shape_ = json.loads((directory / _STATE).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{directory / _STATE}: missing or damaged.") from error
+        pipeline.shape_ = read_state(directory)
         pipeline.networks_ = pipeline._new_networks()
         if isinstance(pipeline.features, MelFeatures) and "audio" in pipeline._sides:
             pipeline.trunk_ = pipeline._empty_trunk()

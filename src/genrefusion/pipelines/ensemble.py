@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,17 @@ import pandas as pd
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import Prediction
-from genrefusion.files import write_atomically
 from genrefusion.models.pooling import Labels, LogarithmicPool, Probabilities
 from genrefusion.pipeline_settings import EnsembleSettings
-from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, rebuild, write_description
-
-_STATE = "state.json"
+from genrefusion.pipelines.base import (
+    Pipeline,
+    Workbench,
+    load_pipeline,
+    read_state,
+    rebuild,
+    write_description,
+    write_state,
+)
 
 
 @dataclass(frozen=True)
@@ -154,17 +158,14 @@ class EnsemblePipeline:
         for number, member in enumerate(self.members_):
             member.save(directory / f"member{number}")
         state = {"logarithmic": self.combination_.logarithmic, "weights": self.combination_.weights}
-        write_atomically(directory / _STATE, json.dumps(state).encode())
+        write_state(directory, state)
         write_description(directory, self, self.settings, self.features)
 
     @classmethod
     def load(cls, directory: Path, bench: Workbench) -> Self:
         """Read what `save` wrote."""
         pipeline = rebuild(cls, directory, bench)
-        try:
-            state = json.loads((directory / _STATE).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{directory / _STATE}: missing or damaged.") from error
+        state = read_state(directory)
         pipeline.combination_ = Combination(state["logarithmic"], state["weights"])
         folders = [directory / f"member{number}" for number in range(len(state["weights"]))]
         pipeline.members_ = [load_pipeline(folder, bench) for folder in folders]

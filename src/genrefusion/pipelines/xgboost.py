@@ -6,7 +6,6 @@ Whatever is fitted (vocabulary, scaling, choice of features, stacker) sees train
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,13 +20,19 @@ from genrefusion.evaluation.predictions import Prediction
 from genrefusion.features.text_encoder import minilm_encoder
 from genrefusion.features.text_vectors import MeanEmbedding, Style, TextVectors, Words
 from genrefusion.features.vectors import AudioVectors, read_vectors
-from genrefusion.files import write_atomically
 from genrefusion.models.pooling import LogarithmicPool
 from genrefusion.models.tabular import Labels, Matrix, Probabilities, TabularModel
 from genrefusion.pipeline_settings import XgboostSettings
-from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
+from genrefusion.pipelines.base import (
+    Workbench,
+    genres_to_learn,
+    mean_over_frames,
+    read_state,
+    rebuild,
+    write_description,
+    write_state,
+)
 
-_STATE = "state.json"
 _STACK_FOLDS = 5
 
 
@@ -112,17 +117,14 @@ class XgboostPipeline:
             "classes": {side: [int(c) for c in model.classes] for side, model in self.models_.items()},
             "weights": None if self.stacker_ is None else list(self.stacker_.weights),
         }
-        write_atomically(directory / _STATE, json.dumps(state).encode())
+        write_state(directory, state)
         write_description(directory, self, self.settings, self.features)
 
     @classmethod
     def load(cls, directory: Path, bench: Workbench) -> Self:
         """Read what `save` wrote."""
         pipeline = rebuild(cls, directory, bench)
-        try:
-            state = json.loads((directory / _STATE).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{directory / _STATE}: missing or damaged.") from error
+        state = read_state(directory)
         pipeline.columns_ = state["columns"]
         for side, classes in state["classes"].items():
             pipeline.models_[side] = pipeline._new_model(side).load(directory, side, classes)
