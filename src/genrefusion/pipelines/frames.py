@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
 
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import Array, extract, feature_key
@@ -18,7 +19,8 @@ from genrefusion.settings import MelFeatures
 from genrefusion.training.loop import make_accelerator
 
 TRUNK_VERSION = 1
-_CHUNK = 8  # frames that pass the convolutions at once: some 300 MB at full width
+_CHUNK = 1500  # mel columns that pass the convolutions at once: their maps stay near the processor
+_CHUNK_SEQUENCES = 512  # frames that pass a head at once, where their convolutions are computed
 
 
 class SongFrames(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
@@ -112,7 +114,11 @@ def _outputs(model: nn.Module, frames: SongFrames) -> Array:
 
 
 def on_device(model: nn.Module, bench: Workbench) -> nn.Module:
-    """Move a network to the device of predictions, ready to predict."""
+    """Move a network to the device of predictions, ready to predict.
+
+    With the channels of a point beside each other the convolutions take half of the time or less.
+    """
+    convert_conv2d_weight_memory_format(model, torch.channels_last)
     return model.to(make_accelerator(bench.trainer).device).eval()
 
 
@@ -121,7 +127,7 @@ def apply(model: nn.Module, frames: SongFrames) -> Tensor:
     """Outputs for all frames, in order, on the CPU."""
     device = next(model.parameters()).device
     outputs = []
-    chunk = _CHUNK if frames.columns else 64 * _CHUNK
+    chunk = max(1, _CHUNK // frames.columns) if frames.columns else _CHUNK_SEQUENCES
     for first in range(0, len(frames), chunk):
         inputs = torch.stack([frames[i][0] for i in range(first, min(first + chunk, len(frames)))])
         outputs.append(model(inputs.to(device)).float().cpu())
