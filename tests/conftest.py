@@ -14,7 +14,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
-from genrefusion.config import TrainConfig, configs_directory, register
+from genrefusion.cli import register  # and with it the resolvers of run folders
+from genrefusion.config import TrainConfig, configs_directory
 from genrefusion.data.corpora import check_audio, load_corpus
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
@@ -55,7 +56,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compose_train(*overrides: str) -> TrainConfig:
     """What `train` with these overrides would run."""
     register()
-    OmegaConf.register_new_resolver("run_folder", lambda *_: "", replace=True)
     with initialize_config_dir(str(configs_directory()), version_base="1.3"):
         config = compose("train", list(overrides), return_hydra_config=True)
     HydraConfig.instance().set_config(config)

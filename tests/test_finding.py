@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from hydra import initialize_config_dir
-from omegaconf import OmegaConf
 
 from conftest import TINY_DATA
-from genrefusion.config import configs_directory, register
+from genrefusion.cli import register
+from genrefusion.config import configs_directory
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.experiment import run_experiment
@@ -22,7 +22,6 @@ from genrefusion.terminal import Terminal
 @pytest.fixture(autouse=True)
 def hydra() -> Iterator[None]:
     register()
-    OmegaConf.register_new_resolver("run_folder", lambda *_: "", replace=True)
     with initialize_config_dir(str(configs_directory()), version_base="1.3"):
         yield
 

@@ -331,7 +331,7 @@ def _forget_unbegun(directory: Path) -> None:
     if (directory / "run.json").exists():
         return
     (directory / "run.log").unlink(missing_ok=True)
-    if directory.is_dir() and not any(directory.iterdir()):
+    if directory.is_dir() and not any(directory.iterdir()) and not directory.samefile(Path.cwd()):
         directory.rmdir()
 
 
