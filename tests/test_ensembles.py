@@ -96,6 +96,34 @@ def test_other_splits_are_refused_with_the_tracks_that_differ(members, demo, tmp
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_with_a_run_is_not_overwritten(members, tmp_path):
+    run = copy_run(members[0], tmp_path / "run")
+    before = (run / "predictions" / "test.csv").read_bytes()
+    with pytest.raises(UserError, match="holds a run already"):
+        run_ensemble(settings(members), run, members, quiet=True)
+    assert (run / "predictions" / "test.csv").read_bytes() == before
+
+
+def test_runs_of_audio_and_of_lyrics_alone_are_joined_where_the_table_has_no_digests(demo, tmp_path):
+    table = demo.table.reset_index()[["track_id", "genre", "artist", "audio", "lyrics"]]
+    table.to_csv(tmp_path / "tracks.csv", index=False)
+    data = ["data=manifest", f"data.manifest={tmp_path / 'tracks.csv'}"]
+    runs = [tmp_path / "audio", tmp_path / "words"]
+    for run, overrides in zip(runs, (TREES, WORDS), strict=True):
+        run_experiment(compose_train(*data, *overrides), run, quiet=True)
+    figures = run_ensemble(settings(runs), tmp_path / "both", runs, quiet=True)
+    assert figures["test"]["n"] > 0
+
+
+def test_tracks_of_other_genres_are_refused(members, tmp_path):
+    other = copy_run(members[1], tmp_path / "other")
+    table = read_predictions(other / "predictions" / "test.csv")
+    table.loc[0, "genre"] = next(genre for genre in genre_columns(table) if genre != table["genre"][0])
+    table.to_csv(other / "predictions" / "test.csv", index=False)
+    with pytest.raises(UserError, match="tracks have other genres there"):
+        run_ensemble(settings(members), tmp_path / "run", [members[0], other], quiet=True)
+
+
 def test_other_genres_are_refused_by_name(members, tmp_path):
     other = copy_run(members[1], tmp_path / "other")
     record = json.loads((other / "run.json").read_text())

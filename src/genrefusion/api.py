@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from genrefusion.config import cache_folder, configs_directory, register
-from genrefusion.data.corpora import load_corpus
+from genrefusion.data.corpora import check_audio, load_corpus
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.pipeline_settings import EnsembleSettings
@@ -37,18 +37,16 @@ def open_corpus(*overrides: str, workers: int = 2) -> Tracks:
     Returns
     -------
     Tracks
-        With the table of the tracks; the audio files are not opened.
+        With the table of the tracks; audio files are decoded once, and refused or skipped as a training would do it.
     """
     register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(configs_directory()), version_base="1.3"):
         config = OmegaConf.to_object(compose("corpus", list(overrides)))
-    return load_corpus(
-        config.data,  # type: ignore[union-attr]
-        cache=cache_folder(None),
-        workers=workers,
-        terminal=Terminal(quiet=True),
-    )
+    data = config.data  # type: ignore[union-attr]
+    cache, terminal = cache_folder(None), Terminal(quiet=True)
+    tracks = load_corpus(data, cache=cache, workers=workers, terminal=terminal)
+    return check_audio(tracks, data, cache=cache, workers=workers, terminal=terminal)
 
 
 def find_runs(output: str | Path = "outputs") -> pd.DataFrame:
@@ -60,9 +58,9 @@ def find_runs(output: str | Path = "outputs") -> pd.DataFrame:
         Columns ``name``, ``corpus``, ``protocol``, ``seed``, ``n``, ``accuracy``, ``macro_f1``, ``directory``.
     """
     rows = []
-    for path in sorted(Path(output).glob("*/*/*/run.json"), key=lambda found: found.parent.name):
+    for path in sorted(Path(output).glob("**/run.json"), key=lambda found: found.parent.name):
         record = json.loads(path.read_text(encoding="utf-8"))
-        if record.get("status") != "finished":
+        if record.get("status") != "finished" or not (path.parent / "metrics.json").is_file():
             continue
         test = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))["test"]
         facts = {name: record[name] for name in ("name", "corpus", "protocol", "seed")}

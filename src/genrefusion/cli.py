@@ -257,7 +257,10 @@ def explain(error: Exception, command: str) -> str:
     text = "\n".join(str(e) for e in _chain(error))
     if found := re.search(r"Could not override '([^']+)'", text):
         if (wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", text)) is None:
-            return str(unknown_name("setting", found[1], known_settings(command)))
+            known = known_settings(command)
+            if found[1] in known:
+                return f"No setting '{found[1]}' with these choices: another choice of {found[1].split('.')[0]} has it."
+            return str(unknown_name("setting", found[1], known))
         return f"{found[1]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
     if wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)[\s\S]*?full_key: (\S+)", text):
         return f"{wrong[3]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."

@@ -59,6 +59,8 @@ def run_ensemble(
     members = [open_run(folder) for folder in folders]
     require_same_split(members)
     first = members[0].record
+    if (directory / "run.json").exists():
+        raise UserError(f"{directory}: holds a run already. Take another folder.")
     directory.mkdir(parents=True, exist_ok=True)
     terminal = Terminal(quiet=quiet, log=directory / "run.log")
     corpus = first["corpus"] + (" (synthetic)" if first["synthetic"] else "")
@@ -76,8 +78,8 @@ def run_ensemble(
         "trained_on": sorted({digest for member in members for digest in member.record["trained_on"]}),
         "skipped": {track: why for member in members for track, why in member.record["skipped"].items()},
         "git_commit": git_commit(),
-        "config": asdict(config),
-        "data_schema": type(config.data).__name__,
+        # Members that are named by their folders have a corpus, split and seed of their own.
+        "config": asdict(config) | {name: first["config"][name] for name in ("data", "split", "seed")},
         "parameters": parameters,
         # What it takes to have it: the members' trainings too.
         "wall_seconds": time.perf_counter() - began + sum(m.record["wall_seconds"] for m in members),
@@ -136,8 +138,6 @@ def _differences(first: Run, other: Run) -> list[str]:
         if not rows:
             rows = [f"{a['protocol']} (seed {a['seed']}), {b['protocol']} (seed {b['seed']})"]
         return [f"{len(rows)} tracks lie in other parts:\n{bullet_list(rows)}\nTake the same data, split and seed."]
-    if a["corpus_digest"] != b["corpus_digest"]:
-        return [f"The corpus {a['corpus']} changed between the two (audio, lyrics or artists)."]
     return []
 
 
@@ -177,13 +177,19 @@ def _join(config: TrainConfig, members: Sequence[Run], directory: Path, terminal
 
 def _aligned(member: Run, first: Run, part: str) -> pd.DataFrame:
     """Predictions of a member, its rows in the order of the first."""
-    wanted = read_predictions(first.directory / "predictions" / f"{part}.csv")[["fold", "track_id"]]
+    table = read_predictions(first.directory / "predictions" / f"{part}.csv")
+    wanted = table[["fold", "track_id", "genre"]].rename(columns={"genre": "true"})
     found = read_predictions(member.directory / "predictions" / f"{part}.csv")
     aligned = wanted.merge(found, on=["fold", "track_id"], how="left", validate="one_to_one")
+    other = aligned["genre"].notna() & (aligned["genre"] != aligned["true"])
+    if other.any():
+        raise UserError(
+            f"{member.directory}: tracks have other genres there:\n{bullet_list(aligned['track_id'][other])}"
+        )
     if aligned["genre"].isna().any():
         lacking = aligned.loc[aligned["genre"].isna(), "track_id"]
         raise UserError(f"{member.directory}/predictions/{part}.csv lacks tracks:\n{bullet_list(lacking)}")
-    return aligned
+    return aligned.drop(columns="true")
 
 
 def _save_models(

@@ -67,12 +67,21 @@ class Finder:
             own = tuple(
                 override.replace("pipeline.weights=msd", f"pipeline.weights={self.weights}") for override in own
             )
+        return self._compose(experiment, [*self._extra(experiment, own, seed), *own], seed)
+
+    def command(self, experiment: str, *own: str, seed: int) -> str:
+        """What to type after ``train`` for the same run."""
+        extra = self._extra(experiment, own, seed)
+        return " ".join([f"experiment={experiment}", *self.overrides, *extra, *own, f"seed={seed}"])
+
+    def _extra(self, experiment: str, own: Sequence[str], seed: int) -> list[str]:
+        """Features and weights that are given for all experiments, as far as this one takes them."""
         config = self._compose(experiment, own, seed)
         extra = [] if isinstance(config.features, NoFeatures) else list(self.features)
         has_convolutions = isinstance(config.pipeline, MultiframeSettings | CoattentionSettings)
         if self.weights is not None and has_convolutions and not self.features:
             extra.append(f"pipeline.weights={self.weights}")
-        return self._compose(experiment, [*extra, *own], seed) if extra else config
+        return extra
 
     def _compose(self, experiment: str, own: Sequence[str], seed: int) -> TrainConfig:
         named = [f"experiment={experiment}", f"name={experiment}", f"seed={seed}"]
@@ -110,7 +119,7 @@ class Finder:
         settings = self.compose(experiment, seed=seed)
         folder, finished = self.find(settings)
         if folder is None or not finished:
-            command = " ".join(["train", f"experiment={experiment}", *self.overrides, f"seed={seed}"])
+            command = f"train {self.command(experiment, seed=seed)}"
             go_on = f" resume=true hydra.run.dir={folder}" if folder else ""
             state = "is not finished" if folder else "does not exist"
             raise UserError(
@@ -121,7 +130,7 @@ class Finder:
 
     def _newest(self, settings: TrainConfig, sign: str) -> tuple[Path | None, bool]:
         found: dict[bool, Path] = {}
-        for path in sorted((Path(self.output) / settings.name).glob("*/*/run.json")):
+        for path in sorted((Path(self.output) / settings.name).glob("**/run.json")):
             record = _read(path)
             if record.get("signature") == sign:
                 found[record["status"] == "finished"] = path.parent

@@ -267,6 +267,7 @@ def _load(runs: list[Run], config: PredictConfig, cache: Path) -> list[Model]:
             workers=config.workers,
             max_seconds=run.record["config"]["data"]["max_seconds"],
             trainer=config.trainer,
+            views=False,
         )
         models.append(Model(run, run.pipelines(bench)))
     return models

@@ -71,7 +71,10 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
         minutes, seconds = divmod(int(time.perf_counter() - began), 60)
         terminal.say("row", f"{number + 1} of {len(chosen)}: {row.title}   ({minutes}:{seconds:02d} so far)")
         try:
-            runs[number] = [_find_or_make(finder, row.experiment, row.overrides, seed) for seed in config.seeds]
+            found = [_find_or_make(finder, row.experiment, row.overrides, seed) for seed in config.seeds]
+            for folder in found:
+                read_predictions(folder / "predictions" / "test.csv")
+            runs[number] = found
         except UserError as error:
             problems[number] = str(error)
         except Exception as error:
@@ -136,7 +139,7 @@ def measure_rows(chosen: list[TableRow], runs: dict[int, list[Path]], problems: 
 def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: int) -> Path:
     """Folder of the finished run that measures an experiment with a seed."""
     settings = finder.compose(experiment, *overrides, seed=seed)
-    command = f"experiment={experiment} {' '.join([*finder.overrides, *overrides])} seed={seed}"
+    command = finder.command(experiment, *overrides, seed=seed)
     if settings.pipeline.name == "ensemble":
         members = [_find_or_make(finder, member, [], seed) for member in settings.pipeline.members]
         members = members or [Path(run) for run in settings.pipeline.runs]
@@ -155,7 +158,10 @@ def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: i
             found = _new_folder(settings)
             run_experiment(settings, found, command=command)
     assert found is not None
-    _add_costs(finder, settings, found)
+    try:
+        _add_costs(finder, settings, found)
+    except Exception as error:  # the row's predictions are there all the same
+        finder.terminal.say("costs", f"not measured ({type(error).__name__}: {error})")
     return found
 
 
@@ -195,14 +201,17 @@ def _songs(folders: list[Path]) -> dict[str, str] | None:
 def _facts(folders: list[Path]) -> dict[str, Any]:
     """What the runs say of themselves; costs are means over the seeds."""
     records = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
-    costs = [json.loads((folder / _COSTS).read_text(encoding="utf-8")) for folder in folders]
+    costs = [
+        json.loads((folder / _COSTS).read_text(encoding="utf-8")) if (folder / _COSTS).is_file() else {}
+        for folder in folders
+    ]
     names = ("ms_per_song", "macs", "file_bytes")
     return {
         "corpus": records[0]["corpus"] + (" (synthetic)" if records[0]["synthetic"] else ""),
         "protocol": records[0]["protocol"],
         "parameters": int(np.mean([record["parameters"] for record in records])),
         "train_seconds": float(np.mean([record["wall_seconds"] for record in records])),
-        **{n: float(np.mean([c[n] for c in costs])) if costs[0][n] is not None else None for n in names},
+        **{n: None if any(c.get(n) is None for c in costs) else float(np.mean([c[n] for c in costs])) for n in names},
         "runs": "\n".join(str(folder) for folder in folders),
     }
 

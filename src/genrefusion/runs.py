@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         parts = [(pipelines, _without_trained(run, tracks, terminal))]
         protocol = f"trained on {run.record['corpus']}"
     to_explain = explanation.parts_to_explain(parts) if config.explain else []
-    target = run.directory / "evaluations" / tracks.corpus
+    target = run.directory / "evaluations" / _place(run, tracks, own=config.data is None)
+    shutil.rmtree(target, ignore_errors=True)  # what another evaluation left there would be mixed with this one
     write_tables(_predict_parts(parts), target)
     synthetic = " (synthetic)" if tracks.synthetic else ""
     title = f"{run.record['name']}, {tracks.corpus}{synthetic}, {protocol}"
@@ -154,6 +156,11 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         explained = (run.directory if config.data is None else target) / "explanations"
         explanation.explain(to_explain, explained, config.explain, title=title, terminal=terminal)
     return figures
+
+
+def _place(run: Run, tracks: Tracks, *, own: bool) -> str:
+    """Name of an evaluation's folder: of the corpus, and where another has the name of the run's own, its digest."""
+    return tracks.corpus if own or tracks.corpus != run.record["corpus"] else f"{tracks.corpus}_{tracks.digest[:8]}"
 
 
 def mean_prediction(predictions: list[Prediction]) -> Prediction:

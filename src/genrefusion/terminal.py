@@ -33,6 +33,8 @@ class Terminal:
         self.quiet = quiet
         self.log = log
         self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:  # a pipe or a file takes long lines
+            self.console = Console(quiet=quiet, highlight=False, soft_wrap=True, width=_WIDE)
 
     def say(self, label: str, text: str) -> None:
         """Print one fact; neither part is read as markup, as it may hold names from files."""
@@ -42,13 +44,13 @@ class Terminal:
 
     @property
     def width(self) -> int:
-        """Characters of a line; a pipe or a file takes long ones."""
-        return self.console.width if self.console.is_terminal else _WIDE
+        """Characters of a line."""
+        return self.console.width
 
     def table(self, table: Table) -> None:
         """Print a table."""
         self.console.print()
-        self.console.print(table, width=self.width)
+        self.console.print(table)
         self.console.print()
         plain = Console(width=_WIDE, no_color=True)
         with plain.capture() as capture:

@@ -41,6 +41,13 @@ def test_a_difference_is_paired_by_track_and_not_by_row() -> None:
     assert difference([first], [second])["difference"] == pytest.approx(gain)
 
 
+def test_a_difference_over_seeds_has_their_spread_too() -> None:
+    best, worst = predictions(np.ones(40, bool)), predictions(np.zeros(40, bool))
+    gain = difference([best, worst], [best, best])
+    assert (gain["difference"], gain["difference_low"], gain["difference_high"]) == (-0.5, -1.0, 0.0)
+    assert "p" not in gain
+
+
 def test_p_is_that_of_the_binomial_test_on_the_tracks_that_differ() -> None:
     first, second = draw(0.8, seed=1), draw(0.6, seed=2)
     a, b = ((t["genre"] == t["predicted"]).to_numpy() for t in (first, second))

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import NullFormatter
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +22,8 @@ Row = Mapping[Hashable, Any]
 
 def read_results(path: Path) -> pd.DataFrame:
     """Read the CSV file of a table."""
-    return pd.read_csv(path, dtype={"title": str, "problem": str, "evidence": str, "group": str})
+    texts = ("title", "experiment", "group", "evidence", "problem", "corpus", "protocol", "runs")
+    return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
 
 
 def caption(table: pd.DataFrame) -> str:
@@ -152,6 +154,8 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
                 color = f"C{number % 8}"
                 axes.errorbar(x, y, yerr=ends[:, number : number + 1], fmt=marker, color=color, capsize=2, label=name)
             axes.set(xscale="log", xlabel=label)
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         panels[0].set(ylabel="accuracy, test songs (95 %)")
         panels[0].set_title(f"{title}\n{caption(table)}, n = {_range(table['n'])}", loc="left")
         panels[1].legend(loc="upper left", bbox_to_anchor=(1.01, 1))
@@ -187,7 +191,11 @@ def _flat(cell: str) -> str:
 
 
 def _latex_words(text: str) -> str:
-    special = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+    special = {c: f"\\{c}" for c in "&%$#_{}"} | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+    }
     return "".join(special.get(c, c) for c in text)
 
 

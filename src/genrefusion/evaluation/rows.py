@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from genrefusion.evaluation.metrics import accuracy, macro_f1
 from genrefusion.evaluation.predictions import Array, Labels, arrays
-from genrefusion.evaluation.statistics import bootstrap_intervals, holm, mcnemar, seeds_interval
+from genrefusion.evaluation.statistics import holm, mcnemar, seeds_interval
 
 
 def measure(runs: Sequence[pd.DataFrame], *, songs: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -40,13 +39,13 @@ def difference(
 ) -> dict[str, float]:
     """Accuracy less that of another system on the same tracks, with its paired 95 % interval.
 
-    For each track the share of seeds in which the one is right, less that of the other; the bootstrap draws tracks,
-    stratified by genre.
+    The mean over the seeds; each seed's two runs are compared track by track, and the bootstrap draws seeds and tracks
+    as `seeds_interval` does.
 
     Parameters
     ----------
     runs, others : sequence of DataFrame
-        Predictions of the two systems, one table for each seed.
+        Predictions of the two systems, one table for each seed, in the same order of the seeds.
     songs : mapping of str to str, optional
         As for `measure`.
 
@@ -57,21 +56,19 @@ def difference(
         unless tracks are pieces of songs, which are not independent; empty where the two were not tested on the same
         tracks.
     """
-    hits = [_hits(tables) for tables in (runs, others)]
-    if set(hits[0].index) != set(hits[1].index):
-        return {}
-    first, second = hits[0], hits[1].loc[hits[0].index]
-    names = first.index if songs is None else first.index.map(songs)
-    gain = (first["hit"] - second["hit"]).groupby(names, sort=False).agg(["sum", "size"])
-    genres = first["genre"].set_axis(names)
-    truth = np.unique(genres[~genres.index.duplicated()], return_inverse=True)[1].astype(np.int64)
-    ends = bootstrap_intervals(truth, gain.to_numpy(np.float64), {"mean": _mean_gain})["mean"]
-    row = {"difference": _mean_gain(truth, gain.to_numpy(np.float64)), "difference_low": ends[0]}
-    row["difference_high"] = ends[1]
-    if len(runs) == len(others) == 1 and songs is None:
-        tables = [table.set_index("track_id").loc[first.index].reset_index() for table in (runs[0], others[0])]
-        (classes, one), (_, other) = map(arrays, tables)
-        row["p"] = mcnemar(classes, one, other).p
+    gains = []
+    for run, other in zip(runs, others, strict=True):
+        theirs = other.set_index("track_id").reindex(run["track_id"])
+        if len(other) != len(run) or theirs["genre"].isna().any():
+            return {}
+        hits = [(t["genre"] == t["predicted"]).to_numpy(float) for t in (run, theirs)]
+        gains.append(run[["track_id", "genre"]].assign(gain=hits[0] - hits[1]))
+    mean, (low, high) = seeds_interval(gains, _mean_gain, songs=songs)
+    row = {"difference": mean, "difference_low": low, "difference_high": high}
+    if len(runs) == 1 and songs is None:
+        table = others[0].set_index("track_id").loc[runs[0]["track_id"]].reset_index()
+        (truth, one), (_, other_p) = arrays(runs[0]), arrays(table)
+        row["p"] = mcnemar(truth, one, other_p).p
     return row
 
 
@@ -82,12 +79,5 @@ def adjust(rows: list[dict[str, Any]]) -> None:
         row["p_holm"] = p
 
 
-def _mean_gain(_: Labels, drawn: Array) -> float:
-    """Mean over tracks, of which each drawn row has a sum and a number."""
-    return float(drawn[:, 0].sum() / drawn[:, 1].sum())
-
-
-def _hits(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Genre of each track, and the share of its tests in which it was right."""
-    rows = pd.concat([t.assign(hit=(t["genre"] == t["predicted"]).astype(float)) for t in tables])
-    return rows.groupby("track_id").agg(genre=("genre", "first"), hit=("hit", "mean"))
+def _mean_gain(_: Labels, gains: Array) -> float:
+    return float(gains.mean())
