@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from genrefusion.config import cache_folder, configs_directory, register
+from genrefusion.config import CorpusConfig, cache_folder, configs_directory, register
 from genrefusion.data.corpora import check_audio, load_corpus
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
@@ -42,8 +43,8 @@ def open_corpus(*overrides: str, workers: int = 2) -> Tracks:
     register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(configs_directory()), version_base="1.3"):
-        config = OmegaConf.to_object(compose("corpus", list(overrides)))
-    data = config.data  # type: ignore[union-attr]
+        config = cast(CorpusConfig, OmegaConf.to_object(compose("corpus", list(overrides))))
+    data = config.data
     cache, terminal = cache_folder(None), Terminal(quiet=True)
     tracks = load_corpus(data, cache=cache, workers=workers, terminal=terminal)
     return check_audio(tracks, data, cache=cache, workers=workers, terminal=terminal)

@@ -82,7 +82,7 @@ def genre_columns(table: pd.DataFrame) -> list[str]:
 def arrays(predictions: pd.DataFrame) -> tuple[Labels, Array]:
     """True classes, shape (n,), and probabilities, shape (n, classes)."""
     names = genre_columns(predictions)
-    truth = pd.Index(names).get_indexer(predictions["genre"]).astype(np.int64)
+    truth = pd.Index(names).get_indexer(pd.Index(predictions["genre"])).astype(np.int64)
     return truth, predictions[names].to_numpy(np.float64)
 
 
