@@ -119,7 +119,7 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
         ]
         accuracies = [fold["accuracy"] for fold in figures["folds"]]
         mean, ends = folds_interval(accuracies, test_share=1 / len(accuracies))
-        figures |= {"folds_accuracy": mean, "folds_accuracy_ci95": [max(0.0, ends[0]), min(1.0, ends[1])]}
+        figures |= {"folds_accuracy": mean, "folds_accuracy_ci95": list(ends)}
     if "test" in figures:
         count = f"{title}, n = {len(predictions)}"
         plots.plot_confusion(predictions, directory / "figures" / "confusion.png", title=count)
