@@ -300,7 +300,7 @@ def _check_typed(typed: Sequence[str], space: Mapping[str, Any], config: DictCon
         if override.is_sweep_override():
             raise UserError(
                 f"{override.input_line}: with sweep=… a setting has one value. "
-                f"To search it: 'sweep.space.{override.key_or_group}=[…]'"
+                f"To search it: '++sweep.space.{override.key_or_group}=[…]'"
             )
     choices = config.hydra.runtime.choices
     for name in space:
