@@ -270,7 +270,7 @@ def _launch(launcher: Launcher, study: Study, batch: Sequence[Trial], typed: Seq
         if not any("folder" in study.trials[trial.number].user_attrs for trial in batch):
             for trial in batch:
                 _end(study, trial.number, reason, interrupted=True)
-            raise
+            raise UserError(f"The launcher could not start a trial: {reason}") from error
     for trial in batch:
         if not study.trials[trial.number].state.is_finished():
             _end(study, trial.number, reason)
