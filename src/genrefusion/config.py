@@ -220,8 +220,14 @@ def register() -> None:
     store.store(group="sweep/schema", name="sweep", node=SweepSettings)
     store.store(group="table/schema", name="table", node=TableSettings)
     OmegaConf.register_new_resolver("if_weights", _if_weights, replace=True)
+    OmegaConf.register_new_resolver("threads_each", _threads_each, replace=True)
 
 
 def _if_weights(weights: str, with_weights: Any, without: Any) -> Any:
     """Choose between two values of a setting: one for published weights, one for training from scratch."""
     return without if weights == "none" else with_weights
+
+
+def _threads_each(runs: int) -> int:
+    """Threads of each of several runs on this machine: more than there are cores would wait for each other."""
+    return max(1, (os.cpu_count() or 1) // runs)

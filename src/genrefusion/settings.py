@@ -286,7 +286,7 @@ class SweepSettings:
         check_range("sweep.startup", self.startup, 1, 1_000_000)
         check_range("sweep.warmup", self.warmup, 0, 100_000)
         if not self.space:
-            raise UserError("sweep.space is empty: name a setting, such as sweep.space.pipeline.dropout=[0.1,0.3].")
+            raise UserError("sweep.space is empty: name a setting, such as ++sweep.space.pipeline.dropout=[0.1,0.3].")
 
 
 def process_count() -> int:

@@ -270,7 +270,7 @@ def _launch(launcher: Launcher, study: Study, batch: Sequence[Trial], typed: Seq
         if not any("folder" in study.trials[trial.number].user_attrs for trial in batch):
             for trial in batch:
                 _end(study, trial.number, reason, interrupted=True)
-            raise
+            raise UserError(f"The launcher could not start a trial: {reason}") from error
     for trial in batch:
         if not study.trials[trial.number].state.is_finished():
             _end(study, trial.number, reason)
@@ -300,7 +300,7 @@ def _check_typed(typed: Sequence[str], space: Mapping[str, Any], config: DictCon
         if override.is_sweep_override():
             raise UserError(
                 f"{override.input_line}: with sweep=… a setting has one value. "
-                f"To search it: 'sweep.space.{override.key_or_group}=[…]'"
+                f"To search it: '++sweep.space.{override.key_or_group}=[…]'"
             )
     choices = config.hydra.runtime.choices
     for name in space:
