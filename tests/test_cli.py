@@ -47,6 +47,7 @@ def test_help_and_composing_import_nothing_heavy(tmp_path: Path) -> None:
         (["data=gtsan"], "No data 'gtsan'. Did you mean 'gtzan'?"),
         (["pipeline.lr=fast"], "pipeline.lr=fast: not a number."),
         (["pipeline.epochs=1.5"], "pipeline.epochs=1.5: not a whole number."),
+        (["experiment=ensemble", "pipeline.members=x"], "pipeline.members=x: not a list. Write it in brackets:"),
         (["resume=perhaps"], "resume=perhaps: not true or false."),
         (["pipeline.vote=men"], "No pipeline.vote 'men'. Did you mean 'mean'?"),
         (["pipeline.dropout=2"], "pipeline.dropout=2 is out of range: from 0 to 0.95."),

@@ -12,13 +12,15 @@ import pandas as pd
 import pytest
 
 from conftest import TINY_DATA, compose_train
-from genrefusion.config import TrainConfig
+from genrefusion.config import EvaluateConfig, TrainConfig
 from genrefusion.data.tracks import Tracks
 from genrefusion.ensembles import run_ensemble
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import genre_columns, read_predictions
 from genrefusion.experiment import run_experiment
 from genrefusion.pipelines.base import Workbench, load_pipeline
+from genrefusion.runs import evaluate_run
+from genrefusion.settings import TrainerSettings
 
 TREES = ["experiment=xgboost_97", "pipeline.rounds=15"]
 WORDS = ["experiment=lyrics_tfidf"]
@@ -69,6 +71,18 @@ def test_stack_is_fitted_on_validation_tracks_alone(members, tmp_path):
     weights = [json.loads((tmp_path / run / "model" / "state.json").read_text())["weights"] for run in ("one", "two")]
     assert weights[0] == weights[1]
     assert all(weight >= 0 for weight in weights[0])
+
+
+def test_stack_cannot_be_calibrated_on_what_it_was_fitted_on(members, tmp_path):
+    for combine in ("stack", "mean"):
+        run_ensemble(settings(members, f"pipeline.combine={combine}"), tmp_path / combine, members, quiet=True)
+    asked = {
+        name: EvaluateConfig(run=str(tmp_path / name), calibrate=True, trainer=TrainerSettings())
+        for name in ("stack", "mean")
+    }
+    with pytest.raises(UserError, match="were fitted on its validation"):
+        evaluate_run(asked["stack"], quiet=True)
+    assert evaluate_run(asked["mean"], quiet=True)["test"]["n"] > 0
 
 
 def test_an_ensemble_is_one_folder_that_predicts_the_same(members, demo, tmp_path, bench):

@@ -1,4 +1,4 @@
-"""The signature of a run: what it depends on, without a training."""
+"""What a run depends on (its signature), and what it promises of its folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import pytest
 from conftest import TINY_DATA, compose_train
 from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import Tracks
-from genrefusion.experiment import prepare, signature
+from genrefusion.errors import UserError
+from genrefusion.evaluation.metrics import score
+from genrefusion.evaluation.predictions import read_predictions
+from genrefusion.experiment import prepare, run_experiment, signature
+from genrefusion.files import locked
 from genrefusion.terminal import Terminal
 
 NAMED = {
@@ -101,3 +105,23 @@ def test_val_is_taken_from_train_where_ready_features_lack_the_tables_own(demo: 
     held = vals([track for track in demo.ids if track not in lacking])
     assert held
     assert {part[demo.ids.index(track)] for track in held} == {"train"}
+
+
+def test_two_processes_do_not_train_in_one_folder(demo: Tracks, tmp_path: Path) -> None:
+    config = compose_train(*TINY_DATA, "experiment=lyrics_tfidf")
+    with locked(tmp_path / ".lock"), pytest.raises(UserError, match="another process is training there"):
+        run_experiment(config, tmp_path, quiet=True)
+    assert not (tmp_path / "run.json").exists()
+    run_experiment(config, tmp_path, quiet=True)
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_the_interval_of_a_run_on_pieces_draws_songs(demo: Tracks, tmp_path: Path) -> None:
+    words = [*TINY_DATA, "experiment=xgboost_97", "pipeline.rounds=3", "data.piece_seconds=2"]
+    figures = run_experiment(compose_train(*words), tmp_path, quiet=True)
+    predictions = read_predictions(tmp_path / "predictions" / "test.csv")
+    songs = pd.read_csv(tmp_path / "tracks.csv", dtype=str).set_index("track_id")["song"].to_dict()
+    assert figures["test"]["n"] > len({songs[track] for track in predictions["track_id"]})
+    assert figures["test"]["accuracy_ci95"] == score(predictions, songs=songs)["accuracy_ci95"]
+    assert figures["test"]["accuracy_ci95"] != score(predictions)["accuracy_ci95"]
+    assert figures["val"]["n"] > 0

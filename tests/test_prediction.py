@@ -141,6 +141,28 @@ def test_a_side_may_be_missing(runs: Runs, write_tone: WriteTone, tmp_path: Path
     assert len({json.dumps(a["probabilities"]) for a in (heard, both, read)}) == 3
 
 
+def test_a_song_that_the_run_was_trained_on_is_told(
+    run: Path, demo: Tracks, tmp_path: Path, answers: Answers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = pd.read_csv(run / "splits.csv", dtype=str).groupby("part")["track_id"].first()
+    for part, track in parts.items():
+        copy = Path(shutil.copyfile(demo.paths()[track], tmp_path / f"{part}.flac"))
+        assert answers(run, copy)[0]["trained_on"] == (part != "test")
+        predict(run, copy, form="table")
+        assert ("the run was trained on it" in capsys.readouterr().out) == (part != "test")
+
+
+def test_a_side_that_a_song_lacks_is_told(
+    runs: Runs, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song = write_tone(tmp_path / "song.wav", seconds=9)
+    predict(runs("co-attention"), song, form="table")
+    assert "no lyrics: answered without" in " ".join(capsys.readouterr().out.split())
+    song.with_suffix(".txt").write_text("we dance all night\n" * 8)
+    predict(runs("co-attention"), song, form="table")
+    assert "answered without" not in " ".join(capsys.readouterr().out.split())
+
+
 def test_lyrics_alone_suffice_for_a_run_that_reads_nothing_else(runs: Runs, tmp_path: Path, answers: Answers) -> None:
     (tmp_path / "song.mp3").write_text("no audio, but nobody listens")
     (tmp_path / "song.lrc").write_text("[00:01.00]love and rain again")

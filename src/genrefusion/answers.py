@@ -41,6 +41,10 @@ class Song:
         How much audio was read.
     lyrics : FoundLyrics
         Its lyrics, where they are read.
+    trained_on : bool
+        Whether a run learnt from this very song, so that its answer says little.
+    lacks : str
+        Side that the runs read and the song has not.
     """
 
     path: Path
@@ -48,6 +52,8 @@ class Song:
     digest: str = ""
     seconds: float | None = None
     lyrics: FoundLyrics = field(default_factory=FoundLyrics)
+    trained_on: bool = False
+    lacks: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,7 @@ def as_record(answer: Answer) -> dict[str, Any]:
         "audio": None if song.audio is None else encodable(song.audio),
         "seconds": None if song.seconds is None else round(song.seconds, 3),
         "lyrics": encodable(song.lyrics.source) or None,
+        "trained_on": song.trained_on,
         "genre": str(answer.genres.idxmax()),
         "probabilities": _rounded(answer.genres),
         "frames": [
@@ -169,6 +176,10 @@ def _show_table(answer: Answer, terminal: Terminal) -> None:
         facts.append(clock(song.seconds))
     if song.lyrics.source:
         facts.append(f"lyrics: {shown(song.lyrics.source)}")
+    if song.lacks:
+        facts.append(f"no {song.lacks}: answered without")
+    if song.trained_on:
+        facts.append("the run was trained on it")
     terminal.say("song", "   ".join(facts))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def calibrate(
     temperatures = [fit_temperature(*arrays(held)) for _, held in groups]
     scaled = pd.concat([_scale(rows, t) for (rows, _), t in zip(groups, temperatures, strict=True)]).loc[test.index]
     write_predictions(scaled, target / "predictions" / "test.csv")
+    if (names := evaluated / "tracks.csv").is_file():
+        shutil.copyfile(names, target / names.name)
     figures = summarise(target, test.set_index("track_id")["genre"], title=f"{title}, calibrated")
     before, after = ({name: FIGURES[name](*arrays(table)) for name in IMPROVED} for table in (test, scaled))
     facts = {"temperatures": temperatures, "validation_tracks": len(val), "before": before, "after": after}

@@ -266,6 +266,8 @@ def explain(error: Exception, command: str) -> str:
         return f"{wrong[3]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
     if unknown := re.search(r"Key '([^']+)' (?:is )?not in '?\w+'?[\s\S]*?full_key: (\S+)", text):
         return str(unknown_name("setting", unknown[2], known_settings(command)))
+    if wrong := re.search(r"Error merging override (\S+)=(\S+)\n.* is not a ListConfig", text):
+        return f"{wrong[1]}={wrong[2]}: not a list. Write it in brackets: '{wrong[1]}=[{wrong[2]}]'."
     if wrong := re.search(r"Error merging override (\S+)\nValue '.*' is not a valid (\w+)", text):
         return f"{wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
     if isinstance(error, OverrideParseException):

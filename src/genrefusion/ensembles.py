@@ -171,7 +171,8 @@ def _join(config: TrainConfig, members: Sequence[Run], directory: Path, terminal
         write_predictions(pd.concat(parts, ignore_index=True), directory / "predictions" / f"{part}.csv")
     mean = np.mean([c.weights for c in combinations], axis=0)
     names = ", ".join(f"{m.record['name']} {w:.2f}" for m, w in zip(members, mean, strict=True))
-    terminal.say(config.pipeline.combine, f"weights: {names}")
+    fitted = "   (fitted on val, whose figures flatter it)" if config.pipeline.combine == "stack" else ""
+    terminal.say(config.pipeline.combine, f"weights: {names}{fitted}")
     return combinations
 
 

@@ -35,6 +35,7 @@ from genrefusion.evaluation.predictions import write_predictions
 from genrefusion.evaluation.report import write_report
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import ready_tracks
+from genrefusion.files import locked
 from genrefusion.pipeline_settings import NetworkSettings
 from genrefusion.pipelines.base import Pipeline, Watch, Workbench, make_pipeline
 from genrefusion.results import gather_tables, prediction_tables, show, summarise, write_json, write_names, write_tables
@@ -73,19 +74,29 @@ def run_experiment(
     Raises
     ------
     UserError
-        A mistake in settings or data, or a folder that holds another run.
+        A mistake in settings or data, or a folder that holds another run, or in which another process is training.
     """
-    began = time.perf_counter()
     if process_count() > 1:
         _meet(config)
     directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(directory / ".lock", wait=False):
+            return _run(config, directory, command, quiet, trial)
+    except BlockingIOError:
+        raise UserError(
+            f"{directory}: another process is training there. Wait for it, or take another folder."
+        ) from None
+
+
+def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial: Watch | None) -> dict[str, Any]:
+    began = time.perf_counter()
     terminal = Terminal(quiet=quiet, log=directory / "run.log")
     tracks, split = prepare(config, terminal)
     _announce(config, tracks, split, terminal)
     record = _open_record(config, tracks, split, directory, command, status="trial" if trial else "running")
     write_predictions(split.to_table(), directory / "splits.csv")
     if trial is None:
-        write_names(tracks, directory, of={track for fold in split.folds for track in fold.test})
+        write_names(tracks, directory, of={track for fold in split.folds for track in (*fold.val, *fold.test)})
     make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).prepare(
         tracks.subset([track for track in tracks.ids if track in split.tracks])
     )

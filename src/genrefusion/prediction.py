@@ -190,6 +190,10 @@ def answer(
         if reads_lyrics:
             song.lyrics = find_lyrics(song.path, given=lyrics if song.audio else song.path)
             problems = [shown(song.lyrics.problem)] if song.lyrics.problem else []
+        if limits and song.audio is None:
+            song.lacks = "audio"
+        elif reads_lyrics and not song.lyrics.text:
+            song.lacks = "lyrics"
         return song, problems
 
     for first in range(0, len(songs), _AT_ONCE * workers):
@@ -216,8 +220,12 @@ def _answers(models: list[Model], songs: list[Song]) -> dict[Path, Answer | str]
         index=pd.Index([str(number) for number in range(len(songs))], name="track_id"),
         dtype=object,
     )
+    tracks = Tracks(table, "songs")
+    known = frozenset().union(*(model.run.record["trained_on"] for model in models))
+    for song, digest in zip(songs, tracks.content_digests(), strict=True):
+        song.trained_on = digest in known
     try:
-        predictions = [model.predict(Tracks(table, "songs")) for model in models]
+        predictions = [model.predict(tracks) for model in models]
     except UserError as error:
         if len(songs) == 1:
             return {songs[0].path: f"{shown(songs[0].path)}   {error}"}

@@ -28,11 +28,11 @@ from genrefusion.evaluation import rows as table_rows
 from genrefusion.evaluation.predictions import read_predictions
 from genrefusion.evaluation.result_tables import caption, terminal_table, write_texts
 from genrefusion.evaluation.table_report import write_table_report
-from genrefusion.experiment import model_folder, run_experiment, train_bench
+from genrefusion.experiment import git_commit, model_folder, run_experiment, train_bench
 from genrefusion.files import write_atomically
 from genrefusion.finding import Finder, shared_overrides
 from genrefusion.pipelines.base import load_pipeline
-from genrefusion.results import write_json
+from genrefusion.results import songs_of, write_json
 from genrefusion.settings import TableRow
 from genrefusion.terminal import Terminal
 
@@ -126,7 +126,7 @@ def measure_rows(chosen: list[TableRow], runs: dict[int, list[Path]], problems: 
         known: dict[str, Any] = {"title": row.title, "experiment": row.experiment, "group": row.group}
         known |= {"claimed": row.claimed, "evidence": row.evidence, "problem": problems.get(number, "")}
         if number in runs:
-            songs = _songs(runs[number])
+            songs = songs_of(runs[number])
             known |= table_rows.measure(predictions[number], songs=songs) | _facts(runs[number])
             leader = leaders.setdefault(row.group, number)
             if leader != number:
@@ -149,8 +149,8 @@ def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: i
             run_ensemble(settings, found, members, command=command)
     else:
         found, finished = finder.find(settings)
-        if finished:
-            finder.terminal.say("found", str(found))
+        if found is not None and finished:
+            finder.terminal.say("found", f"{found}{_of_other_code(found)}")
         elif found is not None:
             finder.terminal.say("resume", str(found))
             run_experiment(replace(settings, resume=True), found, command=command)
@@ -179,6 +179,12 @@ def _add_costs(finder: Finder, settings: TrainConfig, folder: Path) -> None:
     write_json(measure_costs(pipeline, tracks.subset(split.folds[0].test)), path)
 
 
+def _of_other_code(folder: Path) -> str:
+    """Note that a run was made at another commit than this, which its signature does not tell."""
+    then, now = json.loads((folder / "run.json").read_text(encoding="utf-8"))["git_commit"], git_commit()
+    return f"   (made at commit {then[:7]}, this is {now[:7]})" if then and now and then != now else ""
+
+
 def _new_folder(settings: TrainConfig) -> Path:
     """A folder that no run has: two of one experiment may begin in the same second."""
     folder = Path(run_folder(settings.output, settings.name, settings.data.name, False))
@@ -187,15 +193,6 @@ def _new_folder(settings: TrainConfig) -> Path:
         number += 1
         folder = folder.with_name(f"{folder.name.split('+')[0]}+{number}")
     return folder
-
-
-def _songs(folders: list[Path]) -> dict[str, str] | None:
-    """Song of each track, where the runs were tested on pieces of songs."""
-    paths = [folder / "tracks.csv" for folder in folders]
-    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths if path.is_file()]
-    if not tables or "song" not in tables[0]:
-        return None
-    return {str(t): str(song) for table in tables for t, song in zip(table["track_id"], table["song"], strict=True)}
 
 
 def _facts(folders: list[Path]) -> dict[str, Any]:
@@ -217,6 +214,10 @@ def _facts(folders: list[Path]) -> dict[str, Any]:
 
 
 def _place(table: pd.DataFrame, config: ReproduceConfig) -> str:
-    """Name of the folder: corpus and protocol, so that tables do not overwrite each other."""
+    """Name of the folder: corpus, protocol, number of seeds and chosen rows, so that no table overwrites another."""
     about = caption(table) or f"{config.data.name} {config.split.kind}"
+    if len(config.seeds) > 1:
+        about += f" {len(config.seeds)} seeds"
+    if config.rows is not None:
+        about += f" rows {' '.join(config.rows)}"
     return re.sub(r"[^\w.]+", "_", about).strip("_")

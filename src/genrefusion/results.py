@@ -68,6 +68,15 @@ def write_names(tracks: Tracks, directory: Path, *, of: set[str]) -> None:
         write_predictions(names.reset_index(), directory / "tracks.csv")
 
 
+def songs_of(folders: Sequence[Path]) -> dict[str, str] | None:
+    """Song of each track, where the runs in some folders were made on pieces of songs."""
+    paths = [folder / "tracks.csv" for folder in folders]
+    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths if path.is_file()]
+    if not tables or "song" not in tables[0]:
+        return None
+    return {str(t): str(song) for table in tables for t, song in zip(table["track_id"], table["song"], strict=True)}
+
+
 def gather_tables(folders: Sequence[Path], directory: Path) -> None:
     """Put the tables of the folds under each other in the run folder."""
     for name in sorted({str(path.relative_to(folder)) for folder in folders for path in folder.rglob("*.csv")}):
@@ -81,7 +90,7 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     Parameters
     ----------
     directory : Path
-        With ``predictions/`` and perhaps ``frames/``.
+        With ``predictions/`` and perhaps ``frames/``, and with ``tracks.csv`` where tracks are pieces of songs.
     genres : Series
         True genre by track id, for frames.
     title : str
@@ -97,17 +106,18 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     from genrefusion.evaluation import plots  # matplotlib takes half a second to import
 
     figures: dict[str, Any] = {}
+    songs = songs_of([directory])
     for part in ("val", "test"):
         path = directory / "predictions" / f"{part}.csv"
         if not path.is_file():
             continue
         predictions = read_predictions(path)
-        figures[part] = metrics.score(predictions)
+        figures[part] = metrics.score(predictions, songs=songs)
         frames = directory / "frames" / f"{part}.csv"
         if frames.is_file():
-            figures[part]["frames"] = metrics.score_frames(read_predictions(frames), genres)
+            figures[part]["frames"] = metrics.score_frames(read_predictions(frames), genres, songs=songs)
         paths = sorted(directory.glob(f"views/*/{part}.csv"))
-        views = {path.parent.name: metrics.score(read_predictions(path)) for path in paths}
+        views = {path.parent.name: metrics.score(read_predictions(path), songs=songs) for path in paths}
         if views:
             figures[part]["views"] = views
     part = "test" if "test" in figures else "val"  # a sweep's trial has no other

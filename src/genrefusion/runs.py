@@ -123,6 +123,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     pipelines = run.pipelines(bench, features_path=config.features.path)
     if config.explain:
         explanation.require_attention(pipelines)
+    if config.calibrate:
+        _require_unused_val(run)
     cache = cache_folder(config.cache)
     tracks = load_usable(data, pipelines[0].uses, cache=cache, workers=config.workers, terminal=terminal)
     if config.data is None:
@@ -137,6 +139,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     target = run.directory / "evaluations" / _place(run, tracks, own=config.data is None)
     shutil.rmtree(target, ignore_errors=True)  # what another evaluation left there would be mixed with this one
     write_tables(_predict_parts(parts), target)
+    write_names(tracks, target, of={track for _, part in parts for track in part.ids})
     synthetic = " (synthetic)" if tracks.synthetic else ""
     title = f"{run.record['name']}, {tracks.corpus}{synthetic}, {protocol}"
     figures = summarise(target, tracks.table["genre"], title=title)
@@ -144,7 +147,6 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     show(figures, terminal)
     evaluated = {"corpus": tracks.corpus, "corpus_digest": tracks.digest, "synthetic": tracks.synthetic}
     evaluated |= {"protocol": protocol, "skipped": tracks.skipped, "run": run.directory.resolve().name}
-    write_names(tracks, target, of={track for _, part in parts for track in part.ids})
     terminal.say("report", str(write_report(target, run.record | {"evaluated": evaluated})))
     terminal.say("figures", str(target))
     if config.calibrate:
@@ -186,6 +188,15 @@ def _predict_parts(parts: list[tuple[list[Pipeline], Tracks]]) -> dict[str, pd.D
         for path, table in prediction_tables(prediction, tracks.table["genre"], "test", fold=number).items():
             found.setdefault(path, []).append(table)
     return {path: pd.concat(tables, ignore_index=True) for path, tables in found.items()}
+
+
+def _require_unused_val(run: Run) -> None:
+    """Refuse to calibrate on the tracks that an ensemble's own weights were fitted on."""
+    if run.record["config"]["pipeline"].get("combine") == "stack":
+        raise UserError(
+            "calibrate=true: the weights of this ensemble (pipeline.combine=stack) were fitted on its validation\n"
+            "tracks, and none are left to calibrate on. Calibrate one with pipeline.combine=mean, weights or product."
+        )
 
 
 def _require_same_corpus(run: Run, tracks: Tracks) -> None:

@@ -170,6 +170,23 @@ def test_the_interval_of_a_paired_difference_covers_the_truth_95_times_of_100() 
     assert 0.93 <= covered / sets <= 0.97
 
 
+def test_pieces_of_a_song_are_drawn_together() -> None:
+    """Four pieces of a song that are right or wrong together are worth one song."""
+    truth = np.arange(60) % 2
+    whole = predictions(truth, 0.7, seed=3)
+    order = np.random.default_rng(0).permutation(240)
+    truth_4, pieces = truth.repeat(4)[order], whole.repeat(4, axis=0)[order]
+    songs = [f"song {i}" for i in np.arange(60).repeat(4)[order]]
+    of_songs = bootstrap_intervals(truth, whole, {"accuracy": accuracy}, draws=4000)["accuracy"]
+    together = bootstrap_intervals(truth_4, pieces, {"accuracy": accuracy}, songs=songs, draws=4000)["accuracy"]
+    alone = bootstrap_intervals(truth_4, pieces, {"accuracy": accuracy}, draws=4000)["accuracy"]
+    assert together == pytest.approx(of_songs, abs=0.02)
+    assert alone[1] - alone[0] == pytest.approx((of_songs[1] - of_songs[0]) / 2, rel=0.1)
+    _, paired = paired_difference(truth_4, pieces, pieces[::-1], accuracy, songs=songs)
+    _, loose = paired_difference(truth_4, pieces, pieces[::-1], accuracy)
+    assert paired != loose
+
+
 @pytest.mark.parametrize(("shares", "seed"), [((0.7, 0.7), 0), ((0.9, 0.6), 1), ((0.6, 0.9), 2), ((0.7, 0.75), 3)])
 def test_mcnemar_is_the_exact_one_of_statsmodels(shares: tuple[float, float], seed: int) -> None:
     truth = np.arange(90) % 2

@@ -213,12 +213,14 @@ def validate_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
         return table
     doubled = any(fault.startswith("track_id is there twice") for fault in faults.values())
     cure = "\nOr take the first row of each: data.on_error=skip" if doubled else ""
+    in_file = Path(where).is_file()  # otherwise the table was made of a folder of songs
     rows = [
         # Counted as in an editor: line 1 is the header.
-        f"row {row + 2}  {table['track_id'].iloc[row] or '(no id)'}  {fault}"
+        f"{f'row {row + 2}  ' if in_file else ''}{table['track_id'].iloc[row] or '(no id)'}  {fault}"
         for row, fault in sorted(faults.items())
     ]
-    raise UserError(f"{where}: {len(rows)} of {len(table)} rows break a rule:\n{bullet_list(rows)}{cure}")
+    count = f"{len(rows)} of {len(table)} {'rows' if in_file else 'songs'}"
+    raise UserError(f"{where}: {count} break a rule:\n{bullet_list(rows)}{cure}")
 
 
 def _not_blank(values: pd.Series[Any]) -> pd.Series[Any]:

@@ -5,6 +5,7 @@ They are written out with numpy because each is computed for 2,000 resamples; th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,9 @@ FIGURES: dict[str, Figure] = {
 }
 
 
-def score(predictions: pd.DataFrame, *, intervals: bool = True, seed: int = 0) -> dict[str, Any]:
+def score(
+    predictions: pd.DataFrame, *, intervals: bool = True, songs: Mapping[str, str] | None = None, seed: int = 0
+) -> dict[str, Any]:
     """Compute all figures of a predictions table, each with its 95 % bootstrap interval over tracks.
 
     Parameters
@@ -82,6 +85,8 @@ def score(predictions: pd.DataFrame, *, intervals: bool = True, seed: int = 0) -
         See `genrefusion.evaluation.predictions`.
     intervals : bool
         Whether to draw the 2,000 resamples.
+    songs : mapping of str to str, optional
+        Song of each track where tracks are pieces of songs: the bootstrap draws whole songs.
     seed : int
         Of the resampling.
 
@@ -95,13 +100,16 @@ def score(predictions: pd.DataFrame, *, intervals: bool = True, seed: int = 0) -
     result: dict[str, Any] = {"n": len(truth)}
     result |= {name: figure(truth, probabilities) for name, figure in FIGURES.items()}
     if intervals:
-        ends = bootstrap_intervals(truth, probabilities, FIGURES, seed=seed)
+        drawn = None if songs is None else [songs[track] for track in predictions["track_id"]]
+        ends = bootstrap_intervals(truth, probabilities, FIGURES, songs=drawn, seed=seed)
         result |= {f"{name}_ci95": list(pair) for name, pair in ends.items()}
     result["genres"] = _per_genre(predictions)
     return result
 
 
-def score_frames(frames: pd.DataFrame, genres: pd.Series, *, seed: int = 0) -> dict[str, Any]:
+def score_frames(
+    frames: pd.DataFrame, genres: pd.Series, *, songs: Mapping[str, str] | None = None, seed: int = 0
+) -> dict[str, Any]:
     """Score frames by themselves: accuracy and macro F1.
 
     The frames of one song are no independent draws; so the interval resamples songs, each with all its frames.
@@ -112,27 +120,19 @@ def score_frames(frames: pd.DataFrame, genres: pd.Series, *, seed: int = 0) -> d
         See `genrefusion.evaluation.predictions`.
     genres : Series
         True genre by ``track_id``.
+    songs : mapping of str to str, optional
+        As for `score`.
     seed : int
         Of the resampling.
     """
     names = genre_columns(frames)
     truth = pd.Categorical(genres.loc[frames["track_id"]], categories=names).codes.astype(np.int64)
     probabilities = frames[names].to_numpy(np.float64)
-    figures = {"accuracy": accuracy, "macro_f1": macro_f1}
+    figures: dict[str, Figure] = {"accuracy": accuracy, "macro_f1": macro_f1}
     result: dict[str, Any] = {"n": len(frames)}
     result |= {name: figure(truth, probabilities) for name, figure in figures.items()}
-    rows = [np.asarray(where) for where in frames.groupby("track_id").indices.values()]
-    songs = np.array([truth[where[0]] for where in rows])
-
-    def over_songs(figure: Figure) -> Figure:
-        def of_draw(_: Labels, drawn: Array) -> float:
-            chosen = np.concatenate([rows[int(song)] for song in drawn[:, 0]])
-            return figure(truth[chosen], probabilities[chosen])
-
-        return of_draw
-
-    numbers = np.arange(len(rows), dtype=np.float64)[:, None]
-    ends = bootstrap_intervals(songs, numbers, {k: over_songs(f) for k, f in figures.items()}, draws=500, seed=seed)
+    drawn = [track if songs is None else songs[track] for track in frames["track_id"]]
+    ends = bootstrap_intervals(truth, probabilities, figures, songs=drawn, draws=500, seed=seed)
     return result | {f"{name}_ci95": list(pair) for name, pair in ends.items()}
 
 

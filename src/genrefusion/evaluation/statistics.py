@@ -166,7 +166,14 @@ def seeds_interval(
 
 
 def paired_difference(
-    truth: Labels, first: Array, second: Array, figure: Figure, *, draws: int = DRAWS, seed: int = 0
+    truth: Labels,
+    first: Array,
+    second: Array,
+    figure: Figure,
+    *,
+    songs: Sequence[str] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> tuple[float, tuple[float, float]]:
     """Difference of a figure between two systems on the same tracks, with its 95 % paired bootstrap interval.
 
@@ -178,7 +185,7 @@ def paired_difference(
         Probabilities of the two systems for the same tracks in the same order.
     figure : callable
         Takes truth and probabilities.
-    draws, seed
+    songs, draws, seed
         As for `bootstrap_intervals`; each draw takes the same tracks for both.
 
     Returns
@@ -192,12 +199,18 @@ def paired_difference(
         return figure(drawn, both[:, :n_classes]) - figure(drawn, both[:, n_classes:])
 
     both = np.hstack([first, second])
-    ends = bootstrap_intervals(truth, both, {"difference": difference}, draws=draws, seed=seed)
+    ends = bootstrap_intervals(truth, both, {"difference": difference}, songs=songs, draws=draws, seed=seed)
     return difference(truth, both), ends["difference"]
 
 
 def bootstrap_intervals(
-    truth: Labels, probabilities: Array, figures: dict[str, Figure], *, draws: int = DRAWS, seed: int = 0
+    truth: Labels,
+    probabilities: Array,
+    figures: dict[str, Figure],
+    *,
+    songs: Sequence[str] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """95 % percentile bootstrap interval of figures over tracks, stratified by true genre.
 
@@ -212,6 +225,8 @@ def bootstrap_intervals(
         Predicted probabilities.
     figures : dict of str to callable
         Each takes truth and probabilities of a draw.
+    songs : sequence of str, optional
+        Song of each row where rows are pieces or frames of songs: songs are drawn, each with all its rows.
     draws : int
         Number of resamples.
     seed : int
@@ -223,10 +238,13 @@ def bootstrap_intervals(
         Lower and upper end by name.
     """
     rng = np.random.default_rng(seed)
-    strata = _strata(truth)
+    rows = np.arange(len(truth))
+    _, first, places = np.unique(rows if songs is None else songs, return_index=True, return_inverse=True)
+    strata = _strata(truth[first])
     values: dict[str, list[float]] = {name: [] for name in figures}
     for _ in range(draws):
-        chosen = _draw(strata, rng)
+        times = np.bincount(_draw(strata, rng), minlength=len(first))
+        chosen = np.repeat(rows, times[places])
         for name, figure in figures.items():
             values[name].append(figure(truth[chosen], probabilities[chosen]))
     ends = {name: np.percentile(drawn, (2.5, 97.5)) for name, drawn in values.items()}
