@@ -25,6 +25,8 @@ from genrefusion.experiment import run_experiment
 from genrefusion.runs import evaluate_run
 from genrefusion.settings import TrainerSettings
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
 QUICK = [*TINY, "pipeline.epochs=1"]
 QUICK_OF = {"multiframe": [*TINY_NETWORK, "pipeline.epochs=1"], "xgboost": ["pipeline.rounds=3"]}

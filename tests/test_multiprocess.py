@@ -20,6 +20,8 @@ from genrefusion.runs import evaluate_run
 from genrefusion.settings import TrainerSettings
 from training.test_loop import fit, new_network
 
+pytestmark = pytest.mark.slow
+
 ACCELERATE = ["accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1"]
 ACCELERATE += ["--main_process_port=0", "--mixed_precision=no", "--dynamo_backend=no", "--module"]
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]

@@ -17,6 +17,8 @@ from conftest import TINY_DATA, TINY_NETWORK
 from genrefusion.config import configs_directory
 from genrefusion.evaluation.predictions import genre_columns
 
+pytestmark = pytest.mark.slow
+
 ROWS = [
     {"title": "Trees", "experiment": "xgboost_97", "claimed": 88.4, "overrides": ["pipeline.rounds=3"]},
     {"title": "Words", "experiment": "lyrics_tfidf"},

@@ -26,6 +26,8 @@ optuna = pytest.importorskip("optuna", reason="needs optuna: pip install 'genref
 
 from genrefusion.sweeping import checked, distributions, open_study, run_trial  # noqa: E402 (imports optuna)
 
+pytestmark = pytest.mark.slow
+
 # Naive Bayes with style statistics is refused: a bad combination among good ones.
 SPACE = ["+sweep.space.pipeline.classifier=[logistic,naive_bayes]", "pipeline.embedding=false"]
 SWEEP = ["experiment=lyrics_tfidf", "sweep=lyrics", *SPACE, *TINY_DATA, "sweep.trials=6"]
