@@ -39,6 +39,8 @@ from genrefusion.runs import evaluate_run, open_run
 from genrefusion.settings import AudioEncoderFeatures, MelFeatures, TrainerSettings
 from genrefusion.terminal import Terminal
 
+pytestmark = pytest.mark.slow
+
 QUICK = [
     *TINY_DATA,
     "experiment=coattention",
