@@ -59,6 +59,7 @@ class Finder:
         self.terminal = terminal
         self.features = list(features)
         self.weights = weights
+        self._composed: dict[tuple[str, ...], TrainConfig] = {}
         self._prepared: dict[str, tuple[Tracks, Split]] = {}
 
     def compose(self, experiment: str, *own: str, seed: int) -> TrainConfig:
@@ -85,8 +86,10 @@ class Finder:
 
     def _compose(self, experiment: str, own: Sequence[str], seed: int) -> TrainConfig:
         named = [f"experiment={experiment}", f"name={experiment}", f"seed={seed}"]
-        composed = compose("train", [*named, *self.overrides, f"output={self.output}", *own])
-        return cast(TrainConfig, OmegaConf.to_object(composed))
+        words = (*named, *self.overrides, f"output={self.output}", *own)
+        if words not in self._composed:  # a quarter of a second each
+            self._composed[words] = cast(TrainConfig, OmegaConf.to_object(compose("train", list(words))))
+        return self._composed[words]
 
     def prepared(self, settings: TrainConfig) -> tuple[Tracks, Split]:
         """Corpus and split of an experiment; experiments that read the same sides share them."""

@@ -182,7 +182,11 @@ def _add_costs(finder: Finder, settings: TrainConfig, folder: Path) -> None:
 def _of_other_code(folder: Path) -> str:
     """Note that a run was made at another commit than this, which its signature does not tell."""
     then, now = json.loads((folder / "run.json").read_text(encoding="utf-8"))["git_commit"], git_commit()
-    return f"   (made at commit {then[:7]}, this is {now[:7]})" if then and now and then != now else ""
+    if not then or not now or then == now:
+        return ""
+    return "   (made at commit {}, this is {})".format(
+        *(re.sub(r"^(\w{7})\w*", r"\1", commit) for commit in (then, now))
+    )
 
 
 def _new_folder(settings: TrainConfig) -> Path:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -148,13 +149,10 @@ def seeds_interval(
     genres = known[~known.index.duplicated()]
     places = [genres.index.get_indexer(names) for names in drawn]
     tables = [arrays(run) for run in runs]
-    rng = np.random.default_rng(seed)
-    strata = _strata(genres.to_numpy(str))
     means = []
-    for _ in range(draws):
-        times = np.bincount(_draw(strata, rng), minlength=len(genres))
+    for chosen, times in zip(*_seeds_and_tracks(tuple(genres), len(runs), draws, seed), strict=True):
         values = []
-        for run in rng.integers(len(runs), size=len(runs)):
+        for run in chosen:
             truth, probabilities = tables[run]
             rows = np.repeat(np.arange(len(truth)), times[places[run]])
             if len(rows):  # of a very small test set no track may be drawn
@@ -254,6 +252,18 @@ def bootstrap_intervals(
 def _strata(genres: npt.NDArray[Any]) -> list[Labels]:
     """Rows of each genre."""
     return [np.flatnonzero(genres == genre) for genre in np.unique(genres)]
+
+
+@functools.lru_cache(maxsize=2)  # all figures of all rows of a table take the same draws
+def _seeds_and_tracks(genres: tuple[str, ...], runs: int, draws: int, seed: int) -> tuple[Labels, Labels]:
+    """Numbers of the runs in each draw, shape (draws, runs), and how often it takes each track, (draws, tracks)."""
+    rng = np.random.default_rng(seed)
+    strata = _strata(np.array(genres))
+    chosen, times = np.empty((draws, runs), np.int64), np.empty((draws, len(genres)), np.int64)
+    for number in range(draws):
+        times[number] = np.bincount(_draw(strata, rng), minlength=len(genres))
+        chosen[number] = rng.integers(runs, size=runs)
+    return chosen, times
 
 
 def _draw(strata: list[Labels], rng: np.random.Generator) -> Labels:
