@@ -184,9 +184,8 @@ def _of_other_code(folder: Path) -> str:
     then, now = json.loads((folder / "run.json").read_text(encoding="utf-8"))["git_commit"], git_commit()
     if not then or not now or then == now:
         return ""
-    return "   (made at commit {}, this is {})".format(
-        *(re.sub(r"^(\w{7})\w*", r"\1", commit) for commit in (then, now))
-    )
+    then, now = (re.sub(r"^(\w{7})\w*", r"\1", commit) for commit in (then, now))
+    return f"   (made at commit {then}, this is {now})"
 
 
 def _new_folder(settings: TrainConfig) -> Path:
