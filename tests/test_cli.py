@@ -42,6 +42,9 @@ def test_help_and_composing_import_nothing_heavy(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["pipline.lr=1"], "No setting 'pipline.lr'. Did you mean 'pipeline.lr'?"),
+        (["experiment=xgboost", "pipeline.round=10"], "No setting 'pipeline.round'. Did you mean 'pipeline.rounds'?"),
+        (["--experiment", "multiframe"], "settings are written without dashes, as experiment=VALUE"),
+        (["parallel=2"], "parallel=2: needs train -m and a launcher"),
         (["experimnt=multiframe"], "No setting 'experimnt'. Did you mean 'experiment'?"),
         (["experiment=multifame"], "No experiment 'multifame'. Did you mean 'multiframe'?"),
         (["data=gtsan"], "No data 'gtsan'. Did you mean 'gtzan'?"),

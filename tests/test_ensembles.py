@@ -80,8 +80,14 @@ def test_stack_cannot_be_calibrated_on_what_it_was_fitted_on(members, tmp_path):
         name: EvaluateConfig(run=str(tmp_path / name), calibrate=True, trainer=TrainerSettings())
         for name in ("stack", "mean")
     }
-    with pytest.raises(UserError, match="were fitted on its validation"):
+    with pytest.raises(UserError, match="were fitted on its"):
         evaluate_run(asked["stack"], quiet=True)
+    stacked = [tmp_path / "stack", members[0]]
+    with pytest.raises(UserError, match="fitted on the validation tracks already"):
+        run_ensemble(settings(stacked, "pipeline.combine=stack"), tmp_path / "x", stacked, quiet=True)
+    run_ensemble(settings(stacked), tmp_path / "outer", stacked, quiet=True)
+    with pytest.raises(UserError, match="or of a member"):
+        evaluate_run(EvaluateConfig(run=str(tmp_path / "outer"), calibrate=True, trainer=TrainerSettings()), quiet=True)
     assert evaluate_run(asked["mean"], quiet=True)["test"]["n"] > 0
 
 
@@ -125,8 +131,19 @@ def test_runs_of_audio_and_of_lyrics_alone_are_joined_where_the_table_has_no_dig
     runs = [tmp_path / "audio", tmp_path / "words"]
     for run, overrides in zip(runs, (TREES, WORDS), strict=True):
         run_experiment(compose_train(*data, *overrides), run, quiet=True)
-    figures = run_ensemble(settings(runs), tmp_path / "both", runs, quiet=True)
-    assert figures["test"]["n"] > 0
+    for name, order in (("one", runs), ("other", runs[::-1])):
+        figures = run_ensemble(settings(order), tmp_path / name, order, quiet=True)
+        asked = EvaluateConfig(run=str(tmp_path / name), trainer=TrainerSettings())
+        assert evaluate_run(asked, quiet=True)["test"]["accuracy"] == figures["test"]["accuracy"]
+
+
+def test_members_that_heard_other_lengths_are_refused(members, tmp_path):
+    other = copy_run(members[1], tmp_path / "other")
+    record = json.loads((other / "run.json").read_text())
+    record["config"]["data"]["max_seconds"] = 30.0
+    (other / "run.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=r"data\.max_seconds is 600 in one and 30 in the other"):
+        run_ensemble(settings([members[0], other]), tmp_path / "x", [members[0], other], quiet=True)
 
 
 def test_tracks_of_other_genres_are_refused(members, tmp_path):

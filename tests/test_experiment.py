@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from conftest import TINY_DATA, compose_train
+from conftest import TINY_DATA, TINY_NETWORK, compose_train
+from genrefusion.config import EvaluateConfig
 from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
@@ -16,6 +17,8 @@ from genrefusion.evaluation.metrics import score
 from genrefusion.evaluation.predictions import read_predictions
 from genrefusion.experiment import prepare, run_experiment, signature
 from genrefusion.files import locked
+from genrefusion.runs import evaluate_run
+from genrefusion.settings import ManifestData, TrainerSettings
 from genrefusion.terminal import Terminal
 
 NAMED = {
@@ -125,3 +128,30 @@ def test_the_interval_of_a_run_on_pieces_draws_songs(demo: Tracks, tmp_path: Pat
     assert figures["test"]["accuracy_ci95"] == score(predictions, songs=songs)["accuracy_ci95"]
     assert figures["test"]["accuracy_ci95"] != score(predictions)["accuracy_ci95"]
     assert figures["val"]["n"] > 0
+
+
+def test_a_run_knows_its_songs_again_where_only_their_lyrics_are_there(demo: Tracks, tmp_path: Path) -> None:
+    """The corpus that was trained on has digests of its audio, the other one has lyrics alone."""
+    rows = demo.table.reset_index()[["track_id", "genre", "lyrics", "artist"]]
+    rows.assign(sha256=[f"{number:064x}" for number in range(len(rows))]).to_csv(tmp_path / "full.csv", index=False)
+    rows.to_csv(tmp_path / "lyrics.csv", index=False)
+    words = ["experiment=lyrics_tfidf", "data=manifest", f"data.manifest={tmp_path}/full.csv"]
+    run_experiment(compose_train(*words), tmp_path / "run", quiet=True)
+    asked = EvaluateConfig(
+        run=str(tmp_path / "run"), data=ManifestData(manifest=f"{tmp_path}/lyrics.csv"), trainer=TrainerSettings()
+    )
+    tested = pd.read_csv(tmp_path / "run" / "splits.csv", dtype=str).query("part == 'test'")
+    assert evaluate_run(asked, quiet=True)["test"]["n"] == len(tested)
+
+
+def test_track_ids_that_look_like_numbers_or_like_nothing_stay_as_they_are(demo: Tracks, tmp_path: Path) -> None:
+    ids = [f"{number:06}" for number in range(len(demo))]
+    ids[7] = "NA"
+    demo.table.reset_index().assign(track_id=ids).drop(columns=["sha256"]).to_csv(tmp_path / "t.csv", index=False)
+    corpus = ["data=manifest", f"data.manifest={tmp_path}/t.csv", "split=kfold", "split.folds=2"]
+    config = compose_train(*TINY_NETWORK, "pipeline.epochs=1", *corpus)
+    run_experiment(config, tmp_path / "run", quiet=True)
+    for name in ("predictions/test.csv", "frames/test.csv", "tracks.csv"):
+        assert set(pd.read_csv(tmp_path / "run" / name, dtype=str, keep_default_na=False)["track_id"]) == set(ids)
+    figures = evaluate_run(EvaluateConfig(run=str(tmp_path / "run"), trainer=TrainerSettings()), quiet=True)
+    assert figures["test"]["n"] == len(ids)

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from genrefusion.config import CorpusConfig, cache_folder, configs_directory, register
-from genrefusion.data.corpora import check_audio, load_corpus
+from genrefusion.data.corpora import check_audio, load_corpus, load_usable
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.pipeline_settings import EnsembleSettings
@@ -46,6 +46,8 @@ def open_corpus(*overrides: str, workers: int = 2) -> Tracks:
         config = cast(CorpusConfig, OmegaConf.to_object(compose("corpus", list(overrides))))
     data = config.data
     cache, terminal = cache_folder(None), Terminal(quiet=True)
+    if data.piece_seconds is not None:
+        return load_usable(data, ["audio"], cache=cache, workers=workers, terminal=terminal)
     tracks = load_corpus(data, cache=cache, workers=workers, terminal=terminal)
     return check_audio(tracks, data, cache=cache, workers=workers, terminal=terminal)
 

@@ -6,6 +6,7 @@ so that ``--help`` and mistakes answer at once. Mistakes end in one message and 
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -73,6 +75,7 @@ def _train(config: Any) -> None:
             raise
         return
     settings = HydraConfig.get()
+    require_launcher(settings)
     directory = Path(settings.runtime.output_dir)
     typed = list(settings.overrides.task)
     try:
@@ -83,6 +86,15 @@ def _train(config: Any) -> None:
     except UserError:
         _forget_unbegun(directory)
         raise
+
+
+def require_launcher(settings: Any) -> None:
+    """Refuse ``parallel=`` where runs go one after the other."""
+    typed = [word for word in settings.overrides.task if word.startswith("parallel=")]
+    if typed and settings.runtime.choices["hydra/launcher"] == "basic":
+        raise UserError(
+            f"{typed[0]}: needs train -m and a launcher that runs several at once, such as launcher=joblib."
+        )
 
 
 def _try(config: DictConfig) -> None:
@@ -155,13 +167,26 @@ def _command(name: str, task: Callable[[Any], None]) -> None:
         print(help_text(name))  # noqa: T201
         return
     try:
+        _check_options()
         hydra.main(version_base="1.3", config_path=str(configs_directory()), config_name=name)(checked)()
     except UserError as error:
         _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         _fail(explain(error, name))
     except KeyboardInterrupt:
-        _fail("Interrupted." + (" Go on with: the same command and resume=true" if name == "train" else ""), code=130)
+        several = {"-m", "--multirun"} & set(sys.argv) and not any(word.startswith("sweep=") for word in sys.argv)
+        advice = " What had begun to train goes on with the same command and resume=true."
+        _fail("Interrupted." + (advice if name == "train" and not several else ""), code=130)
+
+
+def _check_options() -> None:
+    """Refuse options that Hydra does not have, which it would take for others that begin alike."""
+    known = [option for action in get_args_parser()._actions for option in action.option_strings]
+    for word in sys.argv[1:]:
+        name = word.partition("=")[0]
+        if name.startswith("--") and name not in known:
+            setting = name.lstrip("-")
+            raise UserError(f"{word}: settings are written without dashes, as {setting}=VALUE (see --help).")
 
 
 def _take_names(*settings: str) -> dict[str, str]:
@@ -201,7 +226,7 @@ def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
     """
     parent = Path(output) / name / corpus
     begun = [path.parent for path in parent.glob("*/run.json") if (path.parent / "checkpoints").is_dir()]
-    return _last(begun, f"no unfinished run in {parent}", "hydra.run.dir") if resume else str(parent / _now())
+    return _last(begun, f"no unfinished run in {parent}", "hydra.run.dir") if resume else str(_free(parent / _now()))
 
 
 def sweep_folder(output: str, name: str, corpus: str, resume: bool) -> str:
@@ -215,6 +240,12 @@ def sweep_folder(output: str, name: str, corpus: str, resume: bool) -> str:
     parent = Path(output) / name / corpus
     begun = [path.parent for path in parent.glob("*_sweep/study.db")]
     return _last(begun, f"no sweep in {parent}", "hydra.sweep.dir") if resume else str(parent / f"{_now()}_sweep")
+
+
+def _free(folder: Path) -> Path:
+    """The folder, or one with a number where it is taken: two runs of one experiment may begin in the same second."""
+    numbered = (folder.with_name(f"{folder.name}+{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
 
 
 def _now() -> str:
@@ -278,6 +309,9 @@ def explain(error: Exception, command: str) -> str:
 _GRACE = 30
 """Seconds in which the launcher ends this process, if what went wrong here has ended the main process too."""
 
+_CHOICE = re.compile(r"(experiment|data|split|features|text_encoder|pipeline|trainer|table|genres|sweep)=\w+$")
+"""Typed words that decide which settings there are."""
+
 _KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 
 
@@ -305,11 +339,14 @@ def _compose(command: str) -> DictConfig:
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(configs_directory()), version_base="1.3"):
-        return compose(command)
+        try:
+            return compose(command, [word for word in sys.argv[1:] if _CHOICE.match(word)])
+        except (HydraException, OmegaConfBaseException):
+            return compose(command)
 
 
 def known_settings(command: str) -> list[str]:
-    """All settings of a command with its default choices, dotted, and its groups."""
+    """All settings of a command with the typed choices, or else the default ones, dotted, and its groups."""
     config = _compose(command)
     groups = [path.name for path in configs_directory().iterdir() if path.is_dir()]
     return sorted({*_dotted(config), *groups})
@@ -333,7 +370,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _forget_unbegun(directory: Path) -> None:
     """Remove a run folder in which nothing was begun."""
-    if (directory / "run.json").exists():
+    if (directory / "run.json").exists() or (directory / ".lock").exists():  # of another process
         return
     (directory / "run.log").unlink(missing_ok=True)
     if directory.is_dir() and not any(directory.iterdir()) and not directory.samefile(Path.cwd()):

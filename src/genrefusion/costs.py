@@ -17,7 +17,7 @@ import numpy as np
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import read_feature_table, read_sequences
-from genrefusion.pipelines.base import Pipeline, load_pipeline
+from genrefusion.pipelines.base import Pipeline, load_pipeline, parts
 from genrefusion.settings import PrecomputedFeatures, TableFeatures
 from genrefusion.terminal import Terminal
 
@@ -61,7 +61,8 @@ def measure_costs(pipeline: Pipeline, tracks: Tracks, *, songs: int = 8) -> dict
             """Prediction of a song of which nothing is in the cache, and nothing but it in a file of ready features."""
             own = Path(tempfile.mkdtemp(dir=folder))
             cache.directory = own / "cache"
-            loaded.features = _features_of(song, pipeline.features, own)
+            for number, (part, source) in enumerate(zip(parts(loaded), parts(pipeline), strict=True)):
+                part.features = _features_of(song, source.features, own / str(number))
             return lambda: loaded.predict_proba(song)
 
         unseen(first)()
@@ -123,6 +124,8 @@ def _spread(ids: list[str], count: int) -> list[str]:
 
 def _features_of(song: Tracks, features: Any, folder: Path) -> Any:
     """Settings of features; ready ones are in a file of their own, so that no time is spent on those of other songs."""
+    if isinstance(features, TableFeatures | PrecomputedFeatures):
+        folder.mkdir()
     if isinstance(features, TableFeatures):
         table = read_feature_table(Path(str(features.path)))
         table[table.index.isin(song.ids)].to_csv(folder / "table.csv")

@@ -58,6 +58,9 @@ def run_ensemble(
     began = time.perf_counter()
     members = [open_run(folder) for folder in folders]
     require_same_split(members)
+    fitted = [member.directory for member in members if _fitted_on_val(member)]
+    if fitted and config.pipeline.combine == "stack":
+        raise UserError(f"{fitted[0]}: its weights were fitted on the validation tracks already. Stack its members.")
     first = members[0].record
     if (directory / "run.json").exists():
         raise UserError(f"{directory}: holds a run already. Take another folder.")
@@ -68,7 +71,7 @@ def run_ensemble(
     for member in members:
         terminal.say("member", f"{member.record['name']}   {member.directory}")
     combinations = _join(config, members, directory, terminal)
-    parameters = _save_models(config, members, combinations, directory, terminal)
+    ensemble = _save_models(config, members, combinations, directory, terminal)
     record = first | {
         "status": "finished",
         "name": config.name,
@@ -80,7 +83,9 @@ def run_ensemble(
         "git_commit": git_commit(),
         # Members that are named by their folders have a corpus, split and seed of their own.
         "config": asdict(config) | {name: first["config"][name] for name in ("data", "split", "seed")},
-        "parameters": parameters,
+        "parameters": ensemble.parameter_count(),
+        "fitted_on_val": config.pipeline.combine == "stack" or any(_fitted_on_val(member) for member in members),
+        "corpus_digest": _corpus_digest(members, ensemble),
         # What it takes to have it: the members' trainings too.
         "wall_seconds": time.perf_counter() - began + sum(m.record["wall_seconds"] for m in members),
     }
@@ -95,6 +100,18 @@ def run_ensemble(
     terminal.say("report", str(write_report(directory, record)))
     terminal.say("run", str(directory))
     return figures
+
+
+def _fitted_on_val(member: Run) -> bool:
+    """Whether weights of an ensemble were fitted on its validation tracks, or on those of a member of it."""
+    return bool(member.record.get("fitted_on_val"))
+
+
+def _corpus_digest(members: Sequence[Run], ensemble: EnsemblePipeline) -> str:
+    """Digest of the corpus as the ensemble loads it: with the bytes of the audio if it reads any."""
+    reads_audio = "audio" in ensemble.uses
+    alike = (m for m, part in zip(members, ensemble.members_, strict=True) if ("audio" in part.uses) == reads_audio)
+    return str(next(alike, members[0]).record["corpus_digest"])
 
 
 def ensemble_signature(config: TrainConfig, folders: Sequence[Path]) -> str:
@@ -128,6 +145,9 @@ def _differences(first: Run, other: Run) -> list[str]:
     a, b = first.record, other.record
     if a["corpus"] != b["corpus"]:
         return [f"The corpus is {a['corpus']} in one and {b['corpus']} in the other."]
+    lengths = [run.record["config"]["data"]["max_seconds"] for run in (first, other)]
+    if lengths[0] != lengths[1]:
+        return [f"data.max_seconds is {lengths[0]:g} in one and {lengths[1]:g} in the other."]
     if a["genres"] != b["genres"]:
         only = [f"{genre}: in one of them only" for genre in sorted(set(a["genres"]) ^ set(b["genres"]))]
         return [f"The genres differ:\n{bullet_list(only)}"]
@@ -170,6 +190,8 @@ def _join(config: TrainConfig, members: Sequence[Run], directory: Path, terminal
     for part, parts in joined.items():
         write_predictions(pd.concat(parts, ignore_index=True), directory / "predictions" / f"{part}.csv")
     mean = np.mean([c.weights for c in combinations], axis=0)
+    if config.pipeline.combine in ("mean", "weights"):
+        mean = mean / mean.sum()
     names = ", ".join(f"{m.record['name']} {w:.2f}" for m, w in zip(members, mean, strict=True))
     fitted = "   (fitted on val, whose figures flatter it)" if config.pipeline.combine == "stack" else ""
     terminal.say(config.pipeline.combine, f"weights: {names}{fitted}")
@@ -199,8 +221,8 @@ def _save_models(
     combinations: Sequence[Combination],
     directory: Path,
     terminal: Terminal,
-) -> int:
-    """Put the members' models into the run folder, so that it can be moved; returns the number of parameters."""
+) -> EnsemblePipeline:
+    """Put the members' models into the run folder, so that it can be moved; returns the last fold's ensemble."""
     bench = train_bench(config, terminal)
     split = members[0].split
     pipelines = zip(*(member.pipelines(bench) for member in members), strict=True)
@@ -208,4 +230,4 @@ def _save_models(
         ensemble = EnsemblePipeline(config.pipeline, config.features, bench)
         ensemble.classes_, ensemble.members_, ensemble.combination_ = parts[0].classes_, list(parts), combination
         ensemble.save(model_folder(directory, split, number))
-    return ensemble.parameter_count()
+    return ensemble

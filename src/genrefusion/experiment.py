@@ -326,6 +326,8 @@ def _open_record(
         old = json.loads(path.read_text(encoding="utf-8"))
         if not config.resume:
             raise UserError(f"{directory}: holds a run already. Go on with resume=true, or take another folder.")
+        if old["status"] == "trial":
+            raise UserError(f"{directory}: a trial of a sweep. Go on with the sweep: the same command and resume=true.")
         if old["status"] == "finished":
             raise UserError(f"{directory}: finished already; there is nothing to resume.")
         if old["signature"] != sign:
@@ -352,7 +354,7 @@ def _open_record(
         "git_commit": git_commit(),
         "config": asdict(config),
         "data_schema": type(config.data).__name__,
-        "trained_on": sorted(trained.content_digests()),
+        "trained_on": sorted(frozenset().union(*trained.content_digests())),
     }
     write_json(record, path)
     OmegaConf.save(OmegaConf.create(asdict(config)), directory / "config.yaml")

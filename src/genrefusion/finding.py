@@ -127,7 +127,7 @@ class Finder:
             state = "is not finished" if folder else "does not exist"
             raise UserError(
                 f"The run of '{experiment}' on this corpus, split and seed {state} in {self.output}/. Make it:\n"
-                f"{command}{go_on}"
+                f"{command}{go_on}\nOr name runs with other settings by their folders: pipeline.runs=[DIR,DIR]"
             )
         return folder
 
@@ -135,7 +135,7 @@ class Finder:
         found: dict[bool, Path] = {}
         for path in sorted((Path(self.output) / settings.name).glob("**/run.json")):
             record = _read(path)
-            if record.get("signature") == sign:
+            if record.get("signature") == sign and record["status"] != "trial":
                 found[record["status"] == "finished"] = path.parent
         return (found[True], True) if True in found else (found.get(False), False)
 

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,7 @@ from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation.predictions import Prediction
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.mel import frame_spans
-from genrefusion.pipelines.base import Pipeline, Workbench
+from genrefusion.pipelines.base import Pipeline, Workbench, parts
 from genrefusion.runs import Run, mean_prediction, open_run
 from genrefusion.settings import HandcraftedFeatures, MelFeatures
 from genrefusion.terminal import Terminal
@@ -222,8 +221,8 @@ def _answers(models: list[Model], songs: list[Song]) -> dict[Path, Answer | str]
     )
     tracks = Tracks(table, "songs")
     known = frozenset().union(*(model.run.record["trained_on"] for model in models))
-    for song, digest in zip(songs, tracks.content_digests(), strict=True):
-        song.trained_on = digest in known
+    for song, digests in zip(songs, tracks.content_digests(), strict=True):
+        song.trained_on = not known.isdisjoint(digests)
     try:
         predictions = [model.predict(tracks) for model in models]
     except UserError as error:
@@ -296,7 +295,7 @@ def _require_same_genres(runs: list[Run]) -> None:
 def _require_sides(models: list[Model], config: PredictConfig) -> None:
     """Refuse runs that read what songs do not have, and lyrics that no run reads."""
     for model in models:
-        for part in _parts(model.pipelines[0]):
+        for part in parts(model.pipelines[0]):
             if getattr(part.features, "path", None) is not None:
                 raise UserError(
                     f"run={model.run.directory}: reads ready features ({part.features.path}), which other songs do not "
@@ -307,9 +306,3 @@ def _require_sides(models: list[Model], config: PredictConfig) -> None:
         raise UserError(f"lyrics={shown(config.lyrics)}: the run reads no lyrics. Leave it out.")
     if not config.audio and not any("lyrics" in model.uses for model in models):
         raise UserError("predict needs audio=PATH for this run: a song, a folder or a pattern.")
-
-
-def _parts(pipeline: Any) -> list[Any]:
-    """The pipeline, or the members of an ensemble."""
-    members = getattr(pipeline, "members_", None)
-    return [pipeline] if members is None else [part for member in members for part in _parts(member)]

@@ -145,7 +145,7 @@ def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: i
         members = members or [Path(run) for run in settings.pipeline.runs]
         found = finder.find_ensemble(settings, members)
         if found is None:
-            found = _new_folder(settings)
+            found = Path(run_folder(settings.output, settings.name, settings.data.name, False))
             run_ensemble(settings, found, members, command=command)
     else:
         found, finished = finder.find(settings)
@@ -155,7 +155,7 @@ def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: i
             finder.terminal.say("resume", str(found))
             run_experiment(replace(settings, resume=True), found, command=command)
         else:
-            found = _new_folder(settings)
+            found = Path(run_folder(settings.output, settings.name, settings.data.name, False))
             run_experiment(settings, found, command=command)
     assert found is not None
     try:
@@ -186,16 +186,6 @@ def _of_other_code(folder: Path) -> str:
         return ""
     then, now = (re.sub(r"^(\w{7})\w*", r"\1", commit) for commit in (then, now))
     return f"   (made at commit {then}, this is {now})"
-
-
-def _new_folder(settings: TrainConfig) -> Path:
-    """A folder that no run has: two of one experiment may begin in the same second."""
-    folder = Path(run_folder(settings.output, settings.name, settings.data.name, False))
-    number = 1
-    while folder.exists():
-        number += 1
-        folder = folder.with_name(f"{folder.name.split('+')[0]}+{number}")
-    return folder
 
 
 def _facts(folders: list[Path]) -> dict[str, Any]:

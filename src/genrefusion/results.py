@@ -12,6 +12,7 @@ import pandas as pd
 from genrefusion.data.tracks import Tracks
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import (
+    TEXT,
     Prediction,
     frames_table,
     read_predictions,
@@ -80,7 +81,11 @@ def songs_of(folders: Sequence[Path]) -> dict[str, str] | None:
 def gather_tables(folders: Sequence[Path], directory: Path) -> None:
     """Put the tables of the folds under each other in the run folder."""
     for name in sorted({str(path.relative_to(folder)) for folder in folders for path in folder.rglob("*.csv")}):
-        tables = [pd.read_csv(folder / name, keep_default_na=False) for folder in folders if (folder / name).is_file()]
+        tables = [
+            pd.read_csv(folder / name, dtype=TEXT, keep_default_na=False)
+            for folder in folders
+            if (folder / name).is_file()
+        ]
         write_predictions(pd.concat(tables, ignore_index=True), directory / name)
 
 

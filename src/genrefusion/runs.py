@@ -85,8 +85,8 @@ def open_run(directory: Path) -> Run:
             f"run={directory}: not finished. Go on with:\n"
             f"train {record['command']} resume=true hydra.run.dir={directory}"
         )
-    split = read_split(pd.read_csv(directory / "splits.csv", dtype={"track_id": str}), record["protocol"])
-    return Run(directory, record, split)
+    table = pd.read_csv(directory / "splits.csv", dtype={"track_id": str}, keep_default_na=False)
+    return Run(directory, record, read_split(table, record["protocol"]))
 
 
 def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, Any]:
@@ -137,8 +137,10 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         protocol = f"trained on {run.record['corpus']}"
     to_explain = explanation.parts_to_explain(parts) if config.explain else []
     target = run.directory / "evaluations" / _place(run, tracks, own=config.data is None)
-    shutil.rmtree(target, ignore_errors=True)  # what another evaluation left there would be mixed with this one
-    write_tables(_predict_parts(parts), target)
+    tables = _predict_parts(parts)
+    for folder in (target, target.with_name(f"{target.name}_calibrated")):
+        shutil.rmtree(folder, ignore_errors=True)  # what an evaluation left there would be mixed with this one
+    write_tables(tables, target)
     write_names(tracks, target, of={track for _, part in parts for track in part.ids})
     synthetic = " (synthetic)" if tracks.synthetic else ""
     title = f"{run.record['name']}, {tracks.corpus}{synthetic}, {protocol}"
@@ -192,10 +194,10 @@ def _predict_parts(parts: list[tuple[list[Pipeline], Tracks]]) -> dict[str, pd.D
 
 def _require_unused_val(run: Run) -> None:
     """Refuse to calibrate on the tracks that an ensemble's own weights were fitted on."""
-    if run.record["config"]["pipeline"].get("combine") == "stack":
+    if run.record.get("fitted_on_val"):
         raise UserError(
-            "calibrate=true: the weights of this ensemble (pipeline.combine=stack) were fitted on its validation\n"
-            "tracks, and none are left to calibrate on. Calibrate one with pipeline.combine=mean, weights or product."
+            "calibrate=true: weights of this ensemble, or of a member (pipeline.combine=stack), were fitted on its\n"
+            "validation tracks, and none are left to calibrate on. Calibrate one with pipeline.combine=mean or product."
         )
 
 
@@ -217,9 +219,10 @@ def _require_known_genres(tracks: Tracks, known: list[str]) -> None:
 
 
 def _without_trained(run: Run, tracks: Tracks, terminal: Terminal) -> Tracks:
-    """Leave out tracks whose audio, or without audio whose lyrics, the run was fitted on."""
+    """Leave out tracks whose audio or whose lyrics the run was fitted on."""
     trained = set(run.record["trained_on"])
-    fresh = [track for track, digest in zip(tracks.ids, tracks.content_digests(), strict=True) if digest not in trained]
+    digests = zip(tracks.ids, tracks.content_digests(), strict=True)
+    fresh = [track for track, known in digests if trained.isdisjoint(known)]
     if not fresh:
         raise UserError(f"The run was trained on every track of {tracks.corpus}. Leave out data=… for its test tracks.")
     if len(fresh) < len(tracks):

@@ -24,6 +24,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genrefusion import sweep_results
+from genrefusion.cli import require_launcher
 from genrefusion.config import TrainConfig
 from genrefusion.errors import UserError
 from genrefusion.experiment import prepare, run_experiment
@@ -78,6 +79,7 @@ def run_sweep(config: DictConfig, typed: Sequence[str], launcher: Launcher) -> N
     settings = checked(config)
     space = distributions(settings.sweep.space)
     _check_typed(typed, space, config)
+    require_launcher(config.hydra)
     free = {name: values for name, values in space.items() if name not in _names(typed)}
     terminal = Terminal()
     prepare(settings, terminal)  # a mistake in the data shows here and not in every trial

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -240,9 +241,9 @@ def test_the_digest_does_not_change_with_where_the_songs_are(tmp_path: Path, wri
     assert len(digests) == 1
 
 
-def test_the_content_digest_is_of_the_audio_or_else_of_the_lyrics(tmp_path: Path) -> None:
-    first, second, *_ = load(tmp_path, changed(0, sha256="ab" * 32)).content_digests()
-    assert first == "ab" * 32
+def test_a_track_is_known_again_by_its_audio_and_by_its_lyrics(tmp_path: Path) -> None:
+    first, second, *_ = load(tmp_path, changed(0, sha256="ab" * 32, lyrics="la la")).content_digests()
+    assert first == {"ab" * 32, hashlib.sha256(b"la la").hexdigest()}
     assert second == load(tmp_path, ROWS).content_digests()[1]
 
 

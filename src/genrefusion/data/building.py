@@ -81,9 +81,9 @@ def build_corpus(config: CorpusConfig, *, command: str = "", quiet: bool = False
     if report.split.startswith("none"):
         terminal.say("note", f"no split in the table{report.split.removeprefix('none')}")
     shown = shown_path(str(out))
-    terminal.say(
-        "corpus", f"{shown} (the songs stay where they are)   train experiment=… data=manifest data.root={shown}"
-    )
+    divided = " split=predefined" if tracks.has("split") else ""
+    terminal.say("corpus", f"{shown} (the songs stay where they are)")
+    terminal.say("train", f"train experiment=… data=manifest data.root={shown}{divided}")
     return 0
 
 

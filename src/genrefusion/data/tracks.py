@@ -81,15 +81,18 @@ class Tracks:
         rows = self.table[columns].sort_index().reset_index().to_json(orient="values")
         return hashlib.sha256(rows.encode()).hexdigest()
 
-    def content_digests(self) -> list[str]:
-        """Digest of each track's audio or, without audio, of its lyrics; without both, of corpus and track id.
+    def content_digests(self) -> list[frozenset[str]]:
+        """Digests by which each track is known again: of its audio and of its lyrics, as far as it has them.
 
-        For a piece it is the digest of its whole song: who has heard one piece has heard the song.
+        Without both it is that of corpus and track id. For a piece it is the digest of its whole song: who has heard
+        one piece has heard the song.
         """
-        rows = self.table.to_dict("records")
-        names = [text or f"{self.corpus}\0{track}" for track, text in zip(self.ids, self.lyrics, strict=True)]
-        texts = [hashlib.sha256(name.encode()).hexdigest() for name in names]
-        return [row.get("song_sha256") or row.get("sha256") or text for row, text in zip(rows, texts, strict=True)]
+        found = []
+        for row, track, text in zip(self.table.to_dict("records"), self.ids, self.lyrics, strict=True):
+            audio = row.get("song_sha256") or row.get("sha256")
+            name = text or ("" if audio else f"{self.corpus}\0{track}")
+            found.append(frozenset(filter(None, [audio, name and hashlib.sha256(name.encode()).hexdigest()])))
+        return found
 
     def has(self, column: str) -> bool:
         """Whether any track has a value in the column."""

@@ -20,6 +20,8 @@ Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 KEYS = ("track_id", "fold", "genre", "predicted")
+TEXT = {"track_id": str, "genre": str, "predicted": str}
+"""Types of the columns whose values may look like numbers."""
 FRAME_KEYS = ("track_id", "fold", "frame")
 
 
@@ -126,7 +128,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise UserError(f"{path}: no such file. A finished run has it.")
     try:
-        table = pd.read_csv(path, dtype={"track_id": str, "genre": str, "predicted": str}, keep_default_na=False)
+        table = pd.read_csv(path, dtype=TEXT, keep_default_na=False)
         probabilities = table[genre_columns(table)].to_numpy(np.float64)
     except (ValueError, pd.errors.ParserError) as error:
         raise UserError(f"{path}: not a table of predictions ({str(error).strip()}).") from error

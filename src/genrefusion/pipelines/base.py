@@ -254,3 +254,9 @@ def pipeline_class(name: str) -> Any:
     """Import the class of a pipeline by its name."""
     module, attribute = PIPELINES[name]
     return getattr(importlib.import_module(module), attribute)
+
+
+def parts(pipeline: Any) -> list[Any]:
+    """The pipeline, or the members of an ensemble and theirs."""
+    members = getattr(pipeline, "members_", None)
+    return [pipeline] if members is None else [part for member in members for part in parts(member)]
