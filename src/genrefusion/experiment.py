@@ -194,6 +194,7 @@ def _without_unready_val(config: TrainConfig, tracks: Tracks, terminal: Terminal
 def signature(config: TrainConfig, tracks: Tracks, split: Split) -> str:
     """Digest of all that changes a run's result: not of device, threads, workers, folders or logging.
 
+    Device and number of threads change the order of sums, and with it the last digits from which a training can drift.
     Of files that the settings name, the content counts and not the place.
     """
     identity = {
