@@ -342,22 +342,28 @@ def _essentia_extractor() -> Callable[[str], object] | None:
 
 
 def _processes() -> Rows:
-    """Sixteen clips with one process and with two."""
+    """Sixty-four clips, decoded and described, with one process and with two, each of one thread."""
     from joblib import Parallel, delayed
+    from threadpoolctl import threadpool_limits
 
+    pools = {n: Parallel(n_jobs=n) for n in (1, 2)}
+    with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
+        clips = [_write_clip(Path(folder) / f"{i}.wav", seed=i) for i in range(16)] * 4
+        return compare(
+            {
+                f"64 clips with decoding, {n} process{'es' if n > 1 else ''}": lambda n=n: pools[n](  # type: ignore[misc]
+                    delayed(_describe)(clip) for clip in clips
+                )
+                for n in pools
+            }
+        )
+
+
+def _describe(clip: Path) -> np.ndarray:
+    from genrefusion.data.audio import load_audio
     from genrefusion.features.handcrafted import handcrafted_features
 
-    rng = np.random.default_rng(0)
-    clips = [rng.normal(size=30 * 22050).astype(np.float32) * 0.1 for _ in range(16)]
-    pools = {n: Parallel(n_jobs=n, mmap_mode="r") for n in (1, 2)}
-    return compare(
-        {
-            f"sixteen clips, {n} process{'es' if n > 1 else ''}": lambda n=n: pools[n](  # type: ignore[misc]
-                delayed(handcrafted_features)(clip) for clip in clips
-            )
-            for n in pools
-        }
-    )
+    return handcrafted_features(load_audio(clip, sample_rate=22050))
 
 
 def _write_clip(path: Path, *, seed: int) -> Path:
