@@ -69,3 +69,9 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 def test_what_the_package_lacks_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'load_model'"):
         _ = genrefusion.load_model  # type: ignore[attr-defined]
+
+
+def test_pieces_of_songs_can_be_opened(demo: Tracks) -> None:
+    pieces = open_corpus(*TINY_DATA, "data.piece_seconds=3")
+    assert pieces.table["song"].nunique() == len(demo)
+    assert len(pieces) == 3 * len(demo)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY
+from genrefusion import cli
 
 COMMANDS = ("train", "evaluate", "predict", "reproduce", "corpus")
 
@@ -70,6 +71,21 @@ def test_a_mistake_ends_in_one_message(arguments: list[str], message: str, tmp_p
     assert "Traceback" not in answer.stderr
     assert len(answer.stderr.strip().splitlines()) <= 4
     assert not list(tmp_path.rglob("*.*")), "nothing is left behind"
+
+
+def test_help_has_the_settings_of_the_experiment_that_is_typed(tmp_path: Path) -> None:
+    assert "rounds:" in call("train", "experiment=xgboost", "--help", cwd=tmp_path).stdout
+    assert "rounds:" not in call("train", "--help", cwd=tmp_path).stdout
+
+
+def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_now", lambda: "now")
+    for name in ("now", "now+2", "now+3"):
+        folder = Path(cli.run_folder(str(tmp_path), "multiframe", "demo", False))
+        assert folder == tmp_path / "multiframe" / "demo" / name
+        folder.mkdir(parents=True)
 
 
 @pytest.mark.parametrize(

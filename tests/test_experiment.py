@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -155,3 +156,24 @@ def test_track_ids_that_look_like_numbers_or_like_nothing_stay_as_they_are(demo:
         assert set(pd.read_csv(tmp_path / "run" / name, dtype=str, keep_default_na=False)["track_id"]) == set(ids)
     figures = evaluate_run(EvaluateConfig(run=str(tmp_path / "run"), trainer=TrainerSettings()), quiet=True)
     assert figures["test"]["n"] == len(ids)
+
+
+def test_a_failed_evaluation_leaves_the_one_before(demo: Tracks, tmp_path: Path) -> None:
+    """The second time the ready features that it reads lack the songs to test."""
+
+    def write_vectors(name: str, tracks: list[str]) -> Path:
+        frames = np.random.default_rng(0).normal(size=(2 * len(tracks), 3)).astype(np.float32)
+        np.savez(tmp_path / name, track_id=tracks, frames=frames, offsets=np.arange(0, 2 * len(tracks) + 1, 2))
+        return tmp_path / name
+
+    whole, part = write_vectors("whole.npz", demo.ids), write_vectors("part.npz", demo.ids[:1])
+    words = [*TINY_DATA, "experiment=xgboost", "features=precomputed", f"features.path={whole}", "pipeline.rounds=2"]
+    run_experiment(compose_train(*words), tmp_path / "run", quiet=True)
+    evaluate_run(EvaluateConfig(run=str(tmp_path / "run"), trainer=TrainerSettings()), quiet=True)
+    result = tmp_path / "run" / "evaluations" / "demo" / "predictions" / "test.csv"
+    kept = result.read_bytes()
+    asked = EvaluateConfig(run=str(tmp_path / "run"), trainer=TrainerSettings())
+    asked.features.path = str(part)
+    with pytest.raises(UserError, match=r"part\.npz"):
+        evaluate_run(asked, quiet=True)
+    assert result.read_bytes() == kept

@@ -35,7 +35,7 @@ from genrefusion.evaluation.predictions import write_predictions
 from genrefusion.evaluation.report import write_report
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import ready_tracks
-from genrefusion.files import locked
+from genrefusion.files import alone_in
 from genrefusion.pipeline_settings import NetworkSettings
 from genrefusion.pipelines.base import Pipeline, Watch, Workbench, make_pipeline
 from genrefusion.results import gather_tables, prediction_tables, show, summarise, write_json, write_names, write_tables
@@ -79,13 +79,8 @@ def run_experiment(
     if process_count() > 1:
         _meet(config)
     directory.mkdir(parents=True, exist_ok=True)
-    try:
-        with locked(directory / ".lock", wait=False):
-            return _run(config, directory, command, quiet, trial)
-    except BlockingIOError:
-        raise UserError(
-            f"{directory}: another process is training there. Wait for it, or take another folder."
-        ) from None
+    with alone_in(directory, "is training"):
+        return _run(config, directory, command, quiet, trial)
 
 
 def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial: Watch | None) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from genrefusion.errors import UserError
+
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -55,6 +57,25 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alone_in(directory: Path, what: str) -> Iterator[None]:
+    """Keep other processes from doing the same in a folder.
+
+    Raises
+    ------
+    UserError
+        Another process is there; `what` says what it does.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(directory / ".lock", wait=False))
+        except BlockingIOError:
+            raise UserError(
+                f"{directory}: another process {what} there. Wait for it, or take another folder."
+            ) from None
+        yield
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

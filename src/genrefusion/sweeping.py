@@ -28,7 +28,7 @@ from genrefusion.cli import require_launcher
 from genrefusion.config import TrainConfig
 from genrefusion.errors import UserError
 from genrefusion.experiment import prepare, run_experiment
-from genrefusion.files import locked
+from genrefusion.files import alone_in
 from genrefusion.settings import SweepSettings
 from genrefusion.terminal import Terminal
 
@@ -83,23 +83,18 @@ def run_sweep(config: DictConfig, typed: Sequence[str], launcher: Launcher) -> N
     free = {name: values for name, values in space.items() if name not in _names(typed)}
     terminal = Terminal()
     prepare(settings, terminal)  # a mistake in the data shows here and not in every trial
-    try:
-        with locked(directory / ".lock", wait=False):
-            study = _open_sweep(directory, settings, typed)
-            terminal.say(
-                "sweep", f"{settings.name}: {settings.sweep.trials} trials, of which {count_done(study)} are done"
-            )
-            one_by_one = config.hydra.runtime.choices["hydra/launcher"] == "basic"
-            while (missing := settings.sweep.trials - count_done(study)) > 0:
-                size = min(missing, 1 if one_by_one else settings.parallel)
-                batch = [_ask(study, settings.sweep, free, done=count_done(study) + k) for k in range(size)]
-                _launch(launcher, study, batch, typed)
-                sweep_results.write_table(study, directory)
-                for trial in batch:
-                    terminal.say("trial", sweep_results.trial_line(study, trial.number))
-            sweep_results.finish(study, directory, settings.name, typed, terminal)
-    except BlockingIOError as error:
-        raise UserError(f"{directory}: another process runs this sweep.") from error
+    with alone_in(directory, "runs this sweep"):
+        study = _open_sweep(directory, settings, typed)
+        terminal.say("sweep", f"{settings.name}: {settings.sweep.trials} trials, of which {count_done(study)} are done")
+        one_by_one = config.hydra.runtime.choices["hydra/launcher"] == "basic"
+        while (missing := settings.sweep.trials - count_done(study)) > 0:
+            size = min(missing, 1 if one_by_one else settings.parallel)
+            batch = [_ask(study, settings.sweep, free, done=count_done(study) + k) for k in range(size)]
+            _launch(launcher, study, batch, typed)
+            sweep_results.write_table(study, directory)
+            for trial in batch:
+                terminal.say("trial", sweep_results.trial_line(study, trial.number))
+        sweep_results.finish(study, directory, settings.name, typed, terminal)
 
 
 def run_trial(config: DictConfig, directory: Path) -> None:
