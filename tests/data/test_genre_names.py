@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from genrefusion.config import configs_directory
-from genrefusion.data.genre_names import GenreMap, plain, read_genre_map
+from genrefusion.data.genre_names import GenreMap, read_genre_map
+from genrefusion.data.names import plain
 from genrefusion.errors import UserError
 from genrefusion.settings import GenreNames
 

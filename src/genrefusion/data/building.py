@@ -21,9 +21,10 @@ from genrefusion.data.audio import EXTENSIONS, header_seconds
 from genrefusion.data.corpora import inspect_files, shown_path
 from genrefusion.data.data_sheet import UNMAPPED, Report, data_sheet, left_out_table
 from genrefusion.data.description import counts_table, facts, track_seconds
-from genrefusion.data.genre_names import plain, read_genre_map
+from genrefusion.data.genre_names import read_genre_map
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.music_folder import Song, find_songs, read_song
+from genrefusion.data.names import plain, plain_artist
 from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import PARTS, Tracks, load_table
 from genrefusion.errors import UserError, bullet_list
@@ -105,7 +106,7 @@ def choose(songs: list[Song], per_genre: int | None, seed: int) -> list[Song]:
         turns: dict[str, int] = defaultdict(int)
         order: list[tuple[int, int, str]] = []
         for place, song in enumerate(shuffled):
-            artist = plain(song.artist) if song.artist else f"/{song.name}"  # no plain name has a slash
+            artist = plain_artist(song.artist) or f"/{song.name}"  # no plain name has a slash
             order.append((turns[artist], place, song.name))
             turns[artist] += 1
         chosen |= {name for _, _, name in sorted(order)[:per_genre]}
@@ -166,7 +167,9 @@ def _first_of_each(songs: list[Song], report: Report) -> list[Song]:
         ("of the same bytes as another", lambda song: song.sha256),
         (
             "of the same artist and title as another",
-            lambda song: f"{plain(song.artist)}/{plain(song.title)}" if song.artist and song.title else None,
+            lambda song: (
+                f"{artist}/{plain(song.title)}" if (artist := plain_artist(song.artist)) and song.title else None
+            ),
         ),
     )
     for reason, key in keys:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from genrefusion.data.names import plain
 from genrefusion.data.tracks import RESERVED
 from genrefusion.errors import UserError
 from genrefusion.settings import GenreNames
@@ -53,12 +53,6 @@ class GenreMap:
         if self.named:
             return self._genres.get(plain(name))
         return None if name in RESERVED else name
-
-
-def plain(name: str) -> str:
-    """Letters and digits of a name alone, in one case and one encoding; a name without any stays as it is."""
-    folded = unicodedata.normalize("NFKC", name.casefold())
-    return "".join(c for c in folded if unicodedata.category(c)[0] in "LMN") or folded.strip()
 
 
 def read_genre_map(settings: GenreNames) -> GenreMap:

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from genrefusion.data.audio import EXTENSIONS
 from genrefusion.data.data_sheet import Report
-from genrefusion.data.genre_names import GenreMap, plain
+from genrefusion.data.genre_names import GenreMap
+from genrefusion.data.names import plain
 from genrefusion.data.tags import find_lyrics, read_tags
 
 OTHER_AUDIO = (".m4a", ".aac", ".mp4", ".opus", ".wma", ".ape", ".wv", ".mpc", ".alac", ".mka")
