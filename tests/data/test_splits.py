@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genrefusion.data.splits import Fold, Split, _check, artist_groups, read_split, split_tracks
+from genrefusion.data.splits import Fold, Split, _check, read_split, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.settings import SplitSettings
@@ -130,17 +130,6 @@ def test_a_split_does_not_depend_on_the_order_of_the_table(kind: str) -> None:
     settings = SplitSettings(kind=kind)
     shuffled = tracks.subset(list(np.random.default_rng(0).permutation(tracks.ids)))
     assert split_tracks(tracks, settings, seed=0).digest == split_tracks(shuffled, settings, seed=0).digest
-
-
-def test_tracks_of_unknown_artists_are_groups_of_their_own() -> None:
-    groups = artist_groups(make([("jazz", None), ("jazz", "Ann"), ("jazz", None), ("jazz", " ann ")]).table)
-    assert len(set(groups)) == 3
-    assert groups[1] == groups[3]
-
-
-def test_an_artist_named_like_a_track_is_another_group() -> None:
-    groups = artist_groups(make([("jazz", None), ("jazz", "track t000"), ("jazz", "t000")]).table)
-    assert len(set(groups)) == 3
 
 
 @pytest.mark.parametrize("kind", ["holdout", "kfold"])
@@ -337,14 +326,6 @@ def test_songs_stay_whole_where_artists_are_unknown(by_artist: bool) -> None:
     tracks = piece_corpus(artists=False)
     split = split_tracks(tracks, SplitSettings(kind="kfold", by_artist=by_artist), seed=0)
     assert max(crossing(tracks, split, "song")) == 0
-
-
-def test_pieces_of_a_song_of_an_unknown_artist_are_one_group() -> None:
-    table = make([("jazz", None), ("jazz", "Ann"), ("jazz", None), ("jazz", "ann"), ("jazz", None)]).table
-    groups = artist_groups(table.assign(song=["x", "x", "x", "y", None]))
-    assert groups[0] == groups[2]
-    assert groups[1] == groups[3]
-    assert len(set(groups)) == 3
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from genrefusion.data.groups import Numbers, group_tracks, knows_artists
 from genrefusion.data.tracks import PARTS, Tracks
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.settings import SplitSettings
+
+Groups = pd.Series  # number of each track's group, by track id
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def split_tracks(tracks: Tracks, settings: SplitSettings, *, seed: int) -> Split
     Parameters
     ----------
     tracks : Tracks
-        With genres; where an artist is unknown the pieces of a song, or else the track, are a group of their own.
+        With genres. What belongs together (`genrefusion.data.groups.group_tracks`) stays on one side.
     settings : SplitSettings
         `holdout`: about `test_fraction` and `val_fraction` of the tracks, each the nearest 1/n. `kfold`: each track in
         the test part of one fold. `predefined`: the column ``split``.
@@ -73,20 +76,21 @@ def split_tracks(tracks: Tracks, settings: SplitSettings, *, seed: int) -> Split
     Raises
     ------
     UserError
-        A part would lack a genre, the predefined parts share an artist or lack a part, or pieces of a song shall be on
-        both sides and no song has two.
+        A part would lack a genre, the predefined parts share an artist or a recording or lack a part, or pieces of a
+        song shall be on both sides and no song has two.
     """
-    if not settings.by_song and not (tracks.has("song") and tracks.table["song"].dropna().duplicated().any()):
+    if not settings.by_song and len(np.unique(group_tracks(tracks.table, by_artist=False))) == len(tracks):
         raise UserError(
             f"split.by_song=false: no song of {tracks.corpus} has two pieces that could be on both sides.\n"
             "Cut the songs into (shorter) pieces: data.piece_seconds=SECONDS"
         )
+    groups = pd.Series(_groups(tracks.table, settings), index=pd.Index(tracks.ids))
     if settings.kind == "predefined":
-        folds = [_predefined(tracks, settings, seed)]
+        folds = [_predefined(tracks, groups, settings, seed)]
     elif settings.kind == "kfold":
-        folds = _kfold(tracks, settings, seed)
+        folds = _kfold(tracks, groups, settings, seed)
     else:
-        folds = [_holdout(tracks, settings, seed)]
+        folds = [_holdout(tracks, groups, settings, seed)]
     for fold in folds:
         _check(tracks, fold)
     return Split(folds, _protocol(tracks, settings))
@@ -101,26 +105,26 @@ def read_split(table: pd.DataFrame, protocol: str) -> Split:
     return Split(folds, protocol)
 
 
-def _kfold(tracks: Tracks, settings: SplitSettings, seed: int) -> list[Fold]:
+def _kfold(tracks: Tracks, groups: Groups, settings: SplitSettings, seed: int) -> list[Fold]:
     ids = tracks.ids
     folds: list[Fold] = []
-    for test in _partition(tracks, ids, settings.folds, settings, seed):
+    for test in _partition(tracks, groups, ids, settings.folds, settings, seed):
         rest = _without(ids, test)
         # A seed of its own for each fold: otherwise the same tracks would validate most folds.
-        val = _take(tracks, rest, settings.val_fraction * len(ids) / len(rest), settings, seed + 1 + len(folds))
+        val = _take(tracks, groups, rest, settings.val_fraction * len(ids) / len(rest), settings, seed + 1 + len(folds))
         folds.append(Fold(_without(rest, val), val, test))
     return folds
 
 
-def _holdout(tracks: Tracks, settings: SplitSettings, seed: int) -> Fold:
+def _holdout(tracks: Tracks, groups: Groups, settings: SplitSettings, seed: int) -> Fold:
     ids = tracks.ids
-    test = _take(tracks, ids, settings.test_fraction, settings, seed)
+    test = _take(tracks, groups, ids, settings.test_fraction, settings, seed)
     rest = _without(ids, test)
-    val = _take(tracks, rest, settings.val_fraction * len(ids) / len(rest), settings, seed + 1)
+    val = _take(tracks, groups, rest, settings.val_fraction * len(ids) / len(rest), settings, seed + 1)
     return Fold(_without(rest, val), val, test)
 
 
-def _predefined(tracks: Tracks, settings: SplitSettings, seed: int) -> Fold:
+def _predefined(tracks: Tracks, groups: Groups, settings: SplitSettings, seed: int) -> Fold:
     if not tracks.has("split"):
         raise UserError(f"split=predefined needs a column 'split' (train, val, test), which {tracks.corpus} lacks.")
     parts = tracks.table["split"]
@@ -129,21 +133,24 @@ def _predefined(tracks: Tracks, settings: SplitSettings, seed: int) -> Fold:
     if lacking:
         raise UserError(f"split=predefined: no track of {tracks.corpus} is in the part {' or '.join(lacking)}.")
     if not val:
-        val = _take(tracks, train, settings.val_fraction * (len(train) + len(test)) / len(train), settings, seed)
+        val = _take(
+            tracks, groups, train, settings.val_fraction * (len(train) + len(test)) / len(train), settings, seed
+        )
         train = _without(train, val)
     fold = Fold(train, val, test)
-    _require_separate_groups(tracks, fold, settings)
+    _require_separate_groups(tracks, fold, groups, settings)
     return fold
 
 
-def _take(tracks: Tracks, ids: list[str], fraction: float, settings: SplitSettings, seed: int) -> list[str]:
+def _take(
+    tracks: Tracks, groups: Groups, ids: list[str], fraction: float, settings: SplitSettings, seed: int
+) -> list[str]:
     """Choose about a fraction of the ids: one of n equal shares, with n the nearest whole number."""
     n_shares = max(2, round(1 / min(fraction, 0.5)))
     # No more shares than artists or songs, or tracks of the largest genre: of a small corpus, a larger share is taken.
     table = tracks.table.loc[ids]
-    n_groups = len(np.unique(_groups(table, settings)))
-    n_shares = max(2, min(n_shares, n_groups, int(table["genre"].value_counts().max())))
-    shares = _partition(tracks, ids, n_shares, settings, seed)
+    n_shares = max(2, min(n_shares, groups[ids].nunique(), int(table["genre"].value_counts().max())))
+    shares = _partition(tracks, groups, ids, n_shares, settings, seed)
     # Not always the first: the largest artist lies in it whatever the seed. Of a small corpus some shares lack genres,
     # or would leave none to the rest; the draw is among those that are best in that.
     kinds = [(table["genre"].drop(share).nunique(), table.loc[share, "genre"].nunique()) for share in shares]
@@ -151,17 +158,19 @@ def _take(tracks: Tracks, ids: list[str], fraction: float, settings: SplitSettin
     return best[int(np.random.default_rng(seed).integers(len(best)))]
 
 
-def _partition(tracks: Tracks, ids: list[str], n: int, settings: SplitSettings, seed: int) -> list[list[str]]:
-    """Divide the ids into n shares with the same genres and, if asked for, whole artists or songs."""
+def _partition(
+    tracks: Tracks, groups: Groups, ids: list[str], n: int, settings: SplitSettings, seed: int
+) -> list[list[str]]:
+    """Divide the ids into n shares with the same genres and whole groups."""
     # Sorted, so that the division does not depend on the order of the table.
     ids = sorted(ids)
     table = tracks.table.loc[ids]
-    groups = _groups(table, settings)
-    if len(np.unique(groups)) < n:
+    n_groups = groups[ids].nunique()
+    if n_groups < n:
         things = _kept_together(tracks, settings)
         cure = "\nOr leave artists on both sides (the figures will flatter): split.by_artist=false"
         raise UserError(
-            f"{tracks.corpus} has {len(np.unique(groups))} {things} for {n} shares. Take fewer folds or a larger "
+            f"{tracks.corpus} has {n_groups} {things} for {n} shares. Take fewer folds or a larger "
             f"fraction.{cure if things == 'artists' else ''}"
         )
     if table["genre"].value_counts().max() < n:
@@ -174,60 +183,57 @@ def _partition(tracks: Tracks, ids: list[str], n: int, settings: SplitSettings, 
     with warnings.catch_warnings():
         # A genre with fewer tracks than shares is missing from some of them; `_check` says where that is an error.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return [[ids[i] for i in chosen] for _, chosen in folds.split(ids, table["genre"], groups)]
+        return [[ids[i] for i in chosen] for _, chosen in folds.split(ids, table["genre"], groups[ids])]
 
 
-def artist_groups(table: pd.DataFrame) -> np.ndarray:
-    """Number the artists of tracks (indexed by track id).
-
-    Where an artist is unknown, each song of which the table has pieces gets a number of its own, or else each track.
-    """
-    if "artist" not in table and "song" not in table:
-        return np.arange(len(table))
-    unknown = [None] * len(table)
-    known = zip(table.index, table.get("artist", unknown), table.get("song", unknown), strict=True)
-    names = [
-        f"artist {artist.strip().casefold()}" if artist else f"song {song}" if song else f"track {track}"
-        for track, artist, song in known
-    ]
-    return np.unique(names, return_inverse=True)[1]
-
-
-def _groups(table: pd.DataFrame, settings: SplitSettings) -> np.ndarray:
-    """Number what stays on one side: artists, songs or single tracks."""
-    if settings.by_artist:
-        return artist_groups(table)
+def _groups(table: pd.DataFrame, settings: SplitSettings) -> Numbers:
+    """Number what stays on one side: artists, recordings or single tracks."""
     if settings.by_song:
-        return artist_groups(table.drop(columns="artist", errors="ignore"))
+        return group_tracks(table, by_artist=settings.by_artist)
     return np.arange(len(table))
 
 
 def _kept_together(tracks: Tracks, settings: SplitSettings) -> str:
     """What stays on one side, in a word."""
-    if settings.by_artist and tracks.has("artist"):
+    if settings.by_artist and knows_artists(tracks.table):
         return "artists"
     return "songs" if settings.by_song and tracks.has("song") else "tracks"
 
 
-def _require_separate_groups(tracks: Tracks, fold: Fold, settings: SplitSettings) -> None:
+def _require_separate_groups(tracks: Tracks, fold: Fold, groups: Groups, settings: SplitSettings) -> None:
     """Refuse predefined parts that share what the settings keep on one side."""
     parts = {track: part for part in PARTS for track in getattr(fold, part)}
-    table = tracks.table.loc[list(parts)]
-    numbers = pd.Series(_groups(table, settings), index=table.index)
-    names = table.reindex(columns=["artist", "song"] if settings.by_artist else ["song"]).bfill(axis=1).iloc[:, 0]
-    rows = [
-        f"{names[ids[0]]}  {', '.join(f'{track} in {parts[track]}' for track in ids[:3])}"
-        for _, ids in numbers.groupby(numbers).groups.items()
-        if len({parts[track] for track in ids}) > 1
-    ]
-    if rows:
-        things = _kept_together(tracks, settings)
-        cure = "split.by_artist=false" + (" split.by_song=false" if things == "songs" else "")
-        raise UserError(
-            f"split=predefined: {len(rows)} {things} of {tracks.corpus} are on several sides.\n"
-            + bullet_list(rows)
-            + f"\nMend the column 'split', or leave them there (the figures will flatter): {cure}"
-        )
+    artists = _crossing(tracks, parts, groups, "artist")
+    songs = _crossing(tracks, parts, pd.Series(group_tracks(tracks.table, by_artist=False), index=groups.index), "song")
+    if not artists or not settings.by_song:
+        return
+    # What one recording is shared by would be shared without artists too.
+    rows, things, cure = (artists, "artists", "split.by_artist=false")
+    if songs:
+        rows, things, cure = songs, "songs", "split.by_artist=false split.by_song=false"
+    raise UserError(
+        f"split=predefined: {len(rows)} {things} of {tracks.corpus} are on several sides.\n"
+        + bullet_list(rows)
+        + f"\nMend the column 'split', or leave them there (the figures will flatter): {cure}"
+    )
+
+
+def _crossing(tracks: Tracks, parts: dict[str, str], groups: Groups, column: str) -> list[str]:
+    """Name the groups that have tracks in several parts, and some of these."""
+    own = groups[list(parts)]
+    names = tracks.table.get(column, pd.Series(None, index=tracks.table.index, dtype=object))
+    rows = []
+    for _, ids in own.groupby(own, sort=True).groups.items():
+        shown = _one_of_each([str(track) for track in ids], parts)
+        if len(shown) > 1:
+            where = ", ".join(f"{track} in {parts[track]}" for track in shown)
+            rows.append(f"{names[shown[0]] or 'one recording'}  {where}")
+    return rows
+
+
+def _one_of_each(ids: Sequence[str], parts: dict[str, str]) -> list[str]:
+    """The first track in each part."""
+    return list({parts[track]: track for track in reversed(ids)}.values())[::-1]
 
 
 def _check(tracks: Tracks, fold: Fold) -> None:
@@ -259,7 +265,7 @@ def _protocol(tracks: Tracks, settings: SplitSettings) -> str:
     if not settings.by_song:  # a predefined column may keep them on one side all the same
         where = "not separated" if settings.kind == "predefined" else "on both sides"
         return f"{kind}, pieces of a song {where}" + (f", {length} each" if length else "")
-    if not tracks.has("artist"):
+    if not knows_artists(tracks.table):
         kind += ", artists unknown"
     elif not settings.by_artist:
         kind += ", artists not separated"

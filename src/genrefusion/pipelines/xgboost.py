@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from genrefusion.data.splits import artist_groups
+from genrefusion.data.groups import group_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation.predictions import Prediction
@@ -288,7 +288,7 @@ def _stack_folds(train: Tracks, labels: Labels, seed: int) -> list[tuple[Labels,
     has too few artists for any number of folds, tracks are held out one by one.
     """
     most = min(_STACK_FOLDS, int(np.bincount(labels).min()))
-    for groups in (artist_groups(train.table), np.arange(len(labels))):
+    for groups in (group_tracks(train.table), np.arange(len(labels))):
         for n in range(most, 1, -1):
             cut = StratifiedGroupKFold(n, shuffle=True, random_state=seed)
             folds = [(fitted, held) for fitted, held in cut.split(labels, labels, groups) if len(held)]

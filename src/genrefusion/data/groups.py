@@ -1,0 +1,150 @@
+"""What belongs together: tracks of one artist, pieces of one song, copies and encodings of one recording.
+
+A split keeps a group on one side, an interval draws it as a whole, and inner selection is divided by the same groups.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from genrefusion.data.lyrics import clean_lyrics, is_short
+from genrefusion.data.names import plain, plain_artist
+
+Numbers = npt.NDArray[np.int64]
+Key = tuple[str, str]
+
+RECORDING = ("file", "samples", "features", "path")
+"""Kinds of keys that two rows share only if they are one recording."""
+
+_MOST_ARTISTS = 5
+"""Lyrics that more artists share are a placeholder ("no lyrics were found for this song"), not a song."""
+
+
+def group_tracks(table: pd.DataFrame, *, by_artist: bool = True) -> Numbers:
+    """Number the groups of tracks that belong together.
+
+    Two tracks are in one group if they share the artist (`genrefusion.data.names.plain_artist`), the song that they are
+    pieces of, the bytes of the audio file, its decoded samples, ready features, the lyrics, or the path of the audio
+    file without its ending; or if both share something with a third one. The bare name of a file is no such thing:
+    ``blues/01.wav`` and ``rock/01.wav`` have nothing in common.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Indexed by track id; of the columns ``artist``, ``song``, ``song_sha256``, ``sha256``, ``samples_sha256``,
+        ``features_sha256``, ``lyrics``, ``audio``, ``song_path`` those that are there are read.
+    by_artist : bool
+        Whether one artist makes a group.
+
+    Returns
+    -------
+    ndarray, shape (tracks,)
+        From 0; in the order of the artists' names, then of songs and ids.
+    """
+    keys = _keys(table)
+    if not by_artist:
+        keys = [[key for key in row if key[0] != "artist"] for row in keys]
+    rows = zip(table.to_dict("records"), table.index, strict=True)
+    return _number(keys, [_name(row, track, by_artist=by_artist) for row, track in rows])
+
+
+def knows_artists(table: pd.DataFrame) -> bool:
+    """Whether the artist of any track is known."""
+    return "artist" in table and any(plain_artist(name) for name in table["artist"])
+
+
+def recordings(table: pd.DataFrame) -> Numbers:
+    """Number the recordings: tracks with one file, one path, the same samples or features are one, whoever plays."""
+    keys = [[key for key in row if key[0] in RECORDING] for row in _keys(table)]
+    return _number(keys, [str(track) for track in table.index])
+
+
+def recordings_of_two_genres(table: pd.DataFrame) -> list[str]:
+    """Say of each recording that is there under two genres which tracks it is."""
+    numbers = pd.Series(recordings(table), index=table.index)
+    several = numbers[numbers.duplicated(keep=False)]
+    rows = []
+    for _, group in several.groupby(several, sort=True):
+        genres = table.loc[group.index, "genre"]
+        if len(set(genres)) > 1:
+            rows.append(", ".join(f"{track} ({genre})" for track, genre in genres.items()))
+    return rows
+
+
+def lyrics_key(text: str) -> str:
+    """Digest of the letters of cleaned lyrics; empty for texts of fewer words than say anything."""
+    return "" if not text or is_short(text) else hashlib.sha256(plain(text).encode()).hexdigest()
+
+
+def _keys(table: pd.DataFrame) -> list[list[Key]]:
+    """What each row can share with others."""
+    rows = [list(_own_keys(row)) for row in table.to_dict("records")]
+    for row, key in zip(rows, _lyrics_keys(table), strict=True):
+        if key:
+            row.append(("lyrics", key))
+    return rows
+
+
+def _own_keys(row: dict[Any, Any]) -> Iterator[Key]:
+    if artist := plain_artist(row.get("artist")):
+        yield "artist", artist
+    for kind, columns in (
+        ("song", ("song",)),
+        ("file", ("song_sha256", "sha256")),  # who has heard one piece has heard the song
+        ("samples", ("samples_sha256",)),
+        ("features", ("features_sha256",)),
+    ):
+        value = next((row[c] for c in columns if isinstance(row.get(c), str) and row[c].strip()), None)
+        if value is not None:
+            yield kind, value
+    audio = row.get("song_path") or row.get("audio")
+    if isinstance(audio, str) and audio.strip():
+        yield "path", str(Path(audio).with_suffix(""))
+
+
+def _lyrics_keys(table: pd.DataFrame) -> list[str]:
+    """Key of each row's lyrics; none of those that many artists share."""
+    if "lyrics" not in table:
+        return [""] * len(table)
+    keys = [lyrics_key(clean_lyrics(text)) if isinstance(text, str) else "" for text in table["lyrics"]]
+    artists: dict[str, set[str]] = defaultdict(set)
+    for key, artist, track in zip(keys, table.get("artist", [None] * len(table)), table.index, strict=True):
+        artists[key].add(plain_artist(artist) or f"/{track}")
+    return [key if len(artists[key]) <= _MOST_ARTISTS else "" for key in keys]
+
+
+def _name(row: dict[Any, Any], track: Any, *, by_artist: bool) -> str:
+    """What a group is sorted by, so that its number does not depend on the order of the table."""
+    if by_artist and plain_artist(row.get("artist")):
+        return f"artist {row['artist'].strip().casefold()}"
+    return f"song {row['song']}" if isinstance(row.get("song"), str) and row["song"].strip() else f"track {track}"
+
+
+def _number(keys: list[list[Key]], names: list[str]) -> Numbers:
+    """Number what keys connect (a union-find with path halving), in the order of each part's first name."""
+    parent = list(range(len(keys)))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    first: dict[Key, int] = {}
+    for row, own in enumerate(keys):
+        for key in own:
+            parent[root(row)] = root(first.setdefault(key, row))
+    roots = [root(row) for row in range(len(keys))]
+    least: dict[int, str] = {}
+    for name, top in zip(names, roots, strict=True):
+        least[top] = min(name, least.get(top, name))
+    order = {top: number for number, (_, top) in enumerate(sorted((name, top) for top, name in least.items()))}
+    return np.array([order[top] for top in roots], dtype=np.int64)
