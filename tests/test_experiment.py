@@ -16,8 +16,9 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.metrics import score
 from genrefusion.evaluation.predictions import read_predictions
-from genrefusion.experiment import prepare, run_experiment, signature
+from genrefusion.experiment import prepare, run_experiment
 from genrefusion.files import locked
+from genrefusion.record import signature
 from genrefusion.runs import evaluate_run
 from genrefusion.settings import ManifestData, TrainerSettings
 from genrefusion.terminal import Terminal

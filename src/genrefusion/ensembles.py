@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -20,8 +18,9 @@ from genrefusion.data.tracks import PARTS
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation.predictions import arrays, genre_columns, read_predictions, with_truth, write_predictions
 from genrefusion.evaluation.report import write_report
-from genrefusion.experiment import git_commit, model_folder, train_bench
+from genrefusion.experiment import model_folder, train_bench
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
+from genrefusion.record import code, ensemble_signature
 from genrefusion.results import show, summarise, write_json
 from genrefusion.runs import Run, open_run
 from genrefusion.terminal import Terminal
@@ -80,7 +79,7 @@ def run_ensemble(
         "members": [{"run": str(m.directory), "signature": m.record["signature"]} for m in members],
         "trained_on": sorted({digest for member in members for digest in member.record["trained_on"]}),
         "skipped": {track: why for member in members for track, why in member.record["skipped"].items()},
-        "git_commit": git_commit(),
+        **code(),
         # Members that are named by their folders have a corpus, split and seed of their own.
         "config": asdict(config) | {name: first["config"][name] for name in ("data", "split", "seed")},
         "parameters": ensemble.parameter_count(),
@@ -112,15 +111,6 @@ def _corpus_digest(members: Sequence[Run], ensemble: EnsemblePipeline) -> str:
     reads_audio = "audio" in ensemble.uses
     alike = (m for m, part in zip(members, ensemble.members_, strict=True) if ("audio" in part.uses) == reads_audio)
     return str(next(alike, members[0]).record["corpus_digest"])
-
-
-def ensemble_signature(config: TrainConfig, folders: Sequence[Path]) -> str:
-    """Digest of what changes the result: how the members are joined, and their predictions."""
-    digest = hashlib.sha256(json.dumps(asdict(config.pipeline), sort_keys=True).encode())
-    for folder in folders:
-        for part in ("val", "test"):
-            digest.update((folder / "predictions" / f"{part}.csv").read_bytes())
-    return digest.hexdigest()
 
 
 def require_same_split(members: Sequence[Run]) -> None:

@@ -11,12 +11,9 @@ along with it and do nothing else (`take_part`).
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import json
 import resource
 import shutil
-import subprocess
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,24 +23,24 @@ import pandas as pd
 
 import genrefusion
 from genrefusion.config import EvaluateConfig, TrainConfig, cache_folder
-from genrefusion.data.audio import sha256_of
 from genrefusion.data.corpora import load_usable
+from genrefusion.data.groups import recordings_of_two_genres
 from genrefusion.data.splits import Fold, Split, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import write_predictions
 from genrefusion.evaluation.report import write_report
 from genrefusion.features.cache import FeatureCache
-from genrefusion.features.precomputed import ready_tracks
+from genrefusion.features.precomputed import ready_tracks, with_digests
 from genrefusion.files import alone_in
 from genrefusion.pipeline_settings import NetworkSettings
 from genrefusion.pipelines.base import Pipeline, Watch, Workbench, make_pipeline
+from genrefusion.record import code, require_same_code, signature
 from genrefusion.results import gather_tables, prediction_tables, show, summarise, write_json, write_names, write_tables
 from genrefusion.settings import process_count
 from genrefusion.terminal import Terminal
 
 _MOST_SKIPPED = 8
-PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "pandas", "librosa", "soundfile", "accelerate")
 
 
 def run_experiment(
@@ -166,6 +163,7 @@ def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
     cache = cache_folder(config.cache)
     sides = make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).uses
     tracks = load_usable(config.data, sides, cache=cache, workers=config.workers, terminal=terminal)
+    tracks = with_digests(tracks, [config.features])
     return tracks, split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)
 
 
@@ -184,38 +182,6 @@ def _without_unready_val(config: TrainConfig, tracks: Tracks, terminal: Terminal
     why = f", none of them in {config.features.path}" if lacking else ""
     terminal.say("left out", f"{len(val)} val tracks of the table{why}; val is taken from train")
     return tracks.subset([track for track in tracks.ids if track not in val])
-
-
-def signature(config: TrainConfig, tracks: Tracks, split: Split) -> str:
-    """Digest of all that changes a run's result: not of device, threads, workers, folders or logging.
-
-    Device and number of threads change the order of sums, and with it the last digits from which a training can drift.
-    Of files that the settings name, the content counts and not the place.
-    """
-    identity = {
-        "version": genrefusion.__version__,
-        "pipeline": _by_content(asdict(config.pipeline)),
-        "features": _by_content(asdict(config.features)),
-        "seed": config.seed,
-        "mixed_precision": config.trainer.mixed_precision,
-        "max_seconds": config.data.max_seconds,
-        "corpus": tracks.digest,
-        "split": split.digest,
-    }
-    if process_count() > 1:  # each draws its own dropout, and batch normalisation sees its part of a batch
-        identity["processes"] = process_count()
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-
-
-def _by_content(settings: dict[str, Any]) -> dict[str, Any]:
-    """Put digests in the place of the files, and of the folders of models, that settings name."""
-    changed: dict[str, Any] = {name: _by_content(value) for name, value in settings.items() if isinstance(value, dict)}
-    for name in ("path", "weights", "model"):
-        named = Path(str(settings.get(name) or "")).expanduser()
-        path = named / "model.safetensors" if name == "model" else named
-        if path.is_file():
-            changed[name] = sha256_of(path)
-    return settings | changed
 
 
 def _run_fold(
@@ -302,6 +268,8 @@ def _announce(config: TrainConfig, tracks: Tracks, split: Split, terminal: Termi
         terminal.say("skipped", f"{track}   {problem}")
     if len(tracks.skipped) > _MOST_SKIPPED:
         terminal.say("", f"… and {len(tracks.skipped) - _MOST_SKIPPED} more, listed in run.json")
+    for recording in recordings_of_two_genres(tracks.table)[:_MOST_SKIPPED]:
+        terminal.say("note", f"one recording under two genres: {recording}")
     sizes = "   ".join(f"{len(f.train)} train, {len(f.val)} val, {len(f.test)} test" for f in split.folds[:1])
     terminal.say("split", f"{split.protocol}: {sizes}{' in the first fold' if len(split.folds) > 1 else ''}")
 
@@ -326,6 +294,7 @@ def _open_record(
             raise UserError(f"{directory}: a trial of a sweep. Go on with the sweep: the same command and resume=true.")
         if old["status"] == "finished":
             raise UserError(f"{directory}: finished already; there is nothing to resume.")
+        require_same_code(old, directory)
         if old["signature"] != sign:
             raise UserError(f"{directory}: was begun with other settings or data:\n{_difference(old, config)}")
     elif config.resume:
@@ -346,8 +315,7 @@ def _open_record(
         "processes": process_count(),
         "genres": tracks.genres,
         "skipped": tracks.skipped,
-        "versions": {"genrefusion": genrefusion.__version__} | {p: importlib.metadata.version(p) for p in PACKAGES},
-        "git_commit": git_commit(),
+        **code(),
         "config": asdict(config),
         "data_schema": type(config.data).__name__,
         "trained_on": sorted(frozenset().union(*trained.content_digests())),
@@ -371,13 +339,3 @@ def _difference(old: dict[str, Any], config: TrainConfig) -> str:
 def model_folder(directory: Path, split: Split, number: int) -> Path:
     """Where the trained pipeline of a fold lies in a run folder."""
     return directory / "model" / (f"fold{number}" if len(split.folds) > 1 else "")
-
-
-def git_commit() -> str | None:
-    """Commit of the checkout that the package is imported from, if it is one."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (fixed command)
-    return answer.stdout.strip() or None

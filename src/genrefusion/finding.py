@@ -15,10 +15,10 @@ from omegaconf import OmegaConf
 from genrefusion.config import TrainConfig
 from genrefusion.data.splits import Split
 from genrefusion.data.tracks import Tracks
-from genrefusion.ensembles import ensemble_signature
 from genrefusion.errors import UserError
-from genrefusion.experiment import prepare, signature
+from genrefusion.experiment import prepare
 from genrefusion.pipeline_settings import CoattentionSettings, MultiframeSettings
+from genrefusion.record import ensemble_signature, signature
 from genrefusion.settings import NoFeatures
 from genrefusion.terminal import Terminal
 

@@ -221,7 +221,7 @@ def _answers(models: list[Model], songs: list[Song]) -> dict[Path, Answer | str]
     )
     tracks = Tracks(table, "songs")
     known = frozenset().union(*(model.run.record["trained_on"] for model in models))
-    for song, digests in zip(songs, tracks.content_digests(), strict=True):
+    for song, digests in zip(songs, tracks.all_digests(), strict=True):
         song.trained_on = not known.isdisjoint(digests)
     try:
         predictions = [model.predict(tracks) for model in models]

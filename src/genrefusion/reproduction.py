@@ -28,10 +28,11 @@ from genrefusion.evaluation import rows as table_rows
 from genrefusion.evaluation.predictions import read_predictions
 from genrefusion.evaluation.result_tables import caption, terminal_table, write_texts
 from genrefusion.evaluation.table_report import write_table_report
-from genrefusion.experiment import git_commit, model_folder, run_experiment, train_bench
+from genrefusion.experiment import model_folder, run_experiment, train_bench
 from genrefusion.files import write_atomically
 from genrefusion.finding import Finder, shared_overrides
 from genrefusion.pipelines.base import load_pipeline
+from genrefusion.record import git_commit
 from genrefusion.results import songs_of, write_json
 from genrefusion.settings import TableRow
 from genrefusion.terminal import Terminal

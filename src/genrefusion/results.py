@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from genrefusion.data.groups import group_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import (
@@ -59,14 +60,18 @@ def write_tables(tables: dict[str, pd.DataFrame], directory: Path) -> None:
 
 
 def write_names(tracks: Tracks, directory: Path, *, of: set[str]) -> None:
-    """Write artist and title of some tracks, and the songs that pieces are of, to ``tracks.csv``, where they are known.
+    """Write artist and title of some tracks, the songs that pieces are of, and their group to ``tracks.csv``.
 
-    The report shows them, and intervals draw whole songs.
+    The report shows names, and intervals draw groups: what was kept on one side of the split
+    (`genrefusion.data.groups.group_tracks`). Without names, and with groups of one track each, there is no file.
     """
     columns = [column for column in ("artist", "title", "song") if tracks.has(column)]
-    if columns:
-        names = tracks.table.loc[[track for track in tracks.ids if track in of], columns]
-        write_predictions(names.reset_index(), directory / "tracks.csv")
+    groups = group_tracks(tracks.table)
+    if columns or len(set(groups)) < len(groups):
+        names = tracks.table[columns].assign(group=groups)
+        write_predictions(
+            names.loc[[track for track in tracks.ids if track in of]].reset_index(), directory / "tracks.csv"
+        )
 
 
 def songs_of(folders: Sequence[Path]) -> dict[str, str] | None:

@@ -19,7 +19,9 @@ from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import Prediction, read_predictions
 from genrefusion.evaluation.report import write_report
 from genrefusion.experiment import make_bench, model_folder
+from genrefusion.features.precomputed import with_digests
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, read_settings
+from genrefusion.pipelines.base import parts as parts_of
 from genrefusion.results import prediction_tables, show, summarise, write_names, write_tables
 from genrefusion.terminal import Terminal
 
@@ -118,7 +120,10 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         raise UserError("evaluate needs run=DIR: the folder that train named in its last line.")
     terminal = Terminal(quiet=quiet)
     run = open_run(Path(config.run))
-    data = config.data or read_settings({"schema": run.record["data_schema"], **run.record["config"]["data"]})
+    trained = run.record["config"]["data"]
+    data = config.data or read_settings({"schema": run.record["data_schema"], **trained})
+    # What a prediction depends on is the run's: songs are heard for as long as in training.
+    data = replace(data, max_seconds=trained["max_seconds"])
     bench = make_bench(config, terminal, max_seconds=data.max_seconds)
     pipelines = run.pipelines(bench, features_path=config.features.path)
     if config.explain:
@@ -127,6 +132,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         _require_unused_val(run)
     cache = cache_folder(config.cache)
     tracks = load_usable(data, pipelines[0].uses, cache=cache, workers=config.workers, terminal=terminal)
+    tracks = with_digests(tracks, [part.features for part in parts_of(pipelines[0])])
     if config.data is None:
         _require_same_corpus(run, tracks)
         parts = [([p], tracks.subset(fold.test)) for p, fold in zip(pipelines, run.split.folds, strict=True)]
@@ -219,9 +225,9 @@ def _require_known_genres(tracks: Tracks, known: list[str]) -> None:
 
 
 def _without_trained(run: Run, tracks: Tracks, terminal: Terminal) -> Tracks:
-    """Leave out tracks whose audio or whose lyrics the run was fitted on."""
+    """Leave out tracks whose audio, lyrics or ready features the run was fitted on."""
     trained = set(run.record["trained_on"])
-    digests = zip(tracks.ids, tracks.content_digests(), strict=True)
+    digests = zip(tracks.ids, tracks.all_digests(), strict=True)
     fresh = [track for track, known in digests if trained.isdisjoint(known)]
     if not fresh:
         raise UserError(f"The run was trained on every track of {tracks.corpus}. Leave out data=… for its test tracks.")

@@ -29,6 +29,7 @@ from genrefusion.config import TrainConfig
 from genrefusion.errors import UserError
 from genrefusion.experiment import prepare, run_experiment
 from genrefusion.files import alone_in
+from genrefusion.record import RESULTS_VERSION, require_same_code
 from genrefusion.settings import SweepSettings
 from genrefusion.terminal import Terminal
 
@@ -226,6 +227,9 @@ def _open_sweep(directory: Path, settings: TrainConfig, typed: Sequence[str]) ->
     if settings.resume and not there:
         raise UserError(f"{directory}: no sweep to resume there.")
     study = open_study(directory, settings.sweep)
+    if there:
+        require_same_code(study.user_attrs, directory)
+    study.set_user_attr("results_version", RESULTS_VERSION)
     begun = study.user_attrs.get("typed")
     lasting = sorted(override for override in typed if not override.startswith(_CAN_CHANGE))
     if begun is None:

@@ -36,7 +36,6 @@ def name(form: str) -> dict[str, Any]:
         ({"artist": "Ann", "song": "x"}, {"artist": None, "song": "x"}),
         ({"sha256": "ab"}, {"sha256": "ab"}),
         ({"sha256": "a1", "samples_sha256": "ab"}, {"sha256": "a2", "samples_sha256": "ab"}),
-        ({"features_sha256": "ab"}, {"features_sha256": "ab"}),
         ({"lyrics": WORDS}, {"lyrics": f"[Verse 1]\n{WORDS.upper()}!"}),
         ({"audio": "/music/rock/01.wav"}, {"audio": "/music/rock/01.mp3"}),
         ({"song_sha256": "ab", "sha256": "1"}, {"sha256": "ab"}),

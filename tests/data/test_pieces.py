@@ -16,7 +16,7 @@ from genrefusion.data.corpora import load_usable
 from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
-from genrefusion.experiment import signature
+from genrefusion.record import signature
 from genrefusion.settings import FolderData, ManifestData, SplitSettings
 from genrefusion.terminal import Terminal
 

@@ -241,14 +241,24 @@ def test_the_digest_does_not_change_with_where_the_songs_are(tmp_path: Path, wri
     assert len(digests) == 1
 
 
+WORDS = "the night is long and the road is cold"
+
+
 def test_a_track_is_known_again_by_its_audio_and_by_its_lyrics(tmp_path: Path) -> None:
-    first, second, *_ = load(tmp_path, changed(0, sha256="ab" * 32, lyrics="la la")).content_digests()
-    assert first == {"ab" * 32, hashlib.sha256(b"la la").hexdigest()}
-    assert second == load(tmp_path, ROWS).content_digests()[1]
+    first, *_ = load(tmp_path, changed(0, sha256="ab" * 32, lyrics=WORDS)).content_digests()
+    (words,) = load(tmp_path, changed(0, lyrics=f"[Chorus]\n[00:12.00] {WORDS.title()}!")).content_digests()[0]
+    assert first == {"ab" * 32, words}
+
+
+def test_a_track_is_known_again_by_what_a_run_of_version_0_1_noted(tmp_path: Path) -> None:
+    first, *_ = load(tmp_path, changed(0, sha256="ab" * 32, lyrics=f"[Chorus]\n{WORDS}")).all_digests()
+    assert {"ab" * 32, hashlib.sha256(WORDS.encode()).hexdigest()} < first
 
 
 def test_tracks_without_audio_and_lyrics_have_digests_of_their_own(tmp_path: Path) -> None:
-    bare = changed(0, lyrics=None)
+    bare = [
+        row | {"genre": "jazz", "lyrics": lyrics} for row, lyrics in zip(ROWS[:3], (None, "la la", WORDS), strict=True)
+    ]
     path = write_jsonl(tmp_path / "tracks.jsonl", bare)
     here, there = (load_table(path, corpus=corpus).content_digests() for corpus in ("here", "there"))
     assert here == load_table(path, corpus="here").content_digests()

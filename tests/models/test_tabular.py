@@ -4,13 +4,15 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
+from sklearn.metrics import log_loss
 from sklearn.preprocessing import FunctionTransformer
 
 import shap_reference
 from genrefusion.errors import UserError
-from genrefusion.models.tabular import TabularModel, load_skops
+from genrefusion.models.tabular import Held, TabularModel, load_skops
 from genrefusion.pipeline_settings import XgboostSettings
 
 KINDS = ("xgboost", "random_forest", "svm", "logistic")
@@ -23,6 +25,11 @@ def blobs(n: int = 60, *, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, 
     return (rng.normal(size=(n, 4)) + 3 * np.eye(classes, 4)[labels]).astype(np.float32), labels
 
 
+def held(rows: np.ndarray, labels: np.ndarray, songs: np.ndarray | None = None) -> Held:
+    """Each row a song of its own, unless it is said."""
+    return Held(rows, labels, np.arange(len(rows)) if songs is None else songs)
+
+
 def model(kind: str, *, n_classes: int = 3, settings: XgboostSettings = QUICK) -> TabularModel:
     return TabularModel(kind, settings, n_classes, seed=0, device="cpu")
 
@@ -30,8 +37,8 @@ def model(kind: str, *, n_classes: int = 3, settings: XgboostSettings = QUICK) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_classes_are_learned(kind: str) -> None:
     rows, labels = blobs()
-    held, truth = blobs(seed=1)
-    assert (model(kind).fit(rows, labels).predict_proba(held).argmax(axis=1) == truth).mean() > 0.8
+    others, truth = blobs(seed=1)
+    assert (model(kind).fit(rows, labels).predict_proba(others).argmax(axis=1) == truth).mean() > 0.8
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,7 +46,7 @@ def test_classes_are_learned(kind: str) -> None:
 def test_a_class_that_training_rows_lack_gets_probability_zero(kind: str, n_seen: int, tmp_path: Path) -> None:
     rows, labels = blobs(classes=3)
     seen = labels > 2 - n_seen
-    fitted = model(kind).fit(rows[seen], labels[seen], (rows, labels))
+    fitted = model(kind).fit(rows[seen], labels[seen], held(rows, labels))
     probabilities = fitted.predict_proba(rows)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     assert (probabilities[:, : 3 - n_seen] == 0).all()
@@ -78,7 +85,7 @@ def test_boosting_stops_when_validation_loss_falls_no_more() -> None:
     rng = np.random.default_rng(0)
     noise = rng.permutation(labels)
     settings = XgboostSettings(rounds=200, patience=3, colsample=1.0, lr=0.3)
-    fitted = model("xgboost", settings=settings).fit(rows, labels, (rows, noise))
+    fitted = model("xgboost", settings=settings).fit(rows, labels, held(rows, noise))
     assert fitted.estimator.best_iteration < 20
 
 
@@ -92,18 +99,53 @@ def test_rounds_take_the_place_of_the_setting() -> None:
 
 def test_rounds_after_early_stopping_are_those_that_predictions_use() -> None:
     rows, labels = blobs(90)
-    held, truth = blobs(30, seed=1)
+    others, truth = blobs(30, seed=1)
     truth[:6] = np.roll(truth[:6], 1)  # some of it wrong, so that more rounds come to harm
     settings = XgboostSettings(rounds=200, patience=5, colsample=1.0, lr=0.3)
-    stopped = model("xgboost", settings=settings).fit(rows, labels, (held, truth))
+    stopped = model("xgboost", settings=settings).fit(rows, labels, held(others, truth))
     rounds = stopped.rounds
     assert rounds is not None
     assert 1 < rounds < stopped.estimator.get_booster().num_boosted_rounds() < 200
-    expected = stopped.predict_proba(held)
-    as_long = model("xgboost", settings=settings).fit(rows, labels, rounds=rounds).predict_proba(held)
-    one_more = model("xgboost", settings=settings).fit(rows, labels, rounds=rounds + 1).predict_proba(held)
+    expected = stopped.predict_proba(others)
+    as_long = model("xgboost", settings=settings).fit(rows, labels, rounds=rounds).predict_proba(others)
+    one_more = model("xgboost", settings=settings).fit(rows, labels, rounds=rounds + 1).predict_proba(others)
     np.testing.assert_allclose(as_long, expected, atol=1e-6)
     assert np.abs(one_more - expected).max() > 1e-3
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_boosting_stops_by_songs_and_not_by_their_segments(classes: int, tmp_path: Path) -> None:
+    """Songs of many and of few segments count the same: the log loss is that of their mean probabilities."""
+    rows, labels = blobs(classes=classes)
+    truth = np.arange(12) % classes
+    songs = np.repeat(np.arange(12), np.arange(1, 13))
+    segments = np.random.default_rng(1).normal(size=(len(songs), 4)) + 1.5 * np.eye(classes, 4)[truth[songs]]
+    settings = XgboostSettings(rounds=60, patience=60, colsample=1.0, lr=0.3)
+    fitted = model("xgboost", n_classes=classes, settings=settings)
+    fitted.fit(rows, labels, held(segments.astype(np.float32), truth[songs], songs))
+    losses = []
+    for n in range(1, 61):
+        as_long = model("xgboost", n_classes=classes, settings=settings).fit(rows, labels, rounds=n)
+        means = pd.DataFrame(as_long.predict_proba(segments.astype(np.float32))).groupby(songs).mean().to_numpy()
+        losses.append(log_loss(truth, means, labels=range(classes)))
+    assert fitted.rounds == int(np.argmin(losses)) + 1
+    fitted.save(tmp_path, "m")
+    loaded = model("xgboost", n_classes=classes).load(tmp_path, "m", list(range(classes)))
+    np.testing.assert_allclose(loaded.predict_proba(rows), fitted.predict_proba(rows), atol=1e-6)
+
+
+def test_the_sigmoid_of_a_machine_is_fitted_on_artists_that_its_like_had_not_seen() -> None:
+    """Each artist sounds like nobody else: rows of an artist that was seen would look far surer than they are."""
+    rng = np.random.default_rng(0)
+    artists = np.repeat(np.arange(30), 6)
+    labels = artists % 3
+    rows = (rng.normal(size=(30, 8)) * 3)[artists] + 0.1 * rng.normal(size=(180, 8))
+    others = (rng.normal(size=(60, 8)) * 3).astype(np.float32)  # of no class in particular
+    knows, careless = (
+        model("svm").fit(rows.astype(np.float32), labels, groups=groups).predict_proba(others).max(axis=1).mean()
+        for groups in ([artists], [])
+    )
+    assert knows < 0.6 < 0.8 < careless
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

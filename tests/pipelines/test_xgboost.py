@@ -12,7 +12,7 @@ from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.pipelines.base import Workbench
-from genrefusion.pipelines.xgboost import TextVectors, XgboostPipeline, _stack_folds
+from genrefusion.pipelines.xgboost import TextVectors, XgboostPipeline
 
 THREE = ("classical", "hiphop", "metal")
 
@@ -153,42 +153,6 @@ def test_fusion_without_audio_is_refused(parts: tuple[Tracks, Tracks, Tracks], b
     train, val, _ = parts
     with pytest.raises(UserError, match="features=none"):
         pipeline(bench, "features=none", "pipeline.fusion=late").fit(train, val)
-
-
-def named(rows: list[tuple[str, str | None]]) -> tuple[Tracks, np.ndarray]:
-    """Tracks of (genre, artist), and the number of each one's genre."""
-    table = pd.DataFrame(rows, columns=["genre", "artist"], dtype=object)
-    table.index = pd.Index([f"t{number:03}" for number in range(len(rows))], name="track_id")
-    return Tracks(table, "small"), np.unique(table["genre"].to_numpy(str), return_inverse=True)[1]
-
-
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("artists", [2, 3, 8])
-def test_folds_of_the_stacker_know_every_genre_and_part_no_artist(artists: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    rows = [(g, f"{g} {a}") for g in THREE for a in range(artists) for _ in range(rng.integers(1, 5))]
-    train, labels = named([rows[i] for i in rng.permutation(len(rows))])
-    folds = _stack_folds(train, labels, seed)
-    artist = train.table["artist"].to_numpy()
-    assert 2 <= len(folds) <= 5
-    assert sorted(np.concatenate([held for _, held in folds])) == list(range(len(train))), "each is held out once"
-    for fitted, held in folds:
-        assert set(labels[fitted]) == {0, 1, 2}
-        assert not set(artist[fitted]) & set(artist[held])
-
-
-def test_a_genre_of_one_artist_is_stacked_by_tracks() -> None:
-    train, labels = named([("jazz", "Ann")] * 6 + [("rock", f"band {i // 2}") for i in range(12)])
-    folds = _stack_folds(train, labels, 0)
-    assert len(folds) == 5
-    assert all(set(labels[fitted]) == {0, 1} for fitted, _ in folds)
-    assert sorted(np.concatenate([held for _, held in folds])) == list(range(len(train)))
-
-
-def test_a_genre_of_one_track_cannot_be_stacked() -> None:
-    train, labels = named([("jazz", "Ann")] + [("rock", f"band {i}") for i in range(12)])
-    with pytest.raises(UserError, match=r"two training tracks of every genre. Use pipeline.late=mean"):
-        _stack_folds(train, labels, 0)
 
 
 def test_stackers_models_are_as_long_as_the_ones_they_stand_for(

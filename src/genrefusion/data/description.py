@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from joblib import Parallel, delayed
@@ -14,7 +15,9 @@ from rich.table import Table
 from genrefusion.config import CorpusConfig, cache_folder
 from genrefusion.data.audio import header_seconds
 from genrefusion.data.corpora import CHANGED, find_table, inspect_audio, load_corpus, shown_path
+from genrefusion.data.groups import knows_artists, recordings
 from genrefusion.data.lyrics import is_short
+from genrefusion.data.names import plain_artist
 from genrefusion.data.tracks import PARTS, Tracks
 from genrefusion.settings import DataSettings, ManifestData
 from genrefusion.terminal import Terminal
@@ -60,8 +63,9 @@ def describe_corpus(config: CorpusConfig, *, quiet: bool = False) -> int:
     usable = tracks
     if config.action == "validate":
         digests, faults = inspect_audio(tracks, settings, cache=cache, workers=config.workers, terminal=terminal)
-        usable = tracks.subset([track for track in tracks.ids if track not in faults])
-        problems += [*_audio_problems(tracks, faults), *_twins(usable, digests), *_crossing(tracks)]
+        known = tracks.table.assign(sha256=pd.Series(digests, tracks.table.index, dtype=object))
+        usable = replace(tracks, table=known.drop(index=list(faults)))
+        problems += [*_audio_problems(tracks, faults), *_twins(usable), *_crossing(tracks)]
         problems += _lacking(tracks, config.data)
     for problem in problems:
         terminal.say("problem", f"{problem.where}   {problem.what}: {problem.cure}")
@@ -145,10 +149,10 @@ def facts(tracks: Tracks, seconds: pd.Series[float]) -> list[tuple[str, str]]:
     """Say in a line each what is known of artists, lengths, lyrics and the split."""
     n = len(tracks)
     lines = [("artists", "unknown: nothing keeps the songs of one artist on one side of a split, and figures flatter")]
-    if tracks.has("artist"):
-        artists = tracks.table["artist"].dropna().str.strip().str.casefold().value_counts()
+    if knows_artists(tracks.table):
+        artists = tracks.table["artist"].map(plain_artist).dropna().value_counts()
         most = f"1 to {artists.max()}" if artists.min() < artists.max() else f"{artists.max()}"
-        unknown = int(tracks.table["artist"].isna().sum())
+        unknown = n - int(artists.sum())
         rest = f"; of {unknown} tracks unknown" if unknown else ""
         lines = [("artists", f"{len(artists)}, {most} tracks each{rest}")]
     known = seconds.dropna()
@@ -220,30 +224,43 @@ def _audio_problems(tracks: Tracks, faults: dict[str, str]) -> Iterator[Problem]
         yield Problem(f"{track}   {shown_path(tracks.table['audio'][track])}", fault, cure)
 
 
-def _twins(tracks: Tracks, digests: dict[str, str]) -> Iterator[Problem]:
-    """Tracks with the same bytes as one before: a split may put them on both sides, whatever it is."""
-    first: dict[str, str] = {}
-    for track in tracks.ids:
-        twin = first.setdefault(digests.get(track, track), track)
+def _twins(tracks: Tracks) -> Iterator[Problem]:
+    """Tracks that are the recording of one before: a predefined split may put them on both sides."""
+    first: dict[int, str] = {}
+    rows = dict(zip(tracks.ids, tracks.table.to_dict("records"), strict=True))
+    for track, number in zip(tracks.ids, recordings(tracks.table), strict=True):
+        twin = first.setdefault(int(number), track)
         if twin == track:
             continue
-        genres = [tracks.table["genre"][name] for name in (twin, track)]
-        parts = [tracks.table["split"][name] if tracks.has("split") else None for name in (twin, track)]
-        sides = f" (in {parts[1]}, the other in {parts[0]})" if parts[0] != parts[1] else ""
-        labels = f" with another genre ({genres[1]}, the other {genres[0]})" if genres[0] != genres[1] else ""
-        where = f"{track}   {shown_path(tracks.table['audio'][track])}"
-        yield Problem(where, f"the same file as {twin}{labels}{sides}", "take one of the two rows out")
+        row, other = rows[track], rows[twin]
+        parts = [r["split"] if tracks.has("split") else None for r in (row, other)]
+        sides = f" (in {parts[0]}, the other in {parts[1]})" if parts[0] != parts[1] else ""
+        labels = (
+            f" with another genre ({row['genre']}, the other {other['genre']})"
+            if row["genre"] != other["genre"]
+            else ""
+        )
+        what = f"{_likeness(row, other)} as {twin}{labels}{sides}"
+        yield Problem(f"{track}   {shown_path(row['audio'])}", what, "take one of the two rows out")
+
+
+def _likeness(row: dict[Any, Any], other: dict[Any, Any]) -> str:
+    """In what two rows are one recording."""
+    for column, what in (("sha256", "the same file"), ("samples_sha256", "the same samples in another file")):
+        if row.get(column) and row.get(column) == other.get(column):
+            return what
+    return "the same recording"
 
 
 def _crossing(tracks: Tracks) -> Iterator[Problem]:
     """Artists, and songs that tracks are pieces of, with tracks in several parts of the column ``split``."""
     if not tracks.has("split"):
         return
-    for column in ("artist", "song"):
+    for column, name_of in (("artist", plain_artist), ("song", lambda name: name)):
         if not tracks.has(column):
             continue
-        table = tracks.table[tracks.table["split"].notna() & tracks.table[column].notna()]
-        for _, rows in table.groupby(table[column].str.strip().str.casefold(), sort=True):
+        table = tracks.table[tracks.table["split"].notna()]
+        for _, rows in table.groupby(table[column].map(name_of), sort=True):
             shares = [f"{part} ({', '.join(group.index[:2])})" for part, group in rows.groupby("split")]
             if len(shares) > 1:
                 where = f"{column} {rows[column].iloc[0]}"

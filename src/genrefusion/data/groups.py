@@ -6,6 +6,7 @@ A split keeps a group on one side, an interval draws it as a whole, and inner se
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from genrefusion.data.lyrics import clean_lyrics, is_short
 from genrefusion.data.names import plain, plain_artist
 
 Numbers = npt.NDArray[np.int64]
 Key = tuple[str, str]
 
-RECORDING = ("file", "samples", "features", "path")
+RECORDING = ("file", "samples", "path")
 """Kinds of keys that two rows share only if they are one recording."""
+
+_IN_BRACKETS = re.compile(r"\[[^\]\n]*\]|\{[^}\n]*\}|<[^>\n]*>")
+_FEWEST_WORDS = 5
 
 _MOST_ARTISTS = 5
 """Lyrics that more artists share are a placeholder ("no lyrics were found for this song"), not a song."""
@@ -32,15 +35,15 @@ def group_tracks(table: pd.DataFrame, *, by_artist: bool = True) -> Numbers:
     """Number the groups of tracks that belong together.
 
     Two tracks are in one group if they share the artist (`genrefusion.data.names.plain_artist`), the song that they are
-    pieces of, the bytes of the audio file, its decoded samples, ready features, the lyrics, or the path of the audio
-    file without its ending; or if both share something with a third one. The bare name of a file is no such thing:
-    ``blues/01.wav`` and ``rock/01.wav`` have nothing in common.
+    pieces of, the bytes of the audio file, its decoded samples, the lyrics, or the path of the audio file without its
+    ending; or if both share something with a third one. The bare name of a file is no such thing: ``blues/01.wav`` and
+    ``rock/01.wav`` have nothing in common.
 
     Parameters
     ----------
     table : DataFrame
         Indexed by track id; of the columns ``artist``, ``song``, ``song_sha256``, ``sha256``, ``samples_sha256``,
-        ``features_sha256``, ``lyrics``, ``audio``, ``song_path`` those that are there are read.
+        ``lyrics``, ``audio``, ``song_path`` those that are there are read.
     by_artist : bool
         Whether one artist makes a group.
 
@@ -62,7 +65,7 @@ def knows_artists(table: pd.DataFrame) -> bool:
 
 
 def recordings(table: pd.DataFrame) -> Numbers:
-    """Number the recordings: tracks with one file, one path, the same samples or features are one, whoever plays."""
+    """Number the recordings: tracks with one file, one path, or the same samples are one, whoever plays."""
     keys = [[key for key in row if key[0] in RECORDING] for row in _keys(table)]
     return _number(keys, [str(track) for track in table.index])
 
@@ -79,9 +82,13 @@ def recordings_of_two_genres(table: pd.DataFrame) -> list[str]:
     return rows
 
 
-def lyrics_key(text: str) -> str:
-    """Digest of the letters of cleaned lyrics; empty for texts of fewer words than say anything."""
-    return "" if not text or is_short(text) else hashlib.sha256(plain(text).encode()).hexdigest()
+def lyrics_key(text: Any) -> str:
+    """Digest of the letters of lyrics, without what stands in brackets; empty for fewer words than say anything.
+
+    Runs keep these digests, so the rule stays as it is, however lyrics are cleaned for reading.
+    """
+    sung = _IN_BRACKETS.sub(" ", text) if isinstance(text, str) else ""
+    return "" if len(sung.split()) < _FEWEST_WORDS else hashlib.sha256(plain(sung).encode()).hexdigest()
 
 
 def _keys(table: pd.DataFrame) -> list[list[Key]]:
@@ -100,7 +107,6 @@ def _own_keys(row: dict[Any, Any]) -> Iterator[Key]:
         ("song", ("song",)),
         ("file", ("song_sha256", "sha256")),  # who has heard one piece has heard the song
         ("samples", ("samples_sha256",)),
-        ("features", ("features_sha256",)),
     ):
         value = next((row[c] for c in columns if isinstance(row.get(c), str) and row[c].strip()), None)
         if value is not None:
@@ -114,7 +120,7 @@ def _lyrics_keys(table: pd.DataFrame) -> list[str]:
     """Key of each row's lyrics; none of those that many artists share."""
     if "lyrics" not in table:
         return [""] * len(table)
-    keys = [lyrics_key(clean_lyrics(text)) if isinstance(text, str) else "" for text in table["lyrics"]]
+    keys = [lyrics_key(text) for text in table["lyrics"]]
     artists: dict[str, set[str]] = defaultdict(set)
     for key, artist, track in zip(keys, table.get("artist", [None] * len(table)), table.index, strict=True):
         artists[key].add(plain_artist(artist) or f"/{track}")

@@ -54,7 +54,7 @@ def cut_into_pieces(tracks: Tracks, settings: DataSettings, *, cache: Path, work
     Tracks
         With ids ``<track_id>#0``, ``<track_id>#1`` …, and all columns of the songs but ``seconds``; ``audio`` and
         ``sha256`` are of the piece. The column ``song`` names the song, by its id where the table did not name it, and
-        ``song_sha256`` holds the digest of its file.
+        ``song_sha256`` and ``song_path`` hold the digest and the place of its file.
 
     Raises
     ------
@@ -129,7 +129,9 @@ def _piece_table(songs: pd.DataFrame, pieces: Mapping[str, list[str]], folders: 
     """One row for each piece of each song."""
     named = songs.get("song", [None] * len(songs))
     songs = songs.drop(columns="seconds", errors="ignore").assign(
-        song=[name or str(track) for track, name in zip(songs.index, named, strict=True)], song_sha256=songs["sha256"]
+        song=[name or str(track) for track, name in zip(songs.index, named, strict=True)],
+        song_sha256=songs["sha256"],
+        song_path=songs["audio"],
     )
     rows = [
         row | {"track_id": f"{track}#{number}", "audio": str(_file(folders[row["sha256"]], number)), "sha256": digest}

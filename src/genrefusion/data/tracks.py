@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from genrefusion.data.groups import lyrics_key
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.table_files import read_table
 from genrefusion.errors import UserError, bullet_list
@@ -82,16 +83,31 @@ class Tracks:
         return hashlib.sha256(rows.encode()).hexdigest()
 
     def content_digests(self) -> list[frozenset[str]]:
-        """Digests by which each track is known again: of its audio and of its lyrics, as far as it has them.
+        """Digests by which each track is known again: of its audio, its decoded samples, its lyrics, ready features.
 
-        Without both it is that of corpus and track id. For a piece it is the digest of its whole song: who has heard
-        one piece has heard the song.
+        For a piece they are those of its whole song: who has heard one piece has heard the song. How lyrics are cleaned
+        does not change theirs (`genrefusion.data.groups.lyrics_key`). A track that has none of them has that of corpus
+        and track id.
         """
         found = []
-        for row, track, text in zip(self.table.to_dict("records"), self.ids, self.lyrics, strict=True):
+        for row, track in zip(self.table.to_dict("records"), self.ids, strict=True):
+            own = {
+                row.get("song_sha256") or row.get("sha256"),
+                row.get("samples_sha256"),
+                lyrics_key(row.get("lyrics")),
+            }
+            own |= set(str(row.get("features_sha256") or "").split())
+            found.append(frozenset(filter(None, own)) or frozenset({_name_digest(f"{self.corpus}\0{track}")}))
+        return found
+
+    def all_digests(self) -> list[frozenset[str]]:
+        """Digests of each track by today's rule and by that of runs of version 0.1, to look for among a run's own."""
+        found = []
+        rows = zip(self.table.to_dict("records"), self.ids, self.lyrics, self.content_digests(), strict=True)
+        for row, track, text, today in rows:
             audio = row.get("song_sha256") or row.get("sha256")
             name = text or ("" if audio else f"{self.corpus}\0{track}")
-            found.append(frozenset(filter(None, [audio, name and hashlib.sha256(name.encode()).hexdigest()])))
+            found.append(today | frozenset(filter(None, [audio, name and _name_digest(name)])))
         return found
 
     def has(self, column: str) -> bool:
@@ -188,6 +204,10 @@ def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
         table["lyrics"] = pd.Series(lyrics, index=table.index, dtype=object)
     synthetic = "synthetic" in table and (table["synthetic"].astype(str).str.lower() == "true").any()
     return Tracks(table.set_index("track_id"), corpus, bool(synthetic), skipped)
+
+
+def _name_digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def validate_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:

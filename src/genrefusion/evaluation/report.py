@@ -209,6 +209,8 @@ def _provenance(directory: Path, record: dict[str, Any]) -> dict[str, str]:
         "seed": str(record["seed"]),
         "members": "\n".join(f"{m['run']}  {m['signature']}" for m in record.get("members", [])),
         "git commit": record["git_commit"],
+        "changes to it": record.get("git_difference"),
+        "results": f"version {record['results_version']}" if "results_version" in record else None,
         "processes": str(record["processes"]) if record.get("processes", 1) > 1 else None,
         "parameters": f"{record['parameters']:,}",
         "wall time": _duration(record["wall_seconds"]),

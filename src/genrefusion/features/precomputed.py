@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -10,12 +13,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.data.audio import EXTENSIONS
+from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.settings import PrecomputedFeatures, TableFeatures
 
 Array = npt.NDArray[np.float32]
 
 _IDS = ("track_id", "filename")
+_ENOUGH = 16  # different numbers by which a track is known without its id
 _NO_FEATURES = ("length", "label", "genre", "split", "artist", "title")
 
 
@@ -88,11 +93,40 @@ def read_sequences(path: Path) -> dict[str, Array]:
 
 def ready_tracks(features: object) -> set[str] | None:
     """Tracks that a file of ready features has; None where features are computed."""
+    return set(_ready(features)) if isinstance(features, PrecomputedFeatures | TableFeatures) else None
+
+
+def with_digests(tracks: Tracks, features: Iterable[object]) -> Tracks:
+    """Note in the column ``features_sha256`` what ready features each track has, by which it is known again.
+
+    Parameters
+    ----------
+    tracks : Tracks
+    features : iterable of object
+        Settings of features; those that are computed are passed over. Several digests stand side by side.
+    """
+    found: dict[str, set[str]] = {}
+    for settings in features:
+        for track, values in _ready(settings).items():
+            # A few numbers, or many equal ones, may be those of another track too.
+            name = "" if len(np.unique(values)) >= _ENOUGH else track
+            found.setdefault(track, set()).add(hashlib.sha256(name.encode() + values.tobytes()).hexdigest())
+    if not found:
+        return tracks
+    column = [" ".join(sorted(found.get(track, ()))) or None for track in tracks.ids]
+    return replace(
+        tracks, table=tracks.table.assign(features_sha256=pd.Series(column, tracks.table.index, dtype=object))
+    )
+
+
+def _ready(features: object) -> dict[str, Array]:
+    """Numbers of each track in a file of ready features; nothing where features are computed."""
     if isinstance(features, PrecomputedFeatures):
-        return set(read_sequences(Path(str(features.path))))
+        return read_sequences(Path(str(features.path)))
     if isinstance(features, TableFeatures):
-        return set(read_feature_table(Path(str(features.path))).index)
-    return None
+        table = read_feature_table(Path(str(features.path)))
+        return dict(zip(map(str, table.index), table.to_numpy(np.float32), strict=True))
+    return {}
 
 
 def summarise_sequence(sequence: Array) -> Array:

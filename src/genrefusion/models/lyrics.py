@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import ComplementNB
@@ -14,6 +13,7 @@ from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
 from genrefusion.models.coattention import AttentionPool
+from genrefusion.models.folds import Folds, platt
 
 
 class LyricsHead(nn.Module):
@@ -80,7 +80,7 @@ class TunedTransformer(nn.Module):
         return logits
 
 
-def make_estimator(kind: str, *, c: float, seed: int, smallest_class: int) -> Any:
+def make_estimator(kind: str, *, c: float, seed: int, folds: Folds) -> Any:
     """Build an estimator of scikit-learn for vectors of texts.
 
     Parameters
@@ -92,16 +92,15 @@ def make_estimator(kind: str, *, c: float, seed: int, smallest_class: int) -> An
         Inverse strength of regularisation of the linear ones.
     seed : int
         Of everything random.
-    smallest_class : int
-        Training rows of the rarest class.
+    folds : list of (ndarray, ndarray)
+        Fitted and held-out training rows of each fold, for ``linear_svm``.
     """
     if kind == "logistic":
         return LogisticRegression(C=c, max_iter=2000)
     if kind == "naive_bayes":
         return ComplementNB(alpha=0.3)
     if kind == "linear_svm":
-        machine = LinearSVC(C=c, random_state=seed)
-        return CalibratedClassifierCV(machine, ensemble=False, cv=min(3, smallest_class))
+        return platt(LinearSVC(C=c, random_state=seed), folds)
     if kind == "random_forest":
         return RandomForestClassifier(500, random_state=seed, n_jobs=-1)
     return MLPClassifier((128,), alpha=1e-3, max_iter=100, random_state=seed)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -19,6 +20,7 @@ from xgboost import XGBClassifier
 from xgboost.core import XGBoostError
 
 from genrefusion.errors import UserError
+from genrefusion.models.folds import forget_folds, inner_folds, platt
 from genrefusion.models.skops_files import load_skops, save_skops
 from genrefusion.pipeline_settings import XgboostSettings
 
@@ -27,6 +29,23 @@ Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
 
 _TREES = 500
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows that are held out of a fit.
+
+    Attributes
+    ----------
+    rows : Matrix, shape (rows, columns)
+    labels : Labels, shape (rows,)
+    songs : Labels, shape (rows,)
+        Number of the song that each row is of.
+    """
+
+    rows: Matrix
+    labels: Labels
+    songs: Labels
 
 
 class TabularModel:
@@ -59,11 +78,26 @@ class TabularModel:
         self.estimator: Any = None
 
     def fit(
-        self, rows: Matrix, labels: Labels, val: tuple[Matrix, Labels] | None = None, *, rounds: int | None = None
+        self,
+        rows: Matrix,
+        labels: Labels,
+        val: Held | None = None,
+        *,
+        groups: Sequence[Labels] = (),
+        rounds: int | None = None,
     ) -> Self:
-        """Fit on rows; XGBoost stops when the log loss of the validation rows, if given, falls no more.
+        """Fit on rows; XGBoost stops when the log loss over the validation songs, if given, falls no more.
 
-        `rounds` takes the place of the setting, so that a model can be as long as one that stopped before.
+        Parameters
+        ----------
+        rows : Matrix, shape (rows, columns)
+        labels : Labels, shape (rows,)
+        val : Held, optional
+            Rows that choose the round at which XGBoost stops.
+        groups : sequence of Labels, shape (rows,) each
+            Artist, then song, of each row: what the folds of an `svm`'s sigmoid keep on one side.
+        rounds : int, optional
+            In the place of the setting, so that a model can be as long as one that stopped before.
         """
         self.classes, known = np.unique(labels, return_inverse=True)
         if len(self.classes) == 1:
@@ -72,9 +106,10 @@ class TabularModel:
         if self.kind == "xgboost":
             self._fit_trees(rows, known, weights, val, rounds or self.settings.rounds)
         else:
-            self.estimator = self._scikit(int(np.bincount(known).min()))
+            self.estimator = self._scikit(known, groups)
             step = self.estimator.steps[-1][0]
             self.estimator.fit(rows, known, **{f"{step}__sample_weight": weights})
+            forget_folds(self.estimator.steps[-1][1])
         return self
 
     def predict_proba(self, rows: Matrix) -> Probabilities:
@@ -164,12 +199,15 @@ class TabularModel:
         rows: Matrix,
         known: Labels,
         weights: npt.NDArray[np.float64],
-        val: tuple[Matrix, Labels] | None,
+        val: Held | None,
         rounds: int,
     ) -> None:
         s = self.settings
-        seen = np.isin(val[1], self.classes) if val is not None else np.zeros(0, bool)
+        seen = np.isin(val.labels, self.classes) if val is not None else np.zeros(0, bool)
         stop = bool(seen.any())
+        metric: Any = "mlogloss" if len(self.classes) > 2 else "logloss"
+        if val is not None and len(np.unique(val.songs)) < len(val.songs):
+            metric = _song_log_loss(val.songs[seen])
         self.estimator = XGBClassifier(
             n_estimators=rounds,
             learning_rate=s.lr,
@@ -177,26 +215,39 @@ class TabularModel:
             subsample=s.subsample,
             colsample_bytree=max(s.colsample, 1 / rows.shape[1]),
             tree_method="hist",
-            eval_metric="mlogloss" if len(self.classes) > 2 else "logloss",
+            eval_metric=metric,
             early_stopping_rounds=s.patience if stop else None,
             random_state=self.seed,
             device=self.device,
         )
         options: dict[str, Any] = {"verbose": False, "sample_weight": weights}
         if stop and val is not None:
-            options["eval_set"] = [(val[0][seen], np.searchsorted(self.classes, val[1][seen]))]
+            options["eval_set"] = [(val.rows[seen], np.searchsorted(self.classes, val.labels[seen]))]
         self.estimator.fit(rows, known, **options)
 
-    def _scikit(self, smallest_class: int) -> Pipeline:
+    def _scikit(self, labels: Labels, groups: Sequence[Labels]) -> Pipeline:
         s = self.settings
         prepare = (SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
         if self.kind == "random_forest":
             return make_pipeline(prepare[0], RandomForestClassifier(_TREES, random_state=self.seed, n_jobs=-1))
         if self.kind == "svm":
-            # Platt's sigmoid on one classifier fitted to all rows, from out-of-fold decisions.
-            if smallest_class < 2:
+            folds = inner_folds(labels, groups, most=3, seed=self.seed)
+            if not folds:
                 raise UserError("pipeline.estimator=svm needs two training rows of every genre for its probabilities.")
-            n_folds = min(3, smallest_class)
-            machine = CalibratedClassifierCV(SVC(C=s.c, random_state=self.seed), ensemble=False, cv=n_folds)
+            machine = platt(SVC(C=s.c, random_state=self.seed), folds)
             return make_pipeline(*prepare, machine)
         return make_pipeline(*prepare, LogisticRegression(C=s.c, max_iter=2000))
+
+
+def _song_log_loss(songs: Labels) -> Callable[[Labels, npt.NDArray[Any]], float]:
+    """Log loss over songs, whose probabilities are the mean of their rows', as predictions have it."""
+    _, places = np.unique(songs, return_inverse=True)
+    counts = np.bincount(places)
+
+    def song_log_loss(truth: Labels, found: npt.NDArray[Any]) -> float:
+        rows = np.asarray(found, np.float64)
+        true = rows[np.arange(len(rows)), truth.astype(np.int64)] if rows.ndim == 2 else np.where(truth, rows, 1 - rows)
+        means = np.bincount(places, weights=true) / counts
+        return float(-np.mean(np.log(np.maximum(means, np.finfo(np.float64).eps))))
+
+    return song_log_loss

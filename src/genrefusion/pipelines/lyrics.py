@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from genrefusion.data.groups import group_tracks
 from genrefusion.data.lyrics import is_short
 from genrefusion.data.tracks import Tracks
 from genrefusion.evaluation.predictions import Prediction
@@ -58,7 +59,9 @@ class LyricsPipeline:
         self.classes_ = genres_to_learn(train, val)
         for part in (train, val):
             part.require("lyrics")
-        self.history_ = self.reader_.fit(train.lyrics, self._labels(train), val.lyrics, self._labels(val))
+        self.history_ = self.reader_.fit(
+            train.lyrics, self._labels(train), val.lyrics, self._labels(val), groups=group_tracks(train.table)
+        )
         return self
 
     def predict_proba(self, tracks: Tracks) -> Prediction:

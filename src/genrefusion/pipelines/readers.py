@@ -32,6 +32,7 @@ from genrefusion.features.text_encoder import (
     window_spans,
 )
 from genrefusion.features.text_vectors import MeanEmbedding, MeanWordVector, Scaled, Style, TextVectors, Words
+from genrefusion.models.folds import forget_folds, inner_folds
 from genrefusion.models.lyrics import LyricsHead, TunedTransformer, make_estimator
 from genrefusion.models.skops_files import load_skops, save_skops
 from genrefusion.pipeline_settings import LyricsSettings
@@ -61,8 +62,10 @@ class Reader(Protocol):
     def coverage(self, texts: Sequence[str]) -> str:
         """Say how much of the texts is read."""
 
-    def fit(self, texts: Sequence[str], labels: Labels, val_texts: Sequence[str], val_labels: Labels) -> pd.DataFrame:
-        """Train; returns a row for each epoch."""
+    def fit(
+        self, texts: Sequence[str], labels: Labels, val_texts: Sequence[str], val_labels: Labels, *, groups: Labels
+    ) -> pd.DataFrame:
+        """Train; returns a row for each epoch. Folds within the training texts keep `groups` of them on one side."""
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Probabilities, shape (texts, classes)."""
@@ -97,19 +100,23 @@ class VectorReader:
             return str(self._encoders()[0].coverage([text for text in texts if text]))
         return "all words are read"
 
-    def fit(self, texts: Sequence[str], labels: Labels, val_texts: Sequence[str], val_labels: Labels) -> pd.DataFrame:
+    def fit(
+        self, texts: Sequence[str], labels: Labels, val_texts: Sequence[str], val_labels: Labels, *, groups: Labels
+    ) -> pd.DataFrame:
         """Fit vectors and estimator; the validation texts are not needed."""
         s = self.settings
         rows = self.vectors.fit(texts).transform(texts)
-        smallest = int(np.bincount(labels).min())
-        if s.classifier == "linear_svm" and smallest < 2:
+        machine = s.classifier == "linear_svm"
+        folds = inner_folds(labels, [groups], most=3, seed=self.bench.seed) if machine else []
+        if machine and not folds:
             raise UserError("pipeline.classifier=linear_svm needs two training songs of every genre.")
-        self.estimator = make_estimator(s.classifier, c=s.c, seed=self.bench.seed, smallest_class=smallest)
+        self.estimator = make_estimator(s.classifier, c=s.c, seed=self.bench.seed, folds=folds)
         weights = compute_sample_weight("balanced", labels) if s.balanced else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the perceptron's epochs are a setting, not a mistake
             self.estimator.fit(rows, labels, sample_weight=weights)
         vars(self.estimator).pop("_optimizer", None)  # moments of Adam: twice the weights, and done with
+        forget_folds(self.estimator)
         return pd.DataFrame()
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
@@ -169,7 +176,9 @@ class NetworkReader:
         self.settings = settings
         self.bench = bench
 
-    def fit(self, texts: Sequence[str], labels: Labels, val_texts: Sequence[str], val_labels: Labels) -> pd.DataFrame:
+    def fit(
+        self, texts: Sequence[str], labels: Labels, val_texts: Sequence[str], val_labels: Labels, *, groups: Labels
+    ) -> pd.DataFrame:
         """Train with AdamW; the epoch with the lowest log loss over the validation texts is kept."""
         s, n_classes = self.settings, int(labels.max()) + 1
         torch.manual_seed(self.bench.seed)

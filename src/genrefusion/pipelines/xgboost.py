@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from genrefusion.data.groups import group_tracks
 from genrefusion.data.tracks import Tracks
@@ -20,8 +19,9 @@ from genrefusion.evaluation.predictions import Prediction
 from genrefusion.features.text_encoder import minilm_encoder
 from genrefusion.features.text_vectors import MeanEmbedding, Style, TextVectors, Words
 from genrefusion.features.vectors import AudioVectors, read_vectors
+from genrefusion.models.folds import inner_folds
 from genrefusion.models.pooling import LogarithmicPool
-from genrefusion.models.tabular import Labels, Matrix, Probabilities, TabularModel
+from genrefusion.models.tabular import Held, Labels, Matrix, Probabilities, TabularModel
 from genrefusion.pipeline_settings import XgboostSettings
 from genrefusion.pipelines.base import (
     Workbench,
@@ -154,31 +154,41 @@ class XgboostPipeline:
 
     def _fit_side(self, side: str, train: Tracks, val: Tracks | None) -> TabularModel:
         """Fit one estimator; without `val`, with as many rounds as the one that was fitted before."""
-        model = self._new_model(side)
         rounds = self.models_[side].rounds if val is None else None
-        if side == "lyrics":
-            known, known_val = _with_lyrics(train), _with_lyrics(val) if val is not None else None
-            if not len(known):
-                raise UserError("No training track has lyrics.")
-            held = (
-                (self._text_rows(known_val), self._labels(known_val))
-                if known_val is not None and len(known_val)
-                else None
-            )
-            return model.fit(self._text_rows(known), self._labels(known), held, rounds=rounds)
-        rows = self._audio_rows(train, choose=True)
+        rows, labels, groups, songs = self._training_rows(side, train)
         held = None
         if val is not None:
-            val_rows = self._audio_rows(val)
-            held = (val_rows.rows, self._labels(val.subset(val_rows.songs)))
-        return model.fit(rows.rows, self._labels(train.subset(rows.songs)), held, rounds=rounds)
+            known = _with_lyrics(val) if side == "lyrics" else val
+            held = Held(*self._held_rows(side, known)) if len(known) else None
+        return self._new_model(side).fit(rows, labels, held, groups=[groups, songs], rounds=rounds)
+
+    def _training_rows(self, side: str, train: Tracks) -> tuple[Matrix, Labels, Labels, Labels]:
+        """Rows of a side, and the class, the group and the song of each."""
+        if side == "lyrics":
+            known = _with_lyrics(train)
+            if not len(known):
+                raise UserError("No training track has lyrics.")
+            return self._text_rows(known), self._labels(known), group_tracks(known.table), np.arange(len(known))
+        vectors = self._audio_rows(train, choose=True)
+        songs = pd.Index(train.ids).get_indexer(pd.Index(vectors.songs)).astype(np.int64)
+        return vectors.rows, self._labels(train)[songs], group_tracks(train.table)[songs], songs
+
+    def _held_rows(self, side: str, val: Tracks) -> tuple[Matrix, Labels, Labels]:
+        """Rows of a side of the validation tracks, and the class and the song of each."""
+        if side == "lyrics":
+            return self._text_rows(val), self._labels(val), np.arange(len(val))
+        vectors = self._audio_rows(val)
+        return vectors.rows, self._labels(val.subset(vectors.songs)), np.unique(vectors.songs, return_inverse=True)[1]
 
     def _fit_stacker(self, train: Tracks) -> LogarithmicPool:
         """Fit the stacker on out-of-fold probabilities of the training tracks that have lyrics, folds by artist."""
         heard, read, targets = [], [], []
         ids = np.array(train.ids)
         text, columns = self.text_, self.columns_
-        for fitted, held in _stack_folds(train, self._labels(train), self.bench.seed):
+        folds = inner_folds(self._labels(train), [group_tracks(train.table)], most=_STACK_FOLDS, seed=self.bench.seed)
+        if not folds:
+            raise UserError("pipeline.late=stack needs two training tracks of every genre. Use pipeline.late=mean.")
+        for fitted, held in folds:
             part, rest = train.subset(list(ids[fitted])), _with_lyrics(train.subset(list(ids[held])))
             if not len(rest):
                 continue
@@ -279,22 +289,6 @@ class XgboostPipeline:
         table.insert(0, "feature", self.columns_)
         table.insert(1, "gain", model.gains(len(self.columns_)))
         return table.sort_values("gain", ascending=False, ignore_index=True)
-
-
-def _stack_folds(train: Tracks, labels: Labels, seed: int) -> list[tuple[Labels, Labels]]:
-    """Fitted and held-out rows of up to five folds, by artist where that leaves every genre to fit on.
-
-    A stacker that saw a genre only in folds whose models did not know it would learn to distrust them; so where a genre
-    has too few artists for any number of folds, tracks are held out one by one.
-    """
-    most = min(_STACK_FOLDS, int(np.bincount(labels).min()))
-    for groups in (group_tracks(train.table), np.arange(len(labels))):
-        for n in range(most, 1, -1):
-            cut = StratifiedGroupKFold(n, shuffle=True, random_state=seed)
-            folds = [(fitted, held) for fitted, held in cut.split(labels, labels, groups) if len(held)]
-            if all(set(labels[fitted]) == set(labels) for fitted, _ in folds):
-                return folds
-    raise UserError("pipeline.late=stack needs two training tracks of every genre. Use pipeline.late=mean.")
 
 
 def _refuse_infinite(vectors: AudioVectors) -> None:

@@ -1,0 +1,167 @@
+"""What identifies a run, and what it was made with: signature, versions, commit."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import genrefusion
+from genrefusion.config import TrainConfig
+from genrefusion.data.audio import sha256_of
+from genrefusion.data.splits import Split
+from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
+from genrefusion.settings import process_count
+
+RESULTS_VERSION = 2
+"""Raised by hand with every change after which the same settings and data give other results. 1 was d8fd36f."""
+
+PACKAGES = (
+    *("accelerate", "h5py", "hydra-core", "joblib", "librosa", "numpy", "omegaconf", "pandas", "safetensors"),
+    *("scikit-learn", "scipy", "skops", "soundfile", "soxr", "tokenizers", "torch", "torchaudio", "transformers"),
+    "xgboost",
+)
+"""Packages whose versions can move a result."""
+
+
+def signature(config: TrainConfig, tracks: Tracks, split: Split) -> str:
+    """Digest of all that changes a run's result: not of device, threads, workers, folders or logging.
+
+    Device and number of threads change the order of sums, and with it the last digits from which a training can drift.
+    A setting that has its default stays out, so that a setting that is added later leaves old signatures as they are.
+    Of files and models that the settings name, the content counts and not the place.
+    """
+    identity: dict[str, Any] = {
+        "results": RESULTS_VERSION,
+        "pipeline": chosen(config.pipeline),
+        "features": chosen(config.features),
+        "seed": config.seed,
+        "corpus": tracks.digest,
+        "split": split.digest,
+    }
+    if config.trainer.mixed_precision != "no":
+        identity["mixed_precision"] = config.trainer.mixed_precision
+    if config.data.max_seconds != type(config.data).max_seconds:
+        identity["max_seconds"] = config.data.max_seconds
+    if process_count() > 1:  # each draws its own dropout, and batch normalisation sees its part of a batch
+        identity["processes"] = process_count()
+    return _digest(identity)
+
+
+def ensemble_signature(config: TrainConfig, folders: Sequence[Path]) -> str:
+    """Digest of what changes the result: how the members are joined, and their predictions."""
+    joined = {name: value for name, value in chosen(config.pipeline).items() if name not in ("members", "runs")}
+    predictions = [sha256_of(folder / "predictions" / f"{part}.csv") for folder in folders for part in ("val", "test")]
+    return _digest({"results": RESULTS_VERSION, "pipeline": joined, "predictions": predictions})
+
+
+def chosen(settings: Any) -> dict[str, Any]:
+    """Settings that differ from their defaults, with the name of their class; files and models by their content.
+
+    The ``name`` of a group of settings is not among them: what it stands for is told by the class and the others.
+    """
+    found: dict[str, Any] = {"schema": type(settings).__name__}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if field.name == "name" or value == default:
+            continue
+        found[field.name] = chosen(value) if is_dataclass(value) else _by_content(field.name, value, settings)
+    return found
+
+
+def require_same_code(record: Mapping[str, Any], directory: Path) -> None:
+    """Refuse to go on with a run whose first part was made by code that gives other results.
+
+    Raises
+    ------
+    UserError
+        Says by which version it was begun.
+    """
+    if record.get("results_version", 1) != RESULTS_VERSION:
+        version = record.get("versions", {}).get("genrefusion", "another version")
+        raise UserError(
+            f"{directory}: was begun by genrefusion {version}, since when results have changed, so that it cannot be "
+            "resumed: train it anew, without resume=true."
+        )
+
+
+def code() -> dict[str, Any]:
+    """Versions, and where the package is a checkout its commit: parts of a run's record."""
+    commit, difference = git_state()
+    return {
+        "results_version": RESULTS_VERSION,
+        "versions": versions(),
+        "git_commit": commit,
+        "git_difference": difference,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, of Python, and of the packages and libraries that can move a result."""
+    import soundfile
+
+    found = {"genrefusion": genrefusion.__version__, "python": platform.python_version()}
+    found |= {package: importlib.metadata.version(package) for package in PACKAGES}
+    return found | {"libsndfile": soundfile.__libsndfile_version__}
+
+
+def git_commit() -> str | None:
+    """Commit of the checkout that the package is imported from, if it is one; ``-dirty`` behind it says of changes."""
+    return git_state()[0]
+
+
+def git_state() -> tuple[str | None, str | None]:
+    """Commit of the package's own checkout, and a digest of what differs from it; None where there is neither.
+
+    A package that is installed somewhere inside another repository is not a checkout.
+    """
+    package = Path(__file__).parent
+    if _git(package, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None, None
+    commit = (_git(package, "rev-parse", "HEAD") or b"").decode().strip() or None
+    difference = _git(package, "diff", "HEAD", "--no-ext-diff", "--", ".") or b""
+    for path in sorted((_git(package, "ls-files", "--others", "--exclude-standard", "-z") or b"").split(b"\0")):
+        if path:
+            difference += path + (package / path.decode("utf-8", "surrogateescape")).read_bytes()
+    if not difference:
+        return commit, None
+    return f"{commit}-dirty", hashlib.sha256(difference).hexdigest()
+
+
+def _git(folder: Path, *words: str) -> bytes | None:
+    """Answer of git, if it is there and knows one."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    done = subprocess.run([git, "-C", str(folder), *words], capture_output=True, check=False)  # noqa: S603
+    return done.stdout if done.returncode == 0 else None
+
+
+def _by_content(name: str, value: Any, settings: Any) -> Any:
+    """Digest of a file or model that a setting names; any other value as it is."""
+    if name in ("path", "weights") and value:
+        if value == "msd":
+            from genrefusion.models.msd import SHA256  # with PyTorch, which a run with these weights needs
+
+            return SHA256
+        path = Path(str(value)).expanduser()
+        return sha256_of(path) if path.is_file() else value
+    if name == "model" and value:
+        from genrefusion.features.text_encoder import model_identity
+
+        path = Path(str(value)).expanduser()
+        return sha256_of(path) if path.is_file() else model_identity(str(value))
+    return value
+
+
+def _digest(identity: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
