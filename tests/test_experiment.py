@@ -1,8 +1,7 @@
-"""What a run depends on (its signature), and what it promises of its folder."""
+"""What a run promises of its folder."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,86 +10,15 @@ import pytest
 
 from conftest import TINY_DATA, TINY_NETWORK, compose_train
 from genrefusion.config import EvaluateConfig
-from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.metrics import score
 from genrefusion.evaluation.predictions import read_predictions
 from genrefusion.experiment import prepare, run_experiment
 from genrefusion.files import locked
-from genrefusion.record import signature
 from genrefusion.runs import evaluate_run
 from genrefusion.settings import ManifestData, TrainerSettings
 from genrefusion.terminal import Terminal
-
-NAMED = {
-    "table": ("experiment=xgboost", "features=table", "features.path={}"),
-    "precomputed": ("experiment=xgboost", "features=precomputed", "features.path={}"),
-    "weights": ("experiment=multiframe", "pipeline.weights={}"),
-}
-"""Settings that name a file."""
-
-
-def sign(tracks: Tracks, *overrides: str, split_seed: int = 0) -> str:
-    config = compose_train(*TINY_DATA, *overrides)
-    return signature(config, tracks, split_tracks(tracks, config.split, seed=split_seed))
-
-
-def write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-@pytest.mark.parametrize("kind", NAMED)
-def test_of_a_named_file_the_content_counts_and_not_the_place(kind: str, demo: Tracks, tmp_path: Path) -> None:
-    def with_file(path: Path) -> str:
-        return sign(demo, *(override.format(path) for override in NAMED[kind]))
-
-    here = with_file(write(tmp_path / "here" / "f", b"one"))
-    assert with_file(write(tmp_path / "there" / "g", b"one")) == here
-    assert with_file(write(tmp_path / "here" / "f", b"other")) != here
-
-
-def test_a_file_in_the_home_folder_counts_by_its_content(
-    demo: Tracks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    write(tmp_path / "w.hdf5", b"one")
-    first = sign(demo, "pipeline.weights='~/w.hdf5'")
-    write(tmp_path / "w.hdf5", b"other")
-    assert sign(demo, "pipeline.weights='~/w.hdf5'") != first
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["seed=1"],
-        ["pipeline.lr=0.5"],
-        ["features.trim=1"],
-        ["trainer.mixed_precision=bf16"],
-        ["data.max_seconds=5"],
-        ["pipeline.weights=msd"],
-    ],
-)
-def test_what_changes_a_result_changes_the_signature(demo: Tracks, overrides: list[str]) -> None:
-    assert sign(demo, *overrides) != sign(demo)
-
-
-@pytest.mark.parametrize(
-    "override", ["workers=1", "trainer.threads=1", "trainer.device=cuda", "cache=elsewhere", "output=elsewhere"]
-)
-def test_where_and_how_fast_a_run_is_made_does_not(demo: Tracks, override: str) -> None:
-    assert sign(demo, override) == sign(demo)
-
-
-def test_corpus_and_split_are_part_of_the_signature(demo: Tracks) -> None:
-    assert sign(demo, split_seed=1) != sign(demo)
-    lyrics = demo.table["lyrics"].where(demo.table.index != demo.ids[0], "la")
-    config = compose_train(*TINY_DATA)
-    split = split_tracks(demo, config.split, seed=0)
-    other = replace(demo, table=demo.table.assign(lyrics=lyrics))
-    assert signature(config, other, split) != signature(config, demo, split)
 
 
 def test_val_is_taken_from_train_where_ready_features_lack_the_tables_own(demo: Tracks, tmp_path: Path) -> None:
@@ -178,3 +106,30 @@ def test_a_failed_evaluation_leaves_the_one_before(demo: Tracks, tmp_path: Path)
     with pytest.raises(UserError, match=r"part\.npz"):
         evaluate_run(asked, quiet=True)
     assert result.read_bytes() == kept
+
+
+@pytest.mark.parametrize("rename", [False, True])
+def test_a_copied_corpus_of_ready_features_is_not_scored_on_what_was_learnt(rename: bool, tmp_path: Path) -> None:
+    """Neither audio nor lyrics: tracks are known by their vectors, in a folder of another name and under other ids."""
+    rng = np.random.default_rng(0)
+    ids = [f"t{number:02}" for number in range(40)]
+    vectors = rng.normal(size=(40, 24)) + np.repeat(np.eye(2, 24), 20, axis=0)
+
+    def write(folder: Path, ids: list[str]) -> list[str]:
+        folder.mkdir()
+        pd.DataFrame({"track_id": ids, "genre": ["jazz"] * 20 + ["rock"] * 20}).to_csv(
+            folder / "tracks.csv", index=False
+        )
+        table = pd.DataFrame(vectors, columns=[f"x{i}" for i in range(24)])
+        table.insert(0, "track_id", ids)
+        table.to_csv(folder / "features.csv", index=False)
+        return ["data=manifest", f"data.manifest={folder / 'tracks.csv'}", f"features.path={folder / 'features.csv'}"]
+
+    words = ["experiment=xgboost", "features=table", "pipeline.rounds=3", *write(tmp_path / "corpus", ids)]
+    run_experiment(compose_train(*words), tmp_path / "run", quiet=True)
+    write(tmp_path / "copy", [f"new {name}" for name in ids] if rename else ids)
+    asked = EvaluateConfig(run=str(tmp_path / "run"), trainer=TrainerSettings())
+    asked.data = ManifestData(manifest=str(tmp_path / "copy" / "tracks.csv"))
+    asked.features.path = str(tmp_path / "copy" / "features.csv")
+    tested = pd.read_csv(tmp_path / "run" / "splits.csv").query("part == 'test'")
+    assert evaluate_run(asked, quiet=True)["test"]["n"] == len(tested)

@@ -119,13 +119,12 @@ def git_commit() -> str | None:
     return git_state()[0]
 
 
-def git_state() -> tuple[str | None, str | None]:
+def git_state(package: Path = Path(__file__).parent) -> tuple[str | None, str | None]:
     """Commit of the package's own checkout, and a digest of what differs from it; None where there is neither.
 
     A package that is installed somewhere inside another repository is not a checkout.
     """
-    package = Path(__file__).parent
-    if _git(package, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None, None
     commit = (_git(package, "rev-parse", "HEAD") or b"").decode().strip() or None
     difference = _git(package, "diff", "HEAD", "--no-ext-diff", "--", ".") or b""
