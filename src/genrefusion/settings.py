@@ -56,12 +56,14 @@ class DemoData(DataSettings):
     songs_per_genre: int = 30
     seconds: float = 32.0
     seed: int = 0
+    test_fraction: float = 0.34  # what split=holdout tests of it: enough that the first figure says something
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
         super().__post_init__()
         check_range("data.songs_per_genre", self.songs_per_genre, 4, 1000)
         check_range("data.seconds", self.seconds, 5, 300)
+        check_range("data.test_fraction", self.test_fraction, 0.01, 0.5)
 
 
 @dataclass
