@@ -59,7 +59,7 @@ def test_a_mistake_comes_back_as_it_was_said(tasks: str) -> None:
 
 
 def test_a_failure_is_named_and_its_traceback_printed(tasks: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(WorkError, match="^KeyError: 'nothing'$"):
+    with pytest.raises(WorkError, match=r"^KeyError: 'nothing'$"):
         run_alone(f"{tasks}:break_down", {})
     assert "break_down" in capfd.readouterr().err
 
