@@ -15,11 +15,13 @@ import torch
 from torch import nn
 
 from conftest import TINY_DATA, TINY_NETWORK, compose_train
-from genrefusion.costs import count_macs, measure_costs
+from genrefusion.costs import count_macs, measure_alone, measure_costs
 from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.mel import MelExtractor, frame_columns, frame_starts
 from genrefusion.features.text_encoder import Transformer, load_pretrained
+from genrefusion.machine import machine
 from genrefusion.models.coattention import BidirectionalLstm
 from genrefusion.models.crnn import POOLS, KerasGru, Trunk
 from genrefusion.pipeline_settings import TextEncoderSettings
@@ -168,6 +170,25 @@ def test_a_pipeline_without_a_network_has_no_multiply_adds_where_pytorch_is_load
     fit: Callable[..., Pipeline], parts: tuple[Tracks, Tracks]
 ) -> None:
     assert measure_costs(fit("experiment=lyrics_tfidf"), parts[1], songs=1)["macs"] is None
+
+
+def test_memory_is_that_of_the_prediction_whatever_the_asking_process_holds(
+    fit: Callable[..., Pipeline], parts: tuple[Tracks, Tracks], tmp_path: Path
+) -> None:
+    pipeline = fit("experiment=xgboost_97", "pipeline.rounds=3")
+    pipeline.save(tmp_path)
+    before = measure_alone(tmp_path, pipeline.bench, parts[1])
+    held = bytearray(b"1" * 300_000_000)
+    after = measure_alone(tmp_path, pipeline.bench, parts[1])
+    assert abs(after["peak_memory_mb"] - before["peak_memory_mb"]) < 0.1 * len(held) / 2**20
+    assert set(after) == KEYS | {"peak_memory_mb", "threads", "machine"}
+    assert after["file_bytes"] == sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert after["machine"]["processor"] == machine()["processor"]
+
+
+def test_a_model_that_cannot_be_measured_says_why(parts: tuple[Tracks, Tracks], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no trained pipeline"):
+        measure_alone(tmp_path, Workbench(FeatureCache(tmp_path)), parts[1])
 
 
 def test_ready_features_are_read_for_the_song_alone(

@@ -1,31 +1,83 @@
-"""What a prediction costs: time, multiply-adds, size of the files, number of values."""
+"""What a prediction costs: time, multiply-adds, memory, size of the files, number of values."""
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from genrefusion.alone import run_alone
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import read_feature_table, read_sequences
-from genrefusion.pipelines.base import Pipeline, load_pipeline, parts
+from genrefusion.machine import machine, peak_memory_mb
+from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, parts, read_settings
 from genrefusion.settings import PrecomputedFeatures, TableFeatures
 from genrefusion.terminal import Terminal
 
 Call = Callable[[], object]
 Shape = Sequence[int]
 
+_SONGS = 8
 
-def measure_costs(pipeline: Pipeline, tracks: Tracks, *, songs: int = 8) -> dict[str, Any]:
+
+def measure_alone(model: Path, bench: Workbench, tracks: Tracks) -> dict[str, Any]:
+    """Measure what a saved pipeline needs to predict one song, in a process that does nothing else.
+
+    Parameters
+    ----------
+    model : Path
+        ``model/`` of a run, or the folder of one of its folds.
+    bench : Workbench
+        Its device, threads and length of audio count.
+    tracks : Tracks
+        What to predict; some songs spread over the table are taken.
+
+    Returns
+    -------
+    dict
+        As from `measure_costs`; also ``peak_memory_mb``: most memory of the process in MiB, with Python, the libraries
+        and one song at a time; ``threads`` that a network may use; and ``machine``: see `genrefusion.machine`.
+
+    Raises
+    ------
+    UserError
+        The model cannot be loaded, or a song not be predicted.
+    """
+    songs = tracks.subset(_spread(tracks.ids, _SONGS + 1))
+    request = {
+        "model": str(model),
+        "trainer": {"schema": type(bench.trainer).__name__} | asdict(bench.trainer),
+        "max_seconds": bench.max_seconds,
+        "corpus": songs.corpus,
+        "tracks": json.loads(songs.table.reset_index().to_json(orient="records", double_precision=15)),
+    }
+    return run_alone("genrefusion.costs:answer", request)
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What `measure_alone` asks of its process."""
+    tracks = Tracks(pd.DataFrame(request["tracks"]).set_index("track_id"), request["corpus"])
+    trainer = read_settings(request["trainer"])
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        bench = Workbench(FeatureCache(folder / "cache"), max_seconds=request["max_seconds"], trainer=trainer)
+        costs = _measure(Path(request["model"]), bench, tracks, folder, songs=_SONGS)
+    return costs | {"threads": _threads(), "machine": machine()}
+
+
+def measure_costs(pipeline: Pipeline, tracks: Tracks, *, songs: int = _SONGS) -> dict[str, Any]:
     """Measure what a trained pipeline needs to predict one song.
 
     The pipeline is saved and loaded again, as `predict` would load it, with a cache of its own that is empty for every
@@ -47,34 +99,45 @@ def measure_costs(pipeline: Pipeline, tracks: Tracks, *, songs: int = 8) -> dict
         vectors) to the probabilities, one song at a time; the median. ``macs``: multiply-adds of the networks, a frozen
         text encoder among them; the median over the same songs, or None where no network takes part. ``file_bytes``:
         size of the model's files, without a frozen text encoder. ``parameters``: values that a prediction needs.
+        Not its memory: other work in this process would be counted with it.
     """
-    first, *rest = [tracks.subset([track]) for track in _spread(tracks.ids, songs + 1)]
-    measured = rest or [first]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         pipeline.save(folder / "model")
-        cache = FeatureCache(folder / "cache")
-        bench = replace(pipeline.bench, cache=cache, workers=1, terminal=Terminal(quiet=True), views=False)
-        loaded = load_pipeline(folder / "model", bench)
+        costs = _measure(folder / "model", pipeline.bench, tracks, folder, songs=songs)
+    del costs["peak_memory_mb"]
+    return costs
 
-        def unseen(song: Tracks) -> Call:
-            """Prediction of a song of which nothing is in the cache, and nothing but it in a file of ready features."""
-            own = Path(tempfile.mkdtemp(dir=folder))
-            cache.directory = own / "cache"
-            for number, (part, source) in enumerate(zip(parts(loaded), parts(pipeline), strict=True)):
-                part.features = _features_of(song, source.features, own / str(number))
-            return lambda: loaded.predict_proba(song)
 
-        unseen(first)()
-        seconds = [_seconds(unseen(song)) for song in measured]
-        # A pipeline that predicted without PyTorch has no network, and to import it takes seconds.
-        macs = [count_macs(unseen(song)) for song in measured] if "torch" in sys.modules else []
-        return {
-            "ms_per_song": 1000 * float(np.median(seconds)),
-            "macs": int(np.median(macs)) if any(macs) else None,
-            "file_bytes": sum(path.stat().st_size for path in (folder / "model").rglob("*") if path.is_file()),
-            "parameters": pipeline.parameter_count(),
-        }
+def _measure(model: Path, bench: Workbench, tracks: Tracks, folder: Path, *, songs: int) -> dict[str, Any]:
+    """Load a pipeline and measure it, with `folder` for what it writes."""
+    first, *rest = [tracks.subset([track]) for track in _spread(tracks.ids, songs + 1)]
+    measured = rest or [first]
+    cache = FeatureCache(folder / "cache")
+    bench = replace(bench, cache=cache, workers=1, terminal=Terminal(quiet=True), views=False)
+    loaded = load_pipeline(model, bench)
+    sources = [part.features for part in parts(loaded)]
+
+    def unseen(song: Tracks) -> Call:
+        """Prediction of a song of which nothing is in the cache, and nothing but it in a file of ready features."""
+        own = Path(tempfile.mkdtemp(dir=folder))
+        cache.directory = own / "cache"
+        for number, (part, source) in enumerate(zip(parts(loaded), sources, strict=True)):
+            part.features = _features_of(song, source, own / str(number))
+        return lambda: loaded.predict_proba(song)
+
+    unseen(first)()
+    seconds = [_seconds(unseen(song)) for song in measured]
+    peak = peak_memory_mb()  # before the multiply-adds, whose counting takes some too
+    # A pipeline that predicted without PyTorch has no network, and to import it takes seconds.
+    macs = [count_macs(unseen(song)) for song in measured] if "torch" in sys.modules else []
+    return {
+        "ms_per_song": 1000 * float(np.median(seconds)),
+        "macs": int(np.median(macs)) if any(macs) else None,
+        "file_bytes": sum(path.stat().st_size for path in model.rglob("*") if path.is_file()),
+        "parameters": loaded.parameter_count(),
+        "peak_memory_mb": peak,
+    }
 
 
 def count_macs(call: Call) -> int:
@@ -138,6 +201,15 @@ def _features_of(song: Tracks, features: Any, folder: Path) -> Any:
         np.savez(folder / "vectors.npz", track_id=ids, frames=np.concatenate(frames), offsets=offsets)
         return replace(features, path=str(folder / "vectors.npz"))
     return features
+
+
+def _threads() -> int:
+    """Threads of PyTorch, or else those that the environment or the machine gives to libraries of arrays."""
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() else max(1, int(machine()["cores"]))
 
 
 def _seconds(call: Call) -> float:

@@ -19,6 +19,7 @@ from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation.predictions import arrays, genre_columns, read_predictions, with_truth, write_predictions
 from genrefusion.evaluation.report import write_report
 from genrefusion.experiment import model_folder, train_bench
+from genrefusion.machine import machine_names
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
 from genrefusion.record import code, ensemble_signature
 from genrefusion.results import show, summarise, write_json
@@ -69,7 +70,7 @@ def run_ensemble(
     terminal.say(f"genrefusion {genrefusion.__version__}  ", f"{config.name} on {corpus}   seed {first['seed']}")
     for member in members:
         terminal.say("member", f"{member.record['name']}   {member.directory}")
-    combinations = _join(config, members, directory, terminal)
+    combinations, fit_seconds = _join(config, members, directory, terminal)
     ensemble = _save_models(config, members, combinations, directory, terminal)
     record = first | {
         "status": "finished",
@@ -80,6 +81,7 @@ def run_ensemble(
         "trained_on": sorted({digest for member in members for digest in member.record["trained_on"]}),
         "skipped": {track: why for member in members for track, why in member.record["skipped"].items()},
         **code(),
+        "machines": list(dict.fromkeys(name for m in members for name in machine_names(m.record))),
         # Members that are named by their folders have a corpus, split and seed of their own.
         "config": asdict(config) | {name: first["config"][name] for name in ("data", "split", "seed")},
         "parameters": ensemble.parameter_count(),
@@ -87,6 +89,8 @@ def run_ensemble(
         "corpus_digest": _corpus_digest(members, ensemble),
         # What it takes to have it: the members' trainings too.
         "wall_seconds": time.perf_counter() - began + sum(m.record["wall_seconds"] for m in members),
+        "fit_seconds": _total([fit_seconds, *(m.record.get("fit_seconds") for m in members)]),
+        "peak_memory_mb": max(m.record.get("peak_memory_mb", 0) for m in members),  # each was trained on its own
     }
     write_predictions(members[0].split.to_table(), directory / "splits.csv")
     genres = read_predictions(directory / "predictions" / "test.csv").set_index("track_id")["genre"]
@@ -104,6 +108,12 @@ def run_ensemble(
 def _fitted_on_val(member: Run) -> bool:
     """Whether weights of an ensemble were fitted on its validation tracks, or on those of a member of it."""
     return bool(member.record.get("fitted_on_val"))
+
+
+def _total(seconds: Sequence[float | None]) -> float | None:
+    """Their sum, if all of them are known."""
+    known = [each for each in seconds if each is not None]
+    return sum(known) if len(known) == len(seconds) else None
 
 
 def _corpus_digest(members: Sequence[Run], ensemble: EnsemblePipeline) -> str:
@@ -161,22 +171,28 @@ def _places(run: Run) -> dict[str, str]:
     }
 
 
-def _join(config: TrainConfig, members: Sequence[Run], directory: Path, terminal: Terminal) -> list[Combination]:
-    """Write the joined predictions; returns how they were joined in each fold."""
+def _join(
+    config: TrainConfig, members: Sequence[Run], directory: Path, terminal: Terminal
+) -> tuple[list[Combination], float]:
+    """Write the joined predictions; returns how they were joined in each fold, and the seconds to find the weights."""
     tables = {part: [_aligned(member, members[0], part) for member in members] for part in ("val", "test")}
     genres = genre_columns(tables["test"][0])
     combinations = []
+    seconds = 0.0
     joined: dict[str, list[pd.DataFrame]] = {part: [] for part in tables}
     for number in range(len(members[0].split.folds)):
         rows = {part: [t[t["fold"] == number] for t in parts] for part, parts in tables.items()}
         labels = arrays(rows["val"][0])[0]
-        combination = fit_combination(config.pipeline, [arrays(t)[1] for t in rows["val"]], labels, count=len(members))
+        probabilities = [arrays(table)[1] for table in rows["val"]]
+        began = time.perf_counter()
+        combination = fit_combination(config.pipeline, probabilities, labels, count=len(members))
+        seconds += time.perf_counter() - began
         combinations.append(combination)
         for part, members_rows in rows.items():
-            probabilities = combination.combine([arrays(t)[1] for t in members_rows])
+            mixed = combination.combine([arrays(t)[1] for t in members_rows])
             index = pd.Index(members_rows[0]["track_id"], name="track_id")
             truth = members_rows[0].set_index("track_id")["genre"]
-            joined[part].append(with_truth(pd.DataFrame(probabilities, index, genres), truth, fold=number))
+            joined[part].append(with_truth(pd.DataFrame(mixed, index, genres), truth, fold=number))
     for part, parts in joined.items():
         write_predictions(pd.concat(parts, ignore_index=True), directory / "predictions" / f"{part}.csv")
     mean = np.mean([c.weights for c in combinations], axis=0)
@@ -185,7 +201,7 @@ def _join(config: TrainConfig, members: Sequence[Run], directory: Path, terminal
     names = ", ".join(f"{m.record['name']} {w:.2f}" for m, w in zip(members, mean, strict=True))
     fitted = "   (fitted on val, whose figures flatter it)" if config.pipeline.combine == "stack" else ""
     terminal.say(config.pipeline.combine, f"weights: {names}{fitted}")
-    return combinations
+    return combinations, seconds
 
 
 def _aligned(member: Run, first: Run, part: str) -> pd.DataFrame:

@@ -12,9 +12,9 @@ along with it and do nothing else (`take_part`).
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import pandas as pd
 
 import genrefusion
+from genrefusion.alone import run_alone
 from genrefusion.config import EvaluateConfig, TrainConfig, cache_folder
 from genrefusion.data.corpora import load_usable
 from genrefusion.data.groups import recordings_of_two_genres
@@ -33,8 +34,9 @@ from genrefusion.evaluation.report import write_report
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import ready_tracks, with_digests
 from genrefusion.files import alone_in
+from genrefusion.machine import peak_memory_mb
 from genrefusion.pipeline_settings import NetworkSettings
-from genrefusion.pipelines.base import Pipeline, Watch, Workbench, make_pipeline
+from genrefusion.pipelines.base import Pipeline, Watch, Workbench, make_pipeline, read_settings
 from genrefusion.record import code, require_same_code, signature
 from genrefusion.results import gather_tables, prediction_tables, show, summarise, write_json, write_names, write_tables
 from genrefusion.settings import process_count
@@ -80,6 +82,23 @@ def run_experiment(
         return _run(config, directory, command, quiet, trial)
 
 
+def run_experiment_alone(config: TrainConfig, directory: Path, *, command: str) -> None:
+    """Do as `run_experiment` in a process of its own, whose peak of memory is that of this run and of no other."""
+    values = asdict(config)
+    for name, chosen in vars(config).items():
+        if isinstance(values[name], dict):  # a group of settings, which can be of several classes
+            values[name] = {"schema": type(chosen).__name__} | values[name]
+    request = {"config": values, "directory": str(directory), "command": command}
+    run_alone("genrefusion.experiment:answer", request)
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run_experiment_alone` asks of its process."""
+    values = {n: read_settings(v) if isinstance(v, dict) else v for n, v in request["config"].items()}
+    run_experiment(TrainConfig(**values), Path(request["directory"]), command=request["command"])
+    return {}
+
+
 def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial: Watch | None) -> dict[str, Any]:
     began = time.perf_counter()
     terminal = Terminal(quiet=quiet, log=directory / "run.log")
@@ -109,7 +128,9 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
         "status": "trial" if trial else "finished",
         "parameters": done[-1]["parameters"],
         "wall_seconds": preparing + sum(fold["seconds"] for fold in done),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        # Without the features, which are there sooner where the cache has them.
+        "fit_seconds": sum(fold["fit_seconds"] for fold in done) if all("fit_seconds" in f for f in done) else None,
+        "peak_memory_mb": peak_memory_mb(),
     }
     write_json(record, directory / "run.json")
     shutil.rmtree(directory / "checkpoints")
@@ -194,14 +215,14 @@ def _run_fold(
     terminal: Terminal,
     trial: Watch | None,
 ) -> dict[str, Any]:
-    """Fit and predict one fold, unless a run that is resumed did; returns its ``parameters`` and ``seconds``."""
+    """Fit and predict one fold, unless a run that is resumed did; returns what it took."""
     done = _done(directory, number)
     state = done.parent
     if config.resume and done.is_file():
         terminal.say("resume", "finished before")
         return dict(json.loads(done.read_text()))
     began = time.perf_counter()
-    pipeline = _fit(config, tracks, fold, number, directory, terminal, trial)
+    pipeline, fit_seconds = _fit(config, tracks, fold, number, directory, terminal, trial)
     parts = {"val": fold.val}
     if trial is None:
         pipeline.save(model)
@@ -215,8 +236,9 @@ def _run_fold(
         write_predictions(pipeline.history_.assign(fold=number), state / "history.csv")
     seconds = time.perf_counter() - began
     if len(pipeline.history_):  # its epochs may have been trained before an interruption
-        seconds = max(seconds, float(pipeline.history_["seconds"].sum()))
-    facts = {"parameters": pipeline.parameter_count(), "seconds": seconds}
+        trained = float(pipeline.history_["seconds"].sum())
+        seconds, fit_seconds = max(seconds, trained), max(fit_seconds, trained)
+    facts = {"parameters": pipeline.parameter_count(), "seconds": seconds, "fit_seconds": fit_seconds}
     write_json(facts, done)
     return facts
 
@@ -229,12 +251,16 @@ def _fit(
     directory: Path,
     terminal: Terminal,
     trial: Watch | None = None,
-) -> Pipeline:
+) -> tuple[Pipeline, float]:
+    """Fit the pipeline of a fold; returns it and the seconds that the fit alone took."""
     state = _done(directory, number).parent
     watch = trial if number == 0 else None  # later folds have other validation tracks
     bench = replace(train_bench(config, terminal), checkpoints=state, resume=config.resume, watch=watch)
     pipeline = make_pipeline(config.pipeline, config.features, bench)
-    return pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
+    train, val = tracks.subset(fold.train), tracks.subset(fold.val)
+    began = time.perf_counter()
+    pipeline.fit(train, val)
+    return pipeline, time.perf_counter() - began
 
 
 def _done(directory: Path, number: int) -> Path:

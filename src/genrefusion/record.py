@@ -19,6 +19,7 @@ from genrefusion.data.audio import sha256_of
 from genrefusion.data.splits import Split
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
+from genrefusion.machine import machine
 from genrefusion.settings import process_count
 
 RESULTS_VERSION = 2
@@ -95,13 +96,14 @@ def require_same_code(record: Mapping[str, Any], directory: Path) -> None:
 
 
 def code() -> dict[str, Any]:
-    """Versions, and where the package is a checkout its commit: parts of a run's record."""
+    """What a run is made with, as part of its record: versions, the commit of a checkout, the machine."""
     commit, difference = git_state()
     return {
         "results_version": RESULTS_VERSION,
         "versions": versions(),
         "git_commit": commit,
         "git_difference": difference,
+        "machine": machine(),
     }
 
 

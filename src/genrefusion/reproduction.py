@@ -2,7 +2,7 @@
 
 A row is an experiment, trained once for each seed. A finished run with the same signature (settings, corpus and split)
 is taken as it is, one that was broken off is gone on with, a missing one is trained. The table is computed from the
-runs' saved predictions and from nothing else.
+runs' saved predictions and from nothing else; its costs from what was measured in processes that do nothing else.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
+from genrefusion.alone import WorkError
 from genrefusion.cli import run_folder
 from genrefusion.config import ReproduceConfig, TrainConfig
-from genrefusion.costs import measure_costs
+from genrefusion.costs import measure_alone
 from genrefusion.ensembles import run_ensemble
 from genrefusion.errors import UserError
 from genrefusion.evaluation import rows as table_rows
 from genrefusion.evaluation.predictions import read_predictions
-from genrefusion.evaluation.result_tables import caption, terminal_table, write_texts
+from genrefusion.evaluation.result_tables import caption, measured_on, terminal_table, write_texts
 from genrefusion.evaluation.table_report import write_table_report
-from genrefusion.experiment import model_folder, run_experiment, train_bench
+from genrefusion.experiment import model_folder, run_experiment_alone, train_bench
 from genrefusion.files import write_atomically
 from genrefusion.finding import Finder, shared_overrides
-from genrefusion.pipelines.base import load_pipeline
+from genrefusion.machine import machine_names
 from genrefusion.record import git_commit
 from genrefusion.results import songs_of, write_json
 from genrefusion.settings import TableRow
@@ -76,7 +77,7 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
             for folder in found:
                 read_predictions(folder / "predictions" / "test.csv")
             runs[number] = found
-        except UserError as error:
+        except (UserError, WorkError) as error:
             problems[number] = str(error)
         except Exception as error:
             problems[number] = f"{type(error).__name__}: {error}"
@@ -96,6 +97,8 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
     )
     terminal.say("table", f"{settings.title} ({', '.join(filter(None, [caption(table), settings.source]))})")
     terminal.table(terminal_table(table, settings.columns, width=terminal.width))
+    if machines := measured_on(table, settings.columns):
+        terminal.say("machine", machines)
     terminal.say("saved", f"{path.parent}/table.csv, .md, .tex, .png")
     terminal.say("report", str(page))
     return 1 if problems else 0
@@ -154,30 +157,41 @@ def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: i
             finder.terminal.say("found", f"{found}{_of_other_code(found)}")
         elif found is not None:
             finder.terminal.say("resume", str(found))
-            run_experiment(replace(settings, resume=True), found, command=command)
+            run_experiment_alone(replace(settings, resume=True), found, command=command)
         else:
             found = Path(run_folder(settings.output, settings.name, settings.data.name, False))
-            run_experiment(settings, found, command=command)
+            run_experiment_alone(settings, found, command=command)
     assert found is not None
     try:
         _add_costs(finder, settings, found)
-    except Exception as error:  # the row's predictions are there all the same
+    except (UserError, WorkError) as error:  # the row's predictions are there all the same
+        finder.terminal.say("costs", f"not measured ({error})")
+    except Exception as error:
         finder.terminal.say("costs", f"not measured ({type(error).__name__}: {error})")
     return found
 
 
 def _add_costs(finder: Finder, settings: TrainConfig, folder: Path) -> None:
     """Measure what a prediction of the run's first model costs, once; it is kept in ``costs.json``."""
-    path = folder / _COSTS
-    if path.is_file():
+    if _costs(folder):
         return
     reader = settings
     if settings.pipeline.name == "ensemble":  # it reads what its members read
         reader = finder.compose(settings.pipeline.members[0], seed=settings.seed)
     tracks, split = finder.prepared(reader)
     finder.terminal.say("costs", "time and size of a prediction")
-    pipeline = load_pipeline(model_folder(folder, split, 0), train_bench(settings, Terminal(quiet=True)))
-    write_json(measure_costs(pipeline, tracks.subset(split.folds[0].test)), path)
+    bench = train_bench(settings, Terminal(quiet=True))
+    costs = measure_alone(model_folder(folder, split, 0), bench, tracks.subset(split.folds[0].test))
+    write_json(costs, folder / _COSTS)
+
+
+def _costs(folder: Path) -> dict[str, Any]:
+    """What was measured of a run; nothing if it was not, or before the machine was noted."""
+    try:
+        costs = dict(json.loads((folder / _COSTS).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+    return costs if "machine" in costs else {}
 
 
 def _of_other_code(folder: Path) -> str:
@@ -192,19 +206,28 @@ def _of_other_code(folder: Path) -> str:
 def _facts(folders: list[Path]) -> dict[str, Any]:
     """What the runs say of themselves; costs are means over the seeds."""
     records = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
-    costs = [
-        json.loads((folder / _COSTS).read_text(encoding="utf-8")) if (folder / _COSTS).is_file() else {}
-        for folder in folders
-    ]
-    names = ("ms_per_song", "macs", "file_bytes")
+    costs = [_costs(folder) for folder in folders]
+    names = ("ms_per_song", "macs", "file_bytes", "peak_memory_mb")
     return {
         "corpus": records[0]["corpus"] + (" (synthetic)" if records[0]["synthetic"] else ""),
         "protocol": records[0]["protocol"],
         "parameters": int(np.mean([record["parameters"] for record in records])),
-        "train_seconds": float(np.mean([record["wall_seconds"] for record in records])),
-        **{n: None if any(c.get(n) is None for c in costs) else float(np.mean([c[n] for c in costs])) for n in names},
+        "train_seconds": _mean(records, "fit_seconds"),
+        **{name: _mean(costs, name) for name in names},
+        "train_machine": _together([name for record in records for name in machine_names(record)]),
+        "machine": _together([name for each in costs for name in machine_names(each)]),
         "runs": "\n".join(str(folder) for folder in folders),
     }
+
+
+def _mean(measured: list[dict[str, Any]], name: str) -> float | None:
+    """Of a figure, if all of them have it."""
+    values = [each[name] for each in measured if each.get(name) is not None]
+    return float(np.mean(values)) if len(values) == len(measured) else None
+
+
+def _together(names: list[str]) -> str:
+    return " and ".join(dict.fromkeys(names))
 
 
 def _place(table: pd.DataFrame, config: ReproduceConfig) -> str:

@@ -325,6 +325,7 @@ TABLE_COLUMNS = (
     "macs",
     "train_seconds",
     "ms_per_song",
+    "peak_memory_mb",
     "evidence",
 )
 """What a table can show beside the title, corpus and protocol of each row."""

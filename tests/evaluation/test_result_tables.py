@@ -10,6 +10,7 @@ from genrefusion.evaluation.result_tables import (
     as_text,
     latex,
     markdown,
+    measured_on,
     plot_bars,
     plot_cost,
     read_results,
@@ -45,6 +46,39 @@ def test_a_protocol_that_rows_do_not_share_is_a_column(table: pd.DataFrame) -> N
     assert "protocol" not in as_text(table, COLUMNS)
     table.loc[1, "protocol"] = "5-fold by artist"
     assert as_text(table, COLUMNS)["protocol"].tolist()[:2] == ["holdout by artist", "5-fold by artist"]
+
+
+MEASURED = ["accuracy", "macs", "train_seconds", "ms_per_song", "peak_memory_mb"]
+
+
+def test_costs_of_one_machine_name_it_once(table: pd.DataFrame) -> None:
+    table = table.assign(machine="Abacus", train_machine=["Abacus", "Abacus", None])
+    assert measured_on(table, MEASURED) == "Costs measured on Abacus"
+    assert as_text(table, MEASURED)["ms a song"].tolist() == ["42", "42", ""]
+    assert measured_on(table, ["accuracy", "macs"]) == ""
+    assert measured_on(table.drop(columns=["machine", "train_machine"]), MEASURED) == ""
+
+
+def test_costs_of_another_machine_are_marked_and_it_is_named(table: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    table = table.assign(machine=["Abacus", "Slide rule", None], train_machine="Abacus")
+    table.assign(peak_memory_mb=[100.0, 200.0, np.nan]).to_csv(path, index=False)
+    write_texts(path, MEASURED, title="A table", source="", figure="cost")
+    _, worse, lost = as_text(read_results(path), MEASURED).to_dict("records")
+    assert (worse["ms a song"], worse["MiB of memory"], worse["seconds to train"]) == ("42†", "200†", "93")
+    assert worse["million MACs"] == "200"
+    assert lost["ms a song"] == ""
+    for name in ("table.md", "table.tex"):
+        text = (tmp_path / name).read_text()
+        assert "Costs measured on Abacus; † measured on Slide rule." in text
+        assert "42†" in text
+
+
+def test_every_machine_has_a_mark_of_its_own(table: pd.DataFrame) -> None:
+    many = pd.concat([table.iloc[[0]]] * 8, ignore_index=True).assign(machine=list("abcdefgh"))
+    cells = as_text(many, ["ms_per_song"])["ms a song"]
+    assert cells.nunique() == 8
+    assert all(f"{cell[2:] or 'Costs'} measured on" in measured_on(many, ["ms_per_song"]) for cell in cells)
 
 
 def test_a_narrow_terminal_does_without_what_is_least_needed(table: pd.DataFrame) -> None:

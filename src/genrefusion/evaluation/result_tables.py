@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ Row = Mapping[Hashable, Any]
 
 def read_results(path: Path) -> pd.DataFrame:
     """Read the CSV file of a table."""
-    texts = ("title", "experiment", "group", "evidence", "problem", "corpus", "protocol", "runs")
+    texts = ("title", "experiment", "group", "evidence", "problem", "corpus", "protocol", "runs", *_MACHINES.values())
     return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
 
 
@@ -32,8 +33,13 @@ def caption(table: pd.DataFrame) -> str:
     return ", ".join(value for several in values if len(several) == 1 for value in several)
 
 
+def measured_on(table: pd.DataFrame, columns: Sequence[str]) -> str:
+    """Machines that the shown times and memory were measured on, with the marks of the cells; nothing without such."""
+    return "; ".join(f"{mark or 'Costs'} measured on {name}" for name, mark in _marks(table, columns).items())
+
+
 def as_text(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Cells as they are shown; a row that could not be measured says why.
+    """Cells as they are shown; a row that could not be measured says why, and times of other machines have marks.
 
     Parameters
     ----------
@@ -43,10 +49,11 @@ def as_text(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         See `genrefusion.settings.TABLE_COLUMNS`.
     """
     rows = table.to_dict("records")
+    marks = _marks(table, columns)
     shown = {"": [str(row["title"]) for row in rows]}
     for name in columns:
         heading, cell = _COLUMNS[name]
-        shown[heading] = [cell(row) for row in rows]
+        shown[heading] = [cell(row) + marks.get(_machine(row, name), "") for row in rows]
     for name in ("corpus", "protocol"):
         if len(_values(table, name)) > 1:
             shown[name] = [_text(row, name) for row in rows]
@@ -145,11 +152,13 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
     table = table.dropna(subset=["accuracy"])
     middle = table["accuracy"].to_numpy(float)
     ends = np.abs(table[["accuracy_low", "accuracy_high"]].to_numpy(float).T - middle)
+    marks = _marks(table, ["ms_per_song"])
+    names = [str(row["title"]) + marks.get(_machine(row, "ms_per_song"), "") for row in table.to_dict("records")]
     costs = {"milliseconds a song": table["ms_per_song"], "size of the model's files (MB)": table["file_bytes"] / 1e6}
     with plt.style.context(STYLE):
         figure, panels = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True)
         for axes, (label, cost) in zip(panels, costs.items(), strict=True):
-            for number, (x, y, name) in enumerate(zip(cost, middle, table["title"], strict=True)):
+            for number, (x, y, name) in enumerate(zip(cost, middle, names, strict=True)):
                 marker = "os^Dv<>Pp*hX"[number % 12]
                 color = f"C{number % 8}"
                 axes.errorbar(x, y, yerr=ends[:, number : number + 1], fmt=marker, color=color, capsize=2, label=name)
@@ -157,7 +166,8 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
         panels[0].set(ylabel="accuracy, test songs (95 %)")
-        panels[0].set_title(f"{title}\n{caption(table)}, n = {_range(table['n'])}", loc="left")
+        about = [title, f"{caption(table)}, n = {_range(table['n'])}", measured_on(table, ["ms_per_song"])]
+        panels[0].set_title("\n".join(filter(None, about)), loc="left")
         panels[1].legend(loc="upper left", bbox_to_anchor=(1.01, 1))
         save_figure(figure, path)
 
@@ -165,7 +175,8 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
 def write_texts(path: Path, columns: Sequence[str], *, title: str, source: str, figure: str) -> None:
     """Write Markdown, LaTeX and the figure beside the CSV file of a table, from what the file holds."""
     table = read_results(path)
-    about = f"{title}. {caption(table)}.{f' {source[:1].upper()}{source[1:]}.' if source else ''}"
+    sentences = [title, caption(table), source[:1].upper() + source[1:], measured_on(table, columns)]
+    about = " ".join(f"{sentence}." for sentence in sentences if sentence)
     write_atomically(path.with_suffix(".md"), f"{about}\n\n{markdown(table, columns)}".encode())
     write_atomically(path.with_suffix(".tex"), latex(table, columns, title=about).encode())
     if "accuracy" in table and table["accuracy"].notna().any():
@@ -176,6 +187,21 @@ def write_texts(path: Path, columns: Sequence[str], *, title: str, source: str, 
 def _width(shown: pd.DataFrame) -> int:
     """Characters of the longest row, with the gaps between columns."""
     return sum(max(map(len, [str(name), *shown[name]])) + 2 for name in shown) - 2
+
+
+def _marks(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, str]:
+    """Mark of each machine that figures of the columns come from; that of most of them comes first and has none."""
+    found = [_machine(row, name) for row in table.to_dict("records") for name in columns]
+    counts = Counter(name for name in found if name)
+    return {
+        name: "†‡§¶"[(number - 1) % 4] * ((number + 3) // 4) if number else ""
+        for number, (name, _) in enumerate(counts.most_common())
+    }
+
+
+def _machine(row: Row, column: str) -> str:
+    """Where the figure of a row comes from, if it is one that depends on the machine."""
+    return "" if column not in _MACHINES or _blank(row.get(column)) else _text(row, _MACHINES[column])
 
 
 def _values(table: pd.DataFrame, column: str) -> set[str]:
@@ -228,7 +254,20 @@ def _difference(row: Row) -> str:
     return f"{100 * row['difference']:+.1f} {ends}{star}"
 
 
-_LEAST_NEEDED = ("file_bytes", "train_seconds", "seeds", "macs", "parameters", "ms_per_song", "n", "macro_f1")
+_MACHINES = {"train_seconds": "train_machine", "ms_per_song": "machine", "peak_memory_mb": "machine"}
+"""Columns that depend on the machine, and the column that names it."""
+
+_LEAST_NEEDED = (
+    "file_bytes",
+    "peak_memory_mb",
+    "train_seconds",
+    "seeds",
+    "macs",
+    "parameters",
+    "ms_per_song",
+    "n",
+    "macro_f1",
+)
 """Columns in the order in which a narrow terminal does without them."""
 
 _whole = _number(lambda x: f"{x:,.0f}")
@@ -244,8 +283,9 @@ _COLUMNS: dict[str, tuple[str, Callable[[Row], str]]] = {
     "parameters": ("parameters", _whole("parameters")),
     "file_bytes": ("MB on disk", _number(lambda x: f"{x / 1e6:.2f}")("file_bytes")),
     "macs": ("million MACs", _number(lambda x: f"{x / 1e6:,.0f}")("macs")),
-    "train_seconds": ("seconds to train", _whole("train_seconds")),
+    "train_seconds": ("seconds to train", _number(lambda x: f"{x:,.{x < 10:d}f}")("train_seconds")),
     "ms_per_song": ("ms a song", _whole("ms_per_song")),
+    "peak_memory_mb": ("MiB of memory", _whole("peak_memory_mb")),
     "evidence": ("what is known of the claim", lambda row: _text(row, "evidence")),
 }
 """Heading and cell of each column that a table can show."""

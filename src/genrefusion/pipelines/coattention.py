@@ -123,7 +123,12 @@ class CoattentionPipeline:
         if "lyrics" in self._sides:
             coverage = self._encoder.coverage([text for text in tracks.lyrics if text])
             report_lyrics(tracks, str(coverage), self.bench)
-        if "audio" in self._sides and not self._trains_trunk:
+            _ = self._encoder.transformer  # a fit asks it for its sizes: it is loaded here, so that no fit waits for it
+        if "audio" in self._sides and self._trains_trunk:
+            assert isinstance(self.features, MelFeatures)
+            heard = tracks.subset(ids_with_audio(self.features, tracks))
+            MultiframePipeline(self._trunk_settings(), self.features, self.bench).prepare(heard)
+        elif "audio" in self._sides:
             self.trunk_ = self._published_trunk()
             self._audio(tracks)
 
@@ -135,7 +140,8 @@ class CoattentionPipeline:
             self.trunk_ = self._published_trunk()
             if self._trains_trunk:
                 histories.append(self._fit_trunk(train, val))
-        songs, val_songs = self._songs(train), self._songs(val)
+        # What new convolutions make of the songs is a part of the fit: the cache may have it of the same fit before.
+        songs, val_songs = (self._songs(part, anew=self._trains_trunk) for part in (train, val))
         self.shape_ = {
             "levels": self._level_sizes(songs),
             "text_width": self._encoder.width if "lyrics" in self._sides else 1,
@@ -279,19 +285,20 @@ class CoattentionPipeline:
             return [songs.channels]
         return list(self.trunk_.channels)
 
-    def _audio(self, tracks: Tracks) -> dict[str, npt.NDArray[Any]]:
+    def _audio(self, tracks: Tracks, *, anew: bool = False) -> dict[str, npt.NDArray[Any]]:
         if "audio" not in self._sides:
             return {}
-        return audio_sequences(self.features, self.trunk_, tracks, self.bench, levels=self.settings.levels)
+        return audio_sequences(self.features, self.trunk_, tracks, self.bench, levels=self.settings.levels, anew=anew)
 
-    def _songs(self, tracks: Tracks) -> Sequences:
-        """Both sides of the tracks as the network reads them."""
+    def _songs(self, tracks: Tracks, *, anew: bool = False) -> Sequences:
+        """Both sides of the tracks as the network reads them; see `trunk_outputs` for `anew`."""
         self._require(tracks)
         nothing = [np.zeros((0, 1), np.float16)] * len(tracks)
         embedded = self._encoder.embed(tracks.lyrics) if "lyrics" in self._sides else nothing
         known = {genre: number for number, genre in enumerate(self.classes_)}
         labels = [known.get(genre, -1) for genre in tracks.table["genre"]]
-        songs = Sequences(tracks.ids, self._audio(tracks), dict(zip(tracks.ids, embedded, strict=True)), labels)
+        words = dict(zip(tracks.ids, embedded, strict=True))
+        songs = Sequences(tracks.ids, self._audio(tracks, anew=anew), words, labels)
         if self.shape_:
             songs.channels = sum(self.shape_["levels"])
         return songs

@@ -73,7 +73,9 @@ class SongFrames(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         return torch.from_numpy(frame), torch.tensor(self.labels[number])
 
 
-def trunk_outputs(trunk: Trunk, tracks: Tracks, features: MelFeatures, bench: Workbench) -> dict[str, Array]:
+def trunk_outputs(
+    trunk: Trunk, tracks: Tracks, features: MelFeatures, bench: Workbench, *, anew: bool = False
+) -> dict[str, Array]:
     """All levels of frozen convolutions for each frame of each track, from the cache where they are there.
 
     Parameters
@@ -86,6 +88,8 @@ def trunk_outputs(trunk: Trunk, tracks: Tracks, features: MelFeatures, bench: Wo
         Spectrogram and frames.
     bench : Workbench
         Cache, device, terminal.
+    anew : bool
+        Compute all of them, and put them into the cache: the time of a fit does not depend on what is there.
 
     Returns
     -------
@@ -97,14 +101,16 @@ def trunk_outputs(trunk: Trunk, tracks: Tracks, features: MelFeatures, bench: Wo
     parameters = extractor.parameters() | framing | {"weights": _digest(trunk)}
     digests = tracks.table["sha256"]
     keys = {track: feature_key(digests[track], "crnn-trunk", TRUNK_VERSION, parameters) for track in tracks.ids}
-    found = {track: bench.cache.get(key) for track, key in keys.items()}
+    found = {track: None if anew else bench.cache.get(key) for track, key in keys.items()}
     missing = [track for track, array in found.items() if array is None]
     if missing:
         mels = extract(tracks.subset(missing), extractor, bench.cache, workers=bench.workers, terminal=bench.terminal)
         model = on_device(_Sequence(trunk), bench)
         for track in bench.terminal.track(missing, "trunk", len(missing), "songs"):
             frames = SongFrames({track: mels[track]}, [-1], features)
-            found[track] = bench.cache.get_or_compute(keys[track], partial(_outputs, model, frames))
+            compute = partial(_outputs, model, frames)
+            key = keys[track]
+            found[track] = bench.cache.put(key, compute()) if anew else bench.cache.get_or_compute(key, compute)
         bench.terminal.say("trunk", f"{len(found)} songs ({len(found) - len(missing)} from cache)")
     return {track: array for track, array in found.items() if array is not None}
 

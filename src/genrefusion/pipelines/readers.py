@@ -258,8 +258,9 @@ class HeadReader(NetworkReader):
         self.encoder = TokenEncoder(settings.encoder, bench.cache, bench.terminal)
 
     def prepare(self, texts: Sequence[str]) -> None:
-        """Embed."""
+        """Embed, and load the transformer: a fit asks it for its width."""
         self.encoder.embed(texts)
+        _ = self.encoder.transformer
 
     def coverage(self, texts: Sequence[str]) -> str:
         """Tokens that are read."""

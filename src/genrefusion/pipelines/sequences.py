@@ -129,7 +129,13 @@ def drop_sides(pairs: Pairs, probability: float) -> Pairs:
 
 
 def audio_sequences(
-    features: object, trunk: Trunk | None, tracks: Tracks, bench: Workbench, *, levels: str = "all"
+    features: object,
+    trunk: Trunk | None,
+    tracks: Tracks,
+    bench: Workbench,
+    *,
+    levels: str = "all",
+    anew: bool = False,
 ) -> dict[str, Array]:
     """Compute or look up the audio side of the tracks that have one, shape (frames, positions, channels) each.
 
@@ -145,6 +151,8 @@ def audio_sequences(
         Cache, device, terminal.
     levels : str
         ``all`` levels of the convolutions side by side, or the ``last`` alone. The cache has all of them.
+    anew : bool
+        Let the convolutions hear every track, whatever the cache has.
 
     Raises
     ------
@@ -161,7 +169,7 @@ def audio_sequences(
         return {}
     if isinstance(features, MelFeatures) and trunk is not None:
         first = -trunk.channels[-1] if levels == "last" else 0
-        outputs = trunk_outputs(trunk, known, features, bench)
+        outputs = trunk_outputs(trunk, known, features, bench, anew=anew)
         return {track: array[:, :, first:] for track, array in outputs.items()}
     if isinstance(features, PrecomputedFeatures):
         sequences = read_sequences(Path(str(features.path)))

@@ -82,7 +82,8 @@ class XgboostPipeline:
         """Compute features of the audio, and embeddings of the lyrics where they are asked for."""
         self._audio(tracks)
         if self.settings.text.embedding and self.reads_lyrics:
-            minilm_encoder(self.bench.cache, self.bench.terminal).mean(tracks.lyrics)
+            # The empty text too: columns are named by it.
+            minilm_encoder(self.bench.cache, self.bench.terminal).mean([*tracks.lyrics, ""])
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Fit on `train`; XGBoost stops by the log loss over `val`."""
