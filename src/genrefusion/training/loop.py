@@ -108,7 +108,7 @@ def train_network(
         The loss is no number any more, or the checkpoint is of another training.
     """
     accelerator = make_accelerator(trainer)
-    # With the channels of a point beside each other a step takes two thirds of the time; only the order of sums changes.
+    # With the channels of a point beside each other a step takes two thirds of the time; the order of sums changes.
     convert_conv2d_weight_memory_format(network, torch.channels_last)
     # Parameters that stay fixed are not given to the optimiser, so its state is in the order of the trained ones.
     optimizer = torch.optim.AdamW(_trained(network), lr=settings.lr, weight_decay=settings.weight_decay)
