@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import FeatureCache
+from genrefusion.features.cache import ScratchCache
 from genrefusion.features.precomputed import read_feature_table, read_sequences
 from genrefusion.pipelines.base import Pipeline, load_pipeline, parts
 from genrefusion.settings import PrecomputedFeatures, TableFeatures
@@ -53,14 +53,14 @@ def measure_costs(pipeline: Pipeline, tracks: Tracks, *, songs: int = 8) -> dict
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         pipeline.save(folder / "model")
-        cache = FeatureCache(folder / "cache")
+        cache = ScratchCache(folder)
         bench = replace(pipeline.bench, cache=cache, workers=1, terminal=Terminal(quiet=True), views=False)
         loaded = load_pipeline(folder / "model", bench)
 
         def unseen(song: Tracks) -> Call:
             """Prediction of a song of which nothing is in the cache, and nothing but it in a file of ready features."""
             own = Path(tempfile.mkdtemp(dir=folder))
-            cache.directory = own / "cache"
+            cache.forget()
             for number, (part, source) in enumerate(zip(parts(loaded), parts(pipeline), strict=True)):
                 part.features = _features_of(song, source.features, own / str(number))
             return lambda: loaded.predict_proba(song)

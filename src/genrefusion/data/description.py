@@ -59,8 +59,9 @@ def describe_corpus(config: CorpusConfig, *, quiet: bool = False) -> int:
     problems = list(_row_problems(tracks))
     usable = tracks
     if config.action == "validate":
-        digests, faults = inspect_audio(tracks, settings, cache=cache, workers=config.workers, terminal=terminal)
+        known, faults = inspect_audio(tracks, settings, cache=cache, workers=config.workers, terminal=terminal)
         usable = tracks.subset([track for track in tracks.ids if track not in faults])
+        digests = {track: of_file.digest for track, of_file in known.items()}
         problems += [*_audio_problems(tracks, faults), *_twins(usable, digests), *_crossing(tracks)]
         problems += _lacking(tracks, config.data)
     for problem in problems:

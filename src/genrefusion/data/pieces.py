@@ -128,7 +128,7 @@ def _write_pieces(song: Path, folder: Path, settings: DataSettings) -> list[str]
 def _piece_table(songs: pd.DataFrame, pieces: Mapping[str, list[str]], folders: Mapping[str, Path]) -> pd.DataFrame:
     """One row for each piece of each song."""
     named = songs.get("song", [None] * len(songs))
-    songs = songs.drop(columns="seconds", errors="ignore").assign(
+    songs = songs.drop(columns=["seconds", "samples_sha256"], errors="ignore").assign(
         song=[name or str(track) for track, name in zip(songs.index, named, strict=True)], song_sha256=songs["sha256"]
     )
     rows = [
