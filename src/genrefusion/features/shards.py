@@ -173,18 +173,25 @@ class ShardStore:
     ) -> Iterator[str]:
         """Compute all songs that no other process has, and note those that are busy."""
         held: dict[str, contextlib.ExitStack] = {}
+        free = threading.Semaphore(SONGS_A_SHARD + workers)  # locks that may be held, each by an open file
+        ended = threading.Event()
         done: dict[str, Mapping[str, Array]] = {}
 
         def attempt(song: str) -> tuple[str, Mapping[str, Array] | None]:
-            lock = contextlib.ExitStack()
-            try:
-                lock.enter_context(locked(self._lock_of(song), wait=False))
-            except BlockingIOError:
-                return song, None
-            held[song] = lock
-            with self._lock:
-                there = self._find([song], kinds)  # another process may have had the lock
-            return song, {} if there else compute(song)
+            with contextlib.ExitStack() as lock:
+                free.acquire()
+                lock.callback(free.release)
+                if ended.is_set():
+                    return song, None
+                try:
+                    lock.enter_context(locked(self._lock_of(song), wait=False))
+                except BlockingIOError:
+                    return song, None
+                with self._lock:
+                    there = self._find([song], kinds)  # another process may have had the lock
+                arrays = {} if there else compute(song)
+                held[song] = lock.pop_all()
+                return song, arrays
 
         def write() -> None:
             try:
@@ -194,9 +201,9 @@ class ShardStore:
                     held.pop(song).close()
                 done.clear()
 
-        jobs = Parallel(n_jobs=workers, prefer="threads", return_as="generator")(delayed(attempt)(s) for s in songs)
+        run = Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
         try:
-            for song, arrays in jobs:
+            for song, arrays in run(delayed(attempt)(song) for song in songs):
                 if arrays is None:
                     busy.append(song)
                     continue
@@ -207,6 +214,7 @@ class ShardStore:
                 yield song
         finally:
             # Also where one song failed: what was computed of the others is kept.
+            ended.set()
             try:
                 write()
             finally:
