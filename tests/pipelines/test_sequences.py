@@ -12,6 +12,7 @@ import torch
 from conftest import compose_train
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
+from genrefusion.features.cache import FeatureCache, LazyView, Recipe
 from genrefusion.pipelines.base import Workbench, make_pipeline
 from genrefusion.pipelines.sequences import Sequences, audio_sequences, drop_sides, ids_with_audio
 from genrefusion.settings import PrecomputedFeatures
@@ -55,6 +56,18 @@ def test_scale_is_that_of_all_positions(songs: Sequences) -> None:
     mean, deviation = songs.audio_scale()
     np.testing.assert_allclose(mean, every.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(deviation, every.std(axis=0), atol=1e-6)
+
+
+def test_scale_of_songs_far_from_zero_is_that_of_all_positions(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    arrays = {str(n): rng.normal(1000, 0.5, size=(n % 4, 3, 4)).astype(np.float32) for n in range(40)}
+    store = FeatureCache(tmp_path).store(Recipe("trunk", 1, {}))
+    list(store.fill(arrays, ["trunk"], lambda song: {"trunk": arrays[song]}))
+    stored = {song: LazyView(found["trunk"], np.s_[:, :, -2:]) for song, found in store.find(arrays, ["trunk"]).items()}
+    mean, deviation = Sequences(list(arrays), stored, {}, [0] * 40).audio_scale()
+    every = np.concatenate([a.reshape(-1, 4)[:, -2:] for a in arrays.values()]).astype(np.float64)
+    np.testing.assert_allclose(mean, every.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(deviation, every.std(axis=0), rtol=1e-6)
 
 
 def test_a_song_never_loses_both_sides(songs: Sequences) -> None:
