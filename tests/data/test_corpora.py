@@ -251,7 +251,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return digest_audio(path)
 
-    monkeypatch.setattr("genrefusion.data.corpora.digest_audio", digest)
+    monkeypatch.setattr("genrefusion.data.digests.digest_audio", digest)
     return names
 
 

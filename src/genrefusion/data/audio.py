@@ -64,15 +64,6 @@ def load_audio(path: Path, *, sample_rate: int | None = None, max_seconds: float
     return np.asarray(soxr.resample(samples, rate, sample_rate, quality="HQ"), dtype=np.float32)
 
 
-def audio_problem(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> str:
-    """Decode a file once and say why it cannot be used: unreadable, too short, silent; empty if it can."""
-    try:
-        usable_seconds(path, min_seconds, max_seconds)
-    except AudioError as error:
-        return str(error)
-    return ""
-
-
 def usable_seconds(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> float:
     """Decode a file and measure how long it is, `max_seconds` at most.
 

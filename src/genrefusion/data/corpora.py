@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +12,12 @@ import soundfile
 from joblib import Parallel, delayed
 
 from genrefusion.data import gtzan
-from genrefusion.data.audio import EXTENSIONS, digest_audio, inspect_sound
+from genrefusion.data.audio import EXTENSIONS, inspect_sound
+from genrefusion.data.digests import digest_files
 from genrefusion.data.pieces import cut_into_pieces
 from genrefusion.data.tracks import Tracks, load_table, validate_table
 from genrefusion.errors import UserError, bullet_list
-from genrefusion.files import extend_record, read_record, signature
+from genrefusion.files import extend_record, read_record
 from genrefusion.settings import DataSettings, DemoData, FolderData, GtzanData, ManifestData
 from genrefusion.terminal import Terminal
 
@@ -266,7 +265,7 @@ def inspect_files(
     limits = f"{settings.min_seconds:g}-{settings.max_seconds:g}"
     record = cache / "checks" / f"verdicts_{limits}_libsndfile-{soundfile.__libsndfile_version__}.json"
     known = {digest: verdict for digest, verdict in read_record(record).items() if _is_verdict(verdict)}
-    digests = _digest_files(paths, cache / "checks" / "files.json", workers)
+    digests = digest_files(paths, cache, workers=workers)
     new = {digest: path for path, (digest, problem) in zip(paths, digests, strict=True) if not problem}
     new = {digest: path for digest, path in new.items() if digest not in known}
     run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
@@ -278,38 +277,6 @@ def inspect_files(
     return [
         FileFacts(digest, problem, "") if problem else FileFacts(digest, *known[digest]) for digest, problem in digests
     ]
-
-
-def _digest_files(paths: list[Path], record: Path, workers: int) -> list[tuple[str, str]]:
-    """Digest and problem of each file; of one with the size, modification time and inode of last time, as last time."""
-    now = time.time_ns()
-    remembered = read_record(record)
-    facts: dict[Path, tuple[str, str]] = {}
-    stamps: dict[Path, list[int]] = {}
-    for path in paths:
-        try:
-            stamps[path] = list(signature(path))
-        except OSError:
-            continue  # told below
-        match remembered.get(str(path.absolute())):
-            case [*stamp, str(digest)] if stamp == stamps[path]:
-                facts[path] = (digest, "")
-    unknown = [path for path in dict.fromkeys(paths) if path not in facts]
-    digests = Parallel(n_jobs=workers, prefer="threads")(delayed(digest_audio)(path) for path in unknown)
-    facts |= zip(unknown, digests, strict=True)
-    # A file that was changed just now may change again without another modification time, as git knows too.
-    new = {
-        str(path.absolute()): [*stamps[path], facts[path][0]]
-        for path in unknown
-        if path in stamps and not facts[path][1] and stamps[path][1] < now - _RACE_NS
-    }
-    if new:
-        with contextlib.suppress(OSError):  # a cache that may only be read is as good
-            extend_record(record, new)
-    return [facts[path] for path in paths]
-
-
-_RACE_NS = 2_000_000_000
 
 
 def _is_verdict(verdict: object) -> bool:

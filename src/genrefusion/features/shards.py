@@ -276,9 +276,11 @@ class ShardStore:
             changed = 0  # no folder yet
         if changed == self._listed:
             return
-        names = [path.name for path in self._folder.iterdir() if path.suffix == ".safetensors"] if changed else []
+        names = self._list() if changed else set()
         self._listed = changed if time.time_ns() - changed > _RACE_NS else None
-        if gone := self._shards.keys() - set(names):
+        if names == self._shards.keys():
+            return
+        if gone := self._shards.keys() - names:
             self._shards = {name: shard for name, shard in self._shards.items() if name not in gone}
             self._holders = {
                 array: left
@@ -286,11 +288,15 @@ class ShardStore:
                 if (left := [name for name in holders if name not in gone])
             }
         new = []
-        for name in set(names) - self._shards.keys():
+        for name in names - self._shards.keys():
             with contextlib.suppress(FileNotFoundError):
                 new.append(((self._folder / name).stat().st_mtime_ns, name))
         for _, name in sorted(new):
             self._add(name)
+
+    def _list(self) -> set[str]:
+        with os.scandir(self._folder) as files:  # for each song that is computed: a folder of thousands takes a moment
+            return {file.name for file in files if file.name.endswith(".safetensors")}
 
     def _add(self, name: str) -> None:
         """Read the header of a shard; one that is damaged counts as empty."""
