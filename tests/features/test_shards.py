@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from genrefusion.features import shards
+from genrefusion.features.shard_files import OPEN_SHARDS, StoredArray, read_header
 from genrefusion.features.shards import SONGS_A_SHARD, ShardStore
 from genrefusion.files import locked
 
@@ -43,7 +44,7 @@ def fill(store: ShardStore, songs: int, compute: Callable[[str], Mapping[str, np
     return list(store.fill(map(str, range(songs)), ["mel"], compute))
 
 
-def put(store: ShardStore, array: np.ndarray, song: str = "0") -> shards.StoredArray:
+def put(store: ShardStore, array: np.ndarray, song: str = "0") -> StoredArray:
     list(store.fill([song], ["mel"], lambda _: {"mel": array}))
     return store.find([song], ["mel"])[song]["mel"]
 
@@ -104,6 +105,7 @@ def test_arrays_are_found_by_another_process_which_computes_none(store: ShardSto
     code = f"""
 from pathlib import Path
 import numpy as np
+from genrefusion.features.shard_files import OPEN_SHARDS, StoredArray, read_header
 from genrefusion.features.shards import ShardStore
 found = ShardStore(Path({str(tmp_path / "mel")!r}), {{}}).find([str(n) for n in range(41)], ["mel"])
 print(len(found), *(int(np.asarray(arrays["mel"])[0, 0]) for arrays in found.values()))
@@ -324,7 +326,7 @@ def test_a_process_killed_while_it_writes_leaves_nothing_half(store: ShardStore,
         time.sleep(wait)
         process.kill()
         process.join()
-    assert all(shards._read_header(path).arrays for path in store.directory.glob("shards/*.safetensors"))
+    assert all(read_header(path).arrays for path in store.directory.glob("shards/*.safetensors"))
     for song, arrays in store.find(map(str, range(1000)), ["mel"]).items():
         assert (np.asarray(arrays["mel"]) == int(song)).all()
 
@@ -341,6 +343,7 @@ import random, resource, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
+from genrefusion.features.shard_files import OPEN_SHARDS, StoredArray, read_header
 from genrefusion.features.shards import ShardStore
 songs = [str(n) for n in range(int(sys.argv[2]))]
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
@@ -363,7 +366,7 @@ def test_with_64_open_files_allowed_thousands_of_songs_are_written_and_read(tmp_
     assert said.returncode == 0, said.stderr
     found, maps = map(int, said.stdout.split())
     assert found == songs
-    assert maps <= shards._OPEN_SHARDS + songs / SONGS_A_SHARD  # an array that is held may hold its file's map
+    assert maps <= OPEN_SHARDS + songs / SONGS_A_SHARD  # an array that is held may hold its file's map
 
 
 def test_too_many_open_files_are_no_missing_songs(store: ShardStore, tmp_path: Path) -> None:

@@ -14,19 +14,16 @@ import os
 import threading
 import time
 import uuid
-import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from genrefusion.features.shard_files import Shard, StoredArray, checksum, damaged_arrays, read_header
 from genrefusion.files import extend_record, locked, read_record, signature, write_atomically
 
 Array = npt.NDArray[Any]
@@ -35,64 +32,7 @@ SONGS_A_SHARD = 32
 """A process that is killed loses the work on this many songs at most; as many locks are held at once."""
 
 _SHARD_BYTES = 64 << 20
-_OPEN_SHARDS = 24
 _RACE_NS = 2_000_000_000  # within this time a folder may change again without another modification time
-
-
-class StoredArray:
-    """An array in a shard: its shape is known, its values are read from the disk where they are asked for."""
-
-    __slots__ = ("dtype", "name", "path", "shape", "stamp")
-
-    def __init__(self, path: Path, stamp: tuple[int, ...], name: str, shape: tuple[int, ...], dtype: Any) -> None:
-        self.path = path
-        self.stamp = stamp
-        self.name = name
-        self.shape = shape
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
-        return np.asarray(_opened(self.path, self.stamp).get_tensor(self.name), dtype=dtype)
-
-    def __getitem__(self, index: Any) -> Array:
-        """What numpy would give; of slices and numbers only what they name is read."""
-        parts = index if isinstance(index, tuple) else (index,)
-        numbered = [isinstance(part, int | np.integer) for part in parts]
-        if len(parts) > self.ndim or not all(n or isinstance(p, slice) for n, p in zip(numbered, parts, strict=True)):
-            return np.asarray(np.asarray(self)[index])
-        spans = [_span(part, size) for part, size in zip(parts, self.shape, strict=False)]
-        if any(step != 1 or stop <= start for start, stop, step in spans):
-            return np.asarray(np.asarray(self)[index])
-        whole = _opened(self.path, self.stamp).get_slice(self.name)
-        block = whole[tuple(slice(start, stop) for start, stop, _ in spans)]
-        return np.asarray(block[tuple(0 if number else slice(None) for number in numbered)])
-
-
-def _span(part: Any, size: int) -> tuple[int, int, int]:
-    if isinstance(part, slice):
-        return part.indices(size)
-    number = int(part) + size * (part < 0)
-    if not 0 <= number < size:
-        raise IndexError(f"index {part} is out of bounds for an axis of size {size}")
-    return number, number + 1, 1
-
-
-@dataclass
-class _Shard:
-    """What the header of a file tells: the arrays in it, and the checksum of each."""
-
-    path: Path
-    stamp: tuple[int, ...]
-    arrays: dict[str, StoredArray]
-    checksums: dict[str, str]
 
 
 class ShardStore:
@@ -113,7 +53,7 @@ class ShardStore:
         self.about = about
         self._lock = threading.RLock()
         self._listed: int | None = None
-        self._shards: dict[str, _Shard] = {}
+        self._shards: dict[str, Shard] = {}
         self._holders: dict[str, list[str]] = {}  # shards that have an array of the name, the newest last
         self._damaged: dict[str, tuple[tuple[int, ...], frozenset[str]]] = {}  # by shard, of those that were verified
         self._unsaved: set[str] = set()
@@ -292,7 +232,8 @@ class ShardStore:
             with contextlib.suppress(FileNotFoundError):
                 new.append(((self._folder / name).stat().st_mtime_ns, name))
         for _, name in sorted(new):
-            self._add(name)
+            with contextlib.suppress(FileNotFoundError):
+                self._add(name)
 
     def _list(self) -> set[str]:
         with os.scandir(self._folder) as files:  # for each song that is computed: a folder of thousands takes a moment
@@ -303,7 +244,7 @@ class ShardStore:
         if name in self._shards:
             return
         path = self._folder / name
-        shard = _read_header(path)
+        shard = read_header(path)
         self._shards[name] = shard
         for array in shard.arrays:
             self._holders.setdefault(array, []).append(name)
@@ -316,7 +257,7 @@ class ShardStore:
         except FileNotFoundError:
             return frozenset()
         if stamp != shard.stamp:
-            shard = self._shards[name] = _read_header(shard.path)
+            shard = self._shards[name] = read_header(shard.path)
         if self._damaged.get(name, (None,))[0] != stamp:
             self._damaged[name] = (stamp, damaged_arrays(shard))
             self._unsaved.add(name)
@@ -340,71 +281,3 @@ class ShardStore:
             with contextlib.suppress(OSError):  # a cache that may only be read is as good
                 extend_record(self._record, new)
         self._unsaved.clear()
-
-
-def checksum(array: Array) -> str:
-    """CRC-32 of an array's type, shape and values."""
-    start = zlib.crc32(f"{array.dtype.str} {array.shape}".encode())
-    return f"{zlib.crc32(np.ascontiguousarray(array).data, start):08x}" if array.size else f"{start:08x}"
-
-
-def damaged_arrays(shard: _Shard) -> frozenset[str]:
-    """Names of a shard's arrays that are not as they were written."""
-    if not shard.arrays:
-        return frozenset()
-    file = _open(shard.path)
-    return frozenset(name for name in shard.arrays if checksum(file.get_tensor(name)) != shard.checksums.get(name))
-
-
-def _read_header(path: Path) -> _Shard:
-    stamp = signature(path)
-    try:
-        file = _open(path)
-        arrays = {}
-        for name in file.keys():  # noqa: SIM118 (no mapping)
-            view = file.get_slice(name)
-            arrays[name] = StoredArray(path, stamp, name, tuple(view.get_shape()), _DTYPES[view.get_dtype()])
-        return _Shard(path, stamp, arrays, file.metadata() or {})
-    except (SafetensorError, KeyError):
-        return _Shard(path, stamp, {}, {})
-
-
-_DTYPES = dict(
-    zip(
-        ("BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64", "C64"),
-        ("?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "c8"),
-        strict=True,
-    )
-)
-
-
-def _open(path: Path) -> Any:
-    try:
-        return safe_open(path, "numpy")
-    except FileNotFoundError:
-        path.open("rb").close()  # says so too, or else what is really wrong: too many open files, no permission
-        raise
-
-
-_open_shards: OrderedDict[tuple[Path, tuple[int, ...]], Any] = OrderedDict()
-_open_lock = threading.Lock()
-
-
-def _opened(path: Path, stamp: tuple[int, ...]) -> Any:
-    """An open shard: the last ones stay open."""
-    with _open_lock:
-        file = _open_shards.pop((path, stamp), None) or _open(path)
-        _open_shards[path, stamp] = file
-        while len(_open_shards) > _OPEN_SHARDS:
-            _open_shards.popitem(last=False)
-        return file
-
-
-def _begin_anew() -> None:
-    """In a forked process another thread may have held the lock."""
-    global _open_lock
-    _open_lock = threading.Lock()
-    _open_shards.clear()
-
-
-os.register_at_fork(after_in_child=_begin_anew)
