@@ -12,10 +12,13 @@ import torch
 from conftest import compose_train
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
-from genrefusion.features.cache import FeatureCache, LazyView, Recipe
+from genrefusion.features.cache import FeatureCache, LazyView, Recipe, ScratchCache, decoders
+from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Workbench, make_pipeline
+from genrefusion.pipelines.frames import trunk_outputs
 from genrefusion.pipelines.sequences import Sequences, audio_sequences, drop_sides, ids_with_audio
-from genrefusion.settings import PrecomputedFeatures
+from genrefusion.settings import MelFeatures, PrecomputedFeatures, TrainerSettings
+from genrefusion.training.loop import make_accelerator
 
 
 @pytest.fixture
@@ -100,3 +103,13 @@ def test_features_of_one_level_have_no_last_one_to_choose(demo: Tracks, bench: W
     features = PrecomputedFeatures(path="vectors.npz")
     with pytest.raises(UserError, match=r"pipeline.levels=last: the audio of features=precomputed has one level"):
         audio_sequences(features, None, demo, bench, levels="last")
+
+
+def test_outputs_of_convolutions_belong_to_the_decoders_and_the_kind_of_device(demo: Tracks, tmp_path: Path) -> None:
+    scratch = ScratchCache(tmp_path)
+    songs, features = demo.subset(demo.ids[:2]), MelFeatures(frame_seconds=3)
+    outputs = trunk_outputs(Trunk(width=4).eval(), songs, features, Workbench(scratch))
+    assert list(outputs) == songs.ids
+    made_with = {store.recipe.name: dict(store.recipe.made_with) for store in scratch.stores.values()}
+    device = make_accelerator(TrainerSettings()).device.type
+    assert made_with == {"mel": decoders(), "trunk": decoders() | {"device": device}}
