@@ -26,6 +26,7 @@ from genrefusion.config import PredictConfig
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.experiment import run_experiment
+from genrefusion.features.cache import ScratchCache
 from genrefusion.prediction import find_songs, predict_files
 from genrefusion.settings import TrainerSettings
 
@@ -377,7 +378,23 @@ def test_features_are_kept_where_a_cache_is_named(
     assert predict(str(run), song) == 0
     assert set(cache.rglob("*")) == before
     assert predict(str(run), song, cache=str(tmp_path / "kept")) == 0
-    assert len(list((tmp_path / "kept").rglob("*.npy"))) == 1
+    assert len(list((tmp_path / "kept").rglob("*.safetensors"))) == 1
+
+
+def test_songs_are_forgotten_after_they_are_answered(
+    run: Path, write_tone: WriteTone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    songs = [write_tone(tmp_path / "songs" / f"{n}.wav", level=0.1 + 0.05 * n) for n in range(5)]
+    kept: list[int] = []
+    forget = ScratchCache.forget
+
+    def count(cache: ScratchCache) -> None:
+        kept.append(sum(len(store.songs) for store in cache.stores.values()))
+        forget(cache)
+
+    monkeypatch.setattr(ScratchCache, "forget", count)
+    assert predict(str(run), songs[0].parent, workers=1) == 0
+    assert [number for number in kept if number] == [2, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import pandas as pd
 
 from genrefusion.alone import run_alone
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import FeatureCache
+from genrefusion.features.cache import ScratchCache
 from genrefusion.features.precomputed import read_feature_table, read_sequences
 from genrefusion.machine import machine, peak_memory_mb
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, parts, read_settings
@@ -72,7 +72,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     trainer = read_settings(request["trainer"])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        bench = Workbench(FeatureCache(folder / "cache"), max_seconds=request["max_seconds"], trainer=trainer)
+        bench = Workbench(ScratchCache(folder), max_seconds=request["max_seconds"], trainer=trainer)
         costs = _measure(Path(request["model"]), bench, tracks, folder, songs=_SONGS)
     return costs | {"threads": _threads(), "machine": machine()}
 
@@ -113,7 +113,7 @@ def _measure(model: Path, bench: Workbench, tracks: Tracks, folder: Path, *, son
     """Load a pipeline and measure it, with `folder` for what it writes."""
     first, *rest = [tracks.subset([track]) for track in _spread(tracks.ids, songs + 1)]
     measured = rest or [first]
-    cache = FeatureCache(folder / "cache")
+    cache = ScratchCache(folder)
     bench = replace(bench, cache=cache, workers=1, terminal=Terminal(quiet=True), views=False)
     loaded = load_pipeline(model, bench)
     sources = [part.features for part in parts(loaded)]
@@ -121,7 +121,7 @@ def _measure(model: Path, bench: Workbench, tracks: Tracks, folder: Path, *, son
     def unseen(song: Tracks) -> Call:
         """Prediction of a song of which nothing is in the cache, and nothing but it in a file of ready features."""
         own = Path(tempfile.mkdtemp(dir=folder))
-        cache.directory = own / "cache"
+        cache.forget()
         for number, (part, source) in enumerate(zip(parts(loaded), sources, strict=True)):
             part.features = _features_of(song, source, own / str(number))
         return lambda: loaded.predict_proba(song)

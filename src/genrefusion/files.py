@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from genrefusion.errors import UserError
 
@@ -43,7 +45,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
+        descriptor = _open_lock(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BaseException:
@@ -85,7 +87,39 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
+def _open_lock(path: Path) -> int:
+    """Open for writing, without which there are no locks on NFS, unless it is another user's file."""
+    while True:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except PermissionError:
+            return os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)  # whoever had the last lock there has removed the folder
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def signature(path: Path) -> tuple[int, ...]:
+    """Size, modification time in nanoseconds and inode: a file that is changed has another one."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a JSON object of things that can be found out again; empty if there is none, or if it is damaged."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def extend_record(path: Path, new: Mapping[str, Any]) -> None:
+    """Add to a record what is not lost to, or from, other processes that do the same."""
+    with locked(path.with_suffix(".lock")):
+        write_atomically(path, json.dumps(read_record(path) | dict(new)).encode())

@@ -8,7 +8,6 @@ is named: a song is seldom asked for twice, and a folder of them would fill the 
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,13 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from genrefusion.answers import Answer, Song, show, shown
-from genrefusion.config import PredictConfig
+from genrefusion.config import PredictConfig, cache_folder
 from genrefusion.data.audio import EXTENSIONS, AudioError, decoded_once, digest_audio, usable_seconds
 from genrefusion.data.tags import SIDECARS, find_lyrics
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation.predictions import Prediction
-from genrefusion.features.cache import FeatureCache
+from genrefusion.features.cache import FeatureCache, ScratchCache
 from genrefusion.features.mel import frame_spans
 from genrefusion.pipelines.base import Pipeline, Workbench, parts
 from genrefusion.runs import Run, mean_prediction, open_run
@@ -109,19 +108,20 @@ def predict_files(config: PredictConfig) -> int:
     lyrics = Path(config.lyrics).expanduser() if config.lyrics else None
     songs = _listed(config.audio, lyrics)
     terminal = Terminal(quiet=config.format != "table")
-    with tempfile.TemporaryDirectory(prefix="genrefusion-") as scratch:
-        models = _load(runs, config, Path(config.cache).expanduser() if config.cache else Path(scratch))
-        _require_sides(models, config)
-        found = answer(models, songs, lyrics, workers=config.workers)
-        if len(songs) > 1:
-            found = terminal.track(found, "predict", len(songs), "songs")
-        problems = show(
-            found,
-            sorted(runs[0].record["genres"]),
-            config.format,
-            Path(config.output) if config.plot else None,
-            terminal,
-        )
+    folder = cache_folder(config.cache) / "features"
+    cache = FeatureCache(folder) if config.cache else ScratchCache(folder)
+    models = _load(runs, config, cache)
+    _require_sides(models, config)
+    found = answer(models, songs, lyrics, workers=config.workers)
+    if len(songs) > 1:
+        found = terminal.track(found, "predict", len(songs), "songs")
+    problems = show(
+        found,
+        sorted(runs[0].record["genres"]),
+        config.format,
+        Path(config.output) if config.plot else None,
+        terminal,
+    )
     for problem in problems:
         print(problem, file=sys.stderr)  # noqa: T201 (beside the answer, which others may read)
     return 1 if problems else 0
@@ -200,6 +200,9 @@ def answer(
         with decoded_once():
             checked = Parallel(n_jobs=workers, prefer="threads")(delayed(read)(song) for song in chunk)
             answers = _answers(models, [song for song, _ in checked if song is not None])
+        for model in models:
+            for pipeline in model.pipelines:
+                pipeline.bench.cache.forget()
         for song, problems in checked:
             given = None if song is None else answers[song.path]
             yield (None, [*problems, given]) if isinstance(given, str) else (given, problems)
@@ -266,11 +269,11 @@ def _listed(audio: str | None, lyrics: Path | None) -> list[Song]:
     return [Song(path) for path in texts]
 
 
-def _load(runs: list[Run], config: PredictConfig, cache: Path) -> list[Model]:
+def _load(runs: list[Run], config: PredictConfig, cache: FeatureCache) -> list[Model]:
     models = []
     for run in runs:
         bench = Workbench(
-            FeatureCache(cache / "features"),
+            cache,
             workers=config.workers,
             max_seconds=run.record["config"]["data"]["max_seconds"],
             trainer=config.trainer,

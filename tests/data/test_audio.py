@@ -11,10 +11,10 @@ import soundfile
 
 from genrefusion.data.audio import (
     AudioError,
-    audio_problem,
     decode,
     decoded_once,
     digest_audio,
+    inspect_sound,
     load_audio,
     sha256_of,
     usable_seconds,
@@ -34,6 +34,10 @@ def song() -> np.ndarray:
     time = np.arange(6 * RATE) / RATE
     noise = np.random.default_rng(0).standard_normal(len(time))
     return (0.3 * np.sin(2 * np.pi * 440 * time) + 0.05 * noise).astype(np.float32)
+
+
+def audio_problem(path: Path, **limits: float) -> str:
+    return inspect_sound(path, **limits)[0]
 
 
 def write(folder: Path, song: np.ndarray, ending: str) -> Path:
@@ -287,3 +291,29 @@ def test_within_the_block_a_file_is_decoded_once(write_tone: WriteTone, tmp_path
             decode(song, 1)  # another part of it is another thing
     with pytest.raises(AudioError, match="missing"):
         decode(song, 600)
+
+
+@pytest.mark.parametrize("ending", ["flac", "aiff", "au"])
+def test_a_lossless_copy_has_the_samples_of_the_original(write_tone: WriteTone, tmp_path: Path, ending: str) -> None:
+    samples, rate = soundfile.read(write_tone(tmp_path / "a.wav", channels=2), dtype="int16")
+    soundfile.write(tmp_path / f"b.{ending}", samples, rate, subtype="PCM_16")
+    first, second = inspect_sound(tmp_path / "a.wav"), inspect_sound(tmp_path / f"b.{ending}")
+    assert first == second
+    assert first[0] == ""
+    assert len(first[1]) == 64
+
+
+def test_other_samples_another_rate_and_another_length_have_another_digest(
+    write_tone: WriteTone, tmp_path: Path
+) -> None:
+    samples, rate = soundfile.read(write_tone(tmp_path / "a.wav"), dtype="int16")
+    soundfile.write(tmp_path / "rate.wav", samples, rate * 2)
+    soundfile.write(tmp_path / "short.wav", samples[:-1], rate)
+    samples[0] += 1
+    soundfile.write(tmp_path / "other.wav", samples, rate)
+    digests = {inspect_sound(tmp_path / f"{name}.wav")[1] for name in ("a", "rate", "short", "other")}
+    assert len(digests - {""}) == 4
+
+
+def test_a_file_that_cannot_be_used_has_no_digest_of_samples(write_tone: WriteTone, tmp_path: Path) -> None:
+    assert inspect_sound(write_tone(tmp_path / "a.wav", level=0)) == ("silent", "")

@@ -2,17 +2,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
+from genrefusion.data.audio import digest_audio
 from genrefusion.data.corpora import check_audio, load_corpus, load_folder
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
+from genrefusion.files import extend_record, read_record
 from genrefusion.settings import DataSettings, FolderData, GtzanData, ManifestData
 from genrefusion.terminal import Terminal
 
@@ -37,6 +44,10 @@ def load(settings: DataSettings, cache: Path) -> Tracks:
 def check(tracks: Tracks, cache: Path, *, on_error: str = "raise", min_seconds: float = 1.0) -> Tracks:
     settings = FolderData(root="any", on_error=on_error, min_seconds=min_seconds)
     return check_audio(tracks, settings, cache=cache, workers=1, terminal=QUIET)
+
+
+def verdict_files(cache: Path) -> list[Path]:
+    return list((cache / "checks").glob("verdicts*"))
 
 
 def write_table(folder: Path, rows: list[dict[str, str | None]]) -> Path:
@@ -195,8 +206,8 @@ def test_the_broken_clip_of_gtzan_is_refused_by_name_unless_skipped(songs: Path,
 def test_a_verdict_is_kept_under_the_digest_of_the_bytes(songs: Path, tmp_path: Path) -> None:
     spoil(songs)
     check(load_folder(songs), tmp_path, on_error="skip")
-    record = next((tmp_path / "checks").iterdir())
-    record.write_text(json.dumps(dict.fromkeys(json.loads(record.read_text()), "seen before")))
+    (record,) = verdict_files(tmp_path)
+    record.write_text(json.dumps({digest: ["seen before", ""] for digest in json.loads(record.read_text())}))
     (songs / "jazz" / "0.wav").rename(songs / "jazz" / "renamed.wav")
     with pytest.raises(UserError, match=r"jazz/renamed.wav   seen before"):
         check(load_folder(songs), tmp_path)
@@ -215,13 +226,128 @@ def test_other_limits_are_judged_again(songs: Path, tmp_path: Path) -> None:
         check(tracks, tmp_path, min_seconds=3)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1, 2]", '"text"'])
+@pytest.mark.parametrize("content", ["", "{", "[1, 2]", '"text"', '{"a": 3}'])
 def test_a_damaged_record_of_verdicts_is_made_again(songs: Path, tmp_path: Path, content: str) -> None:
     check(load_folder(songs), tmp_path)
-    record = next((tmp_path / "checks").iterdir())
-    record.write_text(content)
+    (record,) = verdict_files(tmp_path)
+    for path in (record, record.with_name("files.json")):
+        path.write_text(content)
     assert len(check(load_folder(songs), tmp_path)) == 6
-    assert len(json.loads(record.read_text())) == 6
+    assert sum(isinstance(verdict, list) for verdict in json.loads(record.read_text()).values()) == 6
+
+
+def age(songs: Path) -> None:
+    """Make files that were written in a test look a day old: of new ones nothing is remembered."""
+    for path in songs.rglob("*.wav"):
+        os.utime(path, ns=(0, path.stat().st_mtime_ns - 86400 * 10**9))
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files whose bytes are read."""
+    names: list[str] = []
+
+    def digest(path: Path) -> tuple[str, str]:
+        names.append(path.name)
+        return digest_audio(path)
+
+    monkeypatch.setattr("genrefusion.data.digests.digest_audio", digest)
+    return names
+
+
+def test_files_that_did_not_change_are_not_read_again(songs: Path, tmp_path: Path, hashed: list[str]) -> None:
+    age(songs)
+    first = check(load_folder(songs), tmp_path)
+    hashed.clear()
+    pd.testing.assert_frame_equal(check(load_folder(songs), tmp_path).table, first.table)
+    assert hashed == []
+
+
+def test_a_file_of_the_same_size_that_is_newer_is_read_again(songs: Path, tmp_path: Path, hashed: list[str]) -> None:
+    age(songs)
+    first = check(load_folder(songs), tmp_path)
+    hashed.clear()
+    changed = songs / "jazz" / "1.wav"
+    content = changed.read_bytes()
+    changed.write_bytes(content[:-2] + b"\1\1")
+    second = check(load_folder(songs), tmp_path)
+    assert hashed == ["1.wav"]
+    differing = first.table["sha256"] != second.table["sha256"]
+    assert first.table.index[differing].tolist() == ["jazz/1"]
+
+
+def test_of_files_that_were_changed_just_now_nothing_is_remembered(
+    songs: Path, tmp_path: Path, hashed: list[str]
+) -> None:
+    for path in songs.rglob("*.wav"):
+        path.touch()
+    for _ in range(2):
+        hashed.clear()
+        check(load_folder(songs), tmp_path)
+        assert len(hashed) == 6
+
+
+def check_alone(songs: Path, cache: Path, start: Any) -> None:
+    start.wait()
+    check(load_folder(songs), cache)
+
+
+def test_processes_that_check_at_once_keep_the_verdicts_of_each_other(
+    songs: Path, tmp_path: Path, write_tone: WriteTone
+) -> None:
+    folders = [songs]
+    for number in range(2):
+        for genre in ("jazz", "rock"):
+            for song in range(3):
+                level = 0.11 + 0.05 * song + 0.3 * (genre == "rock") + 0.01 * number
+                write_tone(tmp_path / f"more{number}" / genre / f"{song}.wav", level=level)
+        folders.append(tmp_path / f"more{number}")
+    for folder in folders:
+        age(folder)
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(3)
+    processes = [context.Process(target=check_alone, args=(folder, tmp_path, start)) for folder in folders]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    (record,) = verdict_files(tmp_path)
+    assert len(json.loads(record.read_text())) == len(json.loads(record.with_name("files.json").read_text())) == 18
+
+
+def test_two_formats_of_one_recording_have_the_same_samples(songs: Path, tmp_path: Path) -> None:
+    samples, rate = soundfile.read(songs / "jazz" / "0.wav", dtype="int16")
+    soundfile.write(songs / "jazz" / "0.flac", samples, rate)
+    table = check(load_folder(songs), tmp_path).table
+    copies = table.loc[["jazz/0.wav", "jazz/0.flac"]]
+    assert copies["sha256"].nunique() == 2
+    assert len(set(copies["samples_sha256"])) == 1
+    assert table["samples_sha256"].nunique() == 6
+
+
+def test_the_digest_of_samples_is_no_part_of_the_corpus_digest(songs: Path, tmp_path: Path) -> None:
+    tracks = check(load_folder(songs), tmp_path)
+    without = replace(tracks, table=tracks.table.drop(columns="samples_sha256"))
+    assert tracks.digest == without.digest
+
+
+def test_another_decoder_judges_again(songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(load_folder(songs), tmp_path)
+    monkeypatch.setattr("soundfile.__libsndfile_version__", "99.0")
+    check(load_folder(songs), tmp_path)
+    assert len(verdict_files(tmp_path)) == 2
+
+
+def test_a_record_of_many_files_is_read_and_merged_in_a_moment(tmp_path: Path) -> None:
+    many = {f"/music/{n:06}/a song with a name.mp3": [n, n, n, f"{n:064x}"] for n in range(100_000)}
+    record = tmp_path / "files.json"
+    extend_record(record, many)
+    began = time.perf_counter()
+    assert len(read_record(record)) == 100_000
+    extend_record(record, {"/music/new.mp3": [1, 1, 1, "0" * 64]})
+    assert time.perf_counter() - began < 4
+    assert len(read_record(record)) == 100_001
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")

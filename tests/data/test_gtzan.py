@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import shared
-from genrefusion.data.audio import audio_problem
+from genrefusion.data.audio import inspect_sound
 from genrefusion.data.gtzan import GENRES, fault_filtered_split, load_gtzan, read_artist_index
 from genrefusion.errors import UserError
 from genrefusion.settings import GtzanData
@@ -120,7 +120,7 @@ def test_a_missing_root_is_refused() -> None:
 def test_the_real_clips_are_found_and_can_be_read() -> None:
     tracks = load_gtzan(shared("gtzan_mini"))
     assert tracks.table["genre"].value_counts().to_dict() == dict.fromkeys(GENRES, 10)
-    assert [problem for path in tracks.paths().values() if (problem := audio_problem(path))] == []
+    assert [problem for path in tracks.paths().values() if (problem := inspect_sound(path)[0])] == []
 
 
 def test_the_real_index_names_a_thousand_clips() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -63,7 +64,7 @@ def counts(tracks: Tracks) -> dict[str, int]:
 
 
 def files(manifest: Path) -> dict[str, int]:
-    return {str(path): path.stat().st_mtime_ns for path in (manifest.parent / "cache").rglob("*") if path.is_file()}
+    return {str(path): path.stat().st_mtime_ns for path in (manifest.parent / "cache" / "pieces").rglob("*.*")}
 
 
 def test_pieces_add_up_to_the_song_sample_by_sample(manifest: Path) -> None:
@@ -147,6 +148,15 @@ def test_the_second_time_nothing_is_written_and_the_pieces_are_the_same(manifest
     assert files(manifest) == before
     assert second.digest == first.digest
     assert list(second.table["audio"]) == list(first.table["audio"])
+
+
+def test_pieces_that_did_not_change_are_not_read_again(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(manifest)
+    for path in manifest.parent.rglob("*.*"):
+        os.utime(path, ns=(0, path.stat().st_mtime_ns - 86400 * 10**9))  # of new files nothing is remembered
+    first = load(manifest)
+    monkeypatch.setattr("genrefusion.data.digests.digest_audio", None)
+    assert load(manifest).digest == first.digest
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "other", "list cut", "list empty", "list of nonsense"])

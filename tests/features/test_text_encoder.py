@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,14 @@ from transformers import AutoModel, AutoTokenizer
 
 from genrefusion.errors import UserError
 from genrefusion.features.cache import FeatureCache
-from genrefusion.features.text_encoder import TokenEncoder, _minilm_folder, load_pretrained, stitch, window_spans
+from genrefusion.features.text_encoder import (
+    TokenEncoder,
+    _minilm_folder,
+    load_pretrained,
+    model_identity,
+    stitch,
+    window_spans,
+)
 from genrefusion.pipeline_settings import TextEncoderSettings
 from genrefusion.terminal import Terminal
 
@@ -100,3 +109,52 @@ def test_an_encoder_that_does_not_exist_is_named_with_what_there_is(monkeypatch:
 def test_a_window_wider_than_the_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"text_encoder\.window=4000"):
         encoder(tmp_path, window=4000).embed(["text"])
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json", "model.safetensors", "vocab.txt"])
+def test_every_file_of_a_model_counts(tiny_encoder: Path, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(tiny_encoder, tmp_path / "model")
+    before = model_identity(str(folder))
+    with (folder / name).open("ab") as file:
+        file.write(b" ")
+    assert model_identity(str(folder)) != before
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.txt", ".gitattributes", ".cache.json"])
+def test_what_only_describes_a_model_does_not_count(tiny_encoder: Path, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(tiny_encoder, tmp_path / "model")
+    before = model_identity(str(folder))
+    (folder / name).write_text("about it")
+    assert model_identity(str(folder)) == before
+
+
+def test_a_copy_of_a_model_is_the_same_model(tiny_encoder: Path, tmp_path: Path) -> None:
+    assert model_identity(str(shutil.copytree(tiny_encoder, tmp_path / "copy"))) == model_identity(str(tiny_encoder))
+
+
+def test_a_model_of_the_hub_is_told_by_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def downloaded(name: str, file: str) -> str:
+        return f"/hub/models--some--model/snapshots/0123abc/{file}"
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", downloaded)
+    assert model_identity("some/model-with-a-commit") == "some/model-with-a-commit@0123abc"
+
+
+def test_a_model_of_the_hub_that_cannot_be_had_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert model_identity("no/such-encoder") == "no/such-encoder"
+    assert model_identity("not a name at all!") == "not a name at all!"
+
+
+def test_embeddings_belong_to_the_kind_of_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder(tmp_path).embed(["one"])
+    monkeypatch.setattr("genrefusion.features.text_encoder.DEVICE", "cuda")
+    encoder(tmp_path).embed(["one"])
+    devices = [json.loads(path.read_text())["made_with"]["device"] for path in tmp_path.rglob("about.json")]
+    assert sorted(devices) == ["cpu", "cuda"]
+
+
+def test_many_texts_become_few_files(tmp_path: Path, tiny_encoder: Path) -> None:
+    tiny = TokenEncoder(TextEncoderSettings(model=str(tiny_encoder)), FeatureCache(tmp_path), Terminal(quiet=True))
+    tiny.embed([f"line {number}" for number in range(100)])
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 4

@@ -16,7 +16,7 @@ import torch
 from conftest import TINY_DATA, compose_train
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
-from genrefusion.features.cache import FeatureCache
+from genrefusion.features.cache import FeatureCache, ScratchCache
 from genrefusion.pipelines.base import Workbench, load_pipeline
 from genrefusion.pipelines.coattention import CoattentionPipeline
 from genrefusion.pipelines.sequences import Sequences, drop_sides
@@ -135,18 +135,18 @@ def test_of_the_convolutions_the_last_level_alone_is_read_where_it_is_asked_for(
     parts: tuple[Tracks, Tracks], cache: Path, tmp_path: Path
 ) -> None:
     pipeline(cache, "pipeline.levels=last").fit(*parts).save(tmp_path / "model")
-    entries = FeatureCache(tmp_path / "features")
+    entries = ScratchCache(tmp_path / "features")
     last = load_pipeline(tmp_path / "model", Workbench(entries))
     songs = parts[1].subset(parts[1].ids[:3])
     expected = last.predict_proba(songs).tracks
-    arrays = {path.stem: np.load(path) for path in entries.directory.rglob("*.npy")}
-    levels = {key: array for key, array in arrays.items() if array.ndim == 3}
+    (outputs,) = (store.songs for store in entries.stores.values() if store.recipe.name == "trunk")
+    levels = {song: arrays["trunk"] for song, arrays in outputs.items()}
     assert {array.shape[2] for array in levels.values()} == {4 + 3 * 8}
     for changed, ignored in ((np.s_[:, :, :-8], True), (np.s_[:, :, -8:], False)):
-        for key, array in levels.items():
+        for song, array in levels.items():
             other = array.copy()
             other[changed] = 1 - 2 * other[changed]
-            entries.put(key, other)
+            outputs[song]["trunk"] = other
         assert np.allclose(last.predict_proba(songs).tracks, expected) == ignored
 
 

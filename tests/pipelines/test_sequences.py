@@ -12,9 +12,13 @@ import torch
 from conftest import compose_train
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
+from genrefusion.features.cache import FeatureCache, LazyView, Recipe, ScratchCache, decoders
+from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Workbench, make_pipeline
+from genrefusion.pipelines.frames import trunk_outputs
 from genrefusion.pipelines.sequences import Sequences, audio_sequences, drop_sides, ids_with_audio
-from genrefusion.settings import PrecomputedFeatures
+from genrefusion.settings import MelFeatures, PrecomputedFeatures, TrainerSettings
+from genrefusion.training.loop import make_accelerator
 
 
 @pytest.fixture
@@ -57,6 +61,18 @@ def test_scale_is_that_of_all_positions(songs: Sequences) -> None:
     np.testing.assert_allclose(deviation, every.std(axis=0), atol=1e-6)
 
 
+def test_scale_of_songs_far_from_zero_is_that_of_all_positions(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    arrays = {str(n): rng.normal(1000, 0.5, size=(n % 4, 3, 4)).astype(np.float32) for n in range(40)}
+    store = FeatureCache(tmp_path).store(Recipe("trunk", 1, {}))
+    list(store.fill(arrays, ["trunk"], lambda song: {"trunk": arrays[song]}))
+    stored = {song: LazyView(found["trunk"], np.s_[:, :, -2:]) for song, found in store.find(arrays, ["trunk"]).items()}
+    mean, deviation = Sequences(list(arrays), stored, {}, [0] * 40).audio_scale()
+    every = np.concatenate([a.reshape(-1, 4)[:, -2:] for a in arrays.values()]).astype(np.float64)
+    np.testing.assert_allclose(mean, every.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(deviation, every.std(axis=0), rtol=1e-6)
+
+
 def test_a_song_never_loses_both_sides(songs: Sequences) -> None:
     torch.manual_seed(0)
     pairs, _ = songs.collate([songs[i] for i in (0, 1, 2)])
@@ -87,3 +103,13 @@ def test_features_of_one_level_have_no_last_one_to_choose(demo: Tracks, bench: W
     features = PrecomputedFeatures(path="vectors.npz")
     with pytest.raises(UserError, match=r"pipeline.levels=last: the audio of features=precomputed has one level"):
         audio_sequences(features, None, demo, bench, levels="last")
+
+
+def test_outputs_of_convolutions_belong_to_the_decoders_and_the_kind_of_device(demo: Tracks, tmp_path: Path) -> None:
+    scratch = ScratchCache(tmp_path)
+    songs, features = demo.subset(demo.ids[:2]), MelFeatures(frame_seconds=3)
+    outputs = trunk_outputs(Trunk(width=4).eval(), songs, features, Workbench(scratch))
+    assert list(outputs) == songs.ids
+    made_with = {store.recipe.name: dict(store.recipe.made_with) for store in scratch.stores.values()}
+    device = make_accelerator(TrainerSettings()).device.type
+    assert made_with == {"mel": decoders(), "trunk": decoders() | {"device": device}}

@@ -64,15 +64,6 @@ def load_audio(path: Path, *, sample_rate: int | None = None, max_seconds: float
     return np.asarray(soxr.resample(samples, rate, sample_rate, quality="HQ"), dtype=np.float32)
 
 
-def audio_problem(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> str:
-    """Decode a file once and say why it cannot be used: unreadable, too short, silent; empty if it can."""
-    try:
-        usable_seconds(path, min_seconds, max_seconds)
-    except AudioError as error:
-        return str(error)
-    return ""
-
-
 def usable_seconds(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> float:
     """Decode a file and measure how long it is, `max_seconds` at most.
 
@@ -81,13 +72,34 @@ def usable_seconds(path: Path, min_seconds: float = 1.0, max_seconds: float = 60
     AudioError
         It cannot be used: unreadable, too short, silent.
     """
+    samples, rate = _decode_usable(path, min_seconds, max_seconds)
+    return len(samples) / rate
+
+
+def inspect_sound(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> tuple[str, str]:
+    """Decode a file once; say why it cannot be used (empty if it can), and give the digest of its samples if it can.
+
+    The digest is that of the mono mix in 16 bits at the file's own rate, so that a lossless copy in another format, or
+    one with other tags, has the same.
+    """
+    try:
+        samples, rate = _decode_usable(path, min_seconds, max_seconds)
+    except AudioError as error:
+        return str(error), ""
+    digest = hashlib.sha256(f"{rate} Hz ".encode())
+    for first in range(0, len(samples), _BLOCK):
+        digest.update(np.clip(np.rint(samples[first : first + _BLOCK] * 32768), -32768, 32767).astype("<i2").tobytes())
+    return "", digest.hexdigest()
+
+
+def _decode_usable(path: Path, min_seconds: float, max_seconds: float) -> tuple[Array, int]:
     samples, rate = decode(path, max_seconds)
     seconds = len(samples) / rate
     if seconds < min_seconds:
         raise AudioError(f"too short: {seconds:.2f} s (data.min_seconds is {min_seconds:g})")
     if float(np.max(np.abs(samples))) < SILENCE:
         raise AudioError("silent")
-    return seconds
+    return samples, rate
 
 
 _decoded: dict[tuple[Path, float], tuple[Array, int]] | None = None

@@ -150,11 +150,11 @@ def _checked(songs: list[Song], config: CorpusConfig, report: Report, terminal: 
     cache = cache_folder(config.cache)
     facts_of = inspect_files([song.file for song in songs], config.data, cache, config.workers, terminal)
     kept = []
-    for song, (digest, problem) in zip(songs, facts_of, strict=True):
-        if problem:
-            report.leave_out(song.name, "that cannot be used", problem)
+    for song, known in zip(songs, facts_of, strict=True):
+        if known.problem:
+            report.leave_out(song.name, "that cannot be used", known.problem)
         else:
-            kept.append(replace(song, sha256=digest))
+            kept.append(replace(song, sha256=known.digest))
     return kept
 
 

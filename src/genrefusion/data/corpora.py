@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
+import soundfile
 from joblib import Parallel, delayed
 
 from genrefusion.data import gtzan
-from genrefusion.data.audio import EXTENSIONS, audio_problem, digest_audio
+from genrefusion.data.audio import EXTENSIONS, inspect_sound
+from genrefusion.data.digests import digest_files
 from genrefusion.data.pieces import cut_into_pieces
 from genrefusion.data.tracks import Tracks, load_table, validate_table
 from genrefusion.errors import UserError, bullet_list
-from genrefusion.files import write_atomically
+from genrefusion.files import extend_record, read_record
 from genrefusion.settings import DataSettings, DemoData, FolderData, GtzanData, ManifestData
 from genrefusion.terminal import Terminal
 
@@ -164,9 +166,10 @@ def require_sides(tracks: Tracks, sides: Sequence[str], settings: DataSettings) 
 
 
 def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers: int, terminal: Terminal) -> Tracks:
-    """Decode every audio file once, note its digest, and leave out or refuse what cannot be used.
+    """Decode every audio file once, note its digests, and leave out or refuse what cannot be used.
 
-    A file's verdict is kept under its digest, so the next run only reads the bytes.
+    A file's verdict is kept under its digest, and its digest under its path, so the next run reads only files that are
+    new or changed.
 
     Parameters
     ----------
@@ -184,7 +187,8 @@ def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers:
     Returns
     -------
     Tracks
-        With ``sha256`` filled in, without the tracks that were skipped (they are listed in `skipped`).
+        With ``sha256`` (of the file) and ``samples_sha256`` (of what is heard) filled in, without the tracks that were
+        skipped (they are listed in `skipped`).
 
     Raises
     ------
@@ -194,7 +198,7 @@ def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers:
     if not tracks.has("audio"):
         return tracks
     audio = tracks.table["audio"].dropna()
-    digests, problems = inspect_audio(tracks, settings, cache=cache, workers=workers, terminal=terminal)
+    facts, problems = inspect_audio(tracks, settings, cache=cache, workers=workers, terminal=terminal)
     if problems and settings.on_error == "raise":
         rows = [f"{shown_path(audio[track])}   {problem}" for track, problem in problems.items()]
         raise UserError(
@@ -202,8 +206,7 @@ def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers:
             + bullet_list(rows)
             + "\nRemove them, or go on without them: data.on_error=skip"
         )
-    column = pd.Series([digests.get(track) for track in tracks.table.index], index=tracks.table.index, dtype=object)
-    table = tracks.table.assign(sha256=column).drop(index=list(problems))
+    table = noted(tracks.table, facts).drop(index=list(problems))
     if not len(table):
         raise UserError(f"{tracks.corpus}: not one of its {len(audio)} files can be used.")
     table = validate_table(table.reset_index(), where=f"{tracks.corpus} without the skipped files")
@@ -212,8 +215,8 @@ def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers:
 
 def inspect_audio(
     tracks: Tracks, settings: DataSettings, *, cache: Path, workers: int, terminal: Terminal
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Digest of every track's audio file, and what is wrong with those that cannot be used; see `check_audio`."""
+) -> tuple[dict[str, FileFacts], dict[str, str]]:
+    """What is known of each track's audio file, and what is wrong with those that cannot be used; see `check_audio`."""
     if not tracks.has("audio"):
         return {}, {}
     audio = tracks.table["audio"].dropna()
@@ -221,37 +224,65 @@ def inspect_audio(
     facts = dict(zip(map(str, audio.index), inspect_files(paths, settings, cache, workers, terminal), strict=True))
     promised = tracks.table.get("sha256", pd.Series(index=tracks.table.index, dtype=object))
     problems: dict[str, str] = {}
-    for track, (digest, problem) in facts.items():
-        if problem:
-            problems[track] = problem
-        elif isinstance(promised[track], str) and promised[track] != digest:
+    for track, known in facts.items():
+        if known.problem:
+            problems[track] = known.problem
+        elif isinstance(promised[track], str) and promised[track] != known.digest:
             problems[track] = CHANGED
-    return {track: digest for track, (digest, _) in facts.items()}, problems
+    return facts, problems
+
+
+def noted(table: pd.DataFrame, facts: Mapping[str, FileFacts]) -> pd.DataFrame:
+    """Table of tracks with the digests of their audio in the columns ``sha256`` and ``samples_sha256``."""
+    known = [facts.get(str(track), FileFacts("", "", "")) for track in table.index]
+    columns = {"sha256": [of.digest or None for of in known], "samples_sha256": [of.samples or None for of in known]}
+    return table.assign(**{name: pd.Series(values, table.index, dtype=object) for name, values in columns.items()})
+
+
+class FileFacts(NamedTuple):
+    """What is known of an audio file.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 of its bytes; empty if they cannot be read.
+    problem : str
+        Why it cannot be used; empty if it can.
+    samples : str
+        SHA-256 of its samples (`genrefusion.data.audio.inspect_sound`); empty if it cannot be used.
+    """
+
+    digest: str
+    problem: str
+    samples: str
 
 
 def inspect_files(
     paths: list[Path], settings: DataSettings, cache: Path, workers: int, terminal: Terminal
-) -> list[tuple[str, str]]:
-    """Digest and problem of every file; verdicts on bytes that were decoded before come from one JSON file."""
-    record = cache / "checks" / f"{settings.min_seconds:g}_{settings.max_seconds:g}.json"
-    known = _read_verdicts(record)
-    run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
-    facts = list(run(delayed(digest_audio)(path) for path in paths))
-    new = {digest: path for path, (digest, problem) in zip(paths, facts, strict=True) if not problem}
+) -> list[FileFacts]:
+    """Find out about every file; what was decoded before is known by its bytes, and bytes that did not change by path.
+
+    A verdict belongs to the limits and to the version of the decoder.
+    """
+    limits = f"{settings.min_seconds:g}-{settings.max_seconds:g}"
+    record = cache / "checks" / f"verdicts_{limits}_libsndfile-{soundfile.__libsndfile_version__}.json"
+    known = {digest: verdict for digest, verdict in read_record(record).items() if _is_verdict(verdict)}
+    digests = digest_files(paths, cache, workers=workers)
+    new = {digest: path for path, (digest, problem) in zip(paths, digests, strict=True) if not problem}
     new = {digest: path for digest, path in new.items() if digest not in known}
-    jobs = run(delayed(audio_problem)(path, settings.min_seconds, settings.max_seconds) for path in new.values())
-    verdicts = dict(zip(new, terminal.track(jobs, "check", len(new), "songs"), strict=True))
+    run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
+    jobs = run(delayed(inspect_sound)(path, settings.min_seconds, settings.max_seconds) for path in new.values())
+    verdicts = dict(zip(new, map(list, terminal.track(jobs, "check", len(new), "songs")), strict=True))
     if verdicts:
-        known |= verdicts
-        write_atomically(record, json.dumps(known).encode())
-    return [(digest, problem or known[digest]) for digest, problem in facts]
+        extend_record(record, verdicts)
+    known |= verdicts
+    return [
+        FileFacts(digest, problem, "") if problem else FileFacts(digest, *known[digest]) for digest, problem in digests
+    ]
 
 
-def _read_verdicts(record: Path) -> dict[str, str]:
-    try:
-        return dict(json.loads(record.read_text()))
-    except (OSError, ValueError, TypeError):
-        return {}
+def _is_verdict(verdict: object) -> bool:
+    return isinstance(verdict, list) and len(verdict) == 2 and all(isinstance(part, str) for part in verdict)
 
 
 def shown_path(path: str) -> str:

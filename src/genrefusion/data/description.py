@@ -14,7 +14,7 @@ from rich.table import Table
 
 from genrefusion.config import CorpusConfig, cache_folder
 from genrefusion.data.audio import header_seconds
-from genrefusion.data.corpora import CHANGED, find_table, inspect_audio, load_corpus, shown_path
+from genrefusion.data.corpora import CHANGED, find_table, inspect_audio, load_corpus, noted, shown_path
 from genrefusion.data.groups import knows_artists, recordings
 from genrefusion.data.lyrics import is_short
 from genrefusion.data.names import plain_artist
@@ -62,9 +62,8 @@ def describe_corpus(config: CorpusConfig, *, quiet: bool = False) -> int:
     problems = list(_row_problems(tracks))
     usable = tracks
     if config.action == "validate":
-        digests, faults = inspect_audio(tracks, settings, cache=cache, workers=config.workers, terminal=terminal)
-        known = tracks.table.assign(sha256=pd.Series(digests, tracks.table.index, dtype=object))
-        usable = replace(tracks, table=known.drop(index=list(faults)))
+        known, faults = inspect_audio(tracks, settings, cache=cache, workers=config.workers, terminal=terminal)
+        usable = replace(tracks, table=noted(tracks.table, known).drop(index=list(faults)))
         problems += [*_audio_problems(tracks, faults), *_twins(usable), *_crossing(tracks)]
         problems += _lacking(tracks, config.data)
     for problem in problems:

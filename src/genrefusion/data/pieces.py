@@ -21,7 +21,8 @@ import pandas as pd
 import soundfile
 from joblib import Parallel, delayed
 
-from genrefusion.data.audio import AudioError, decode, sha256_of
+from genrefusion.data.audio import AudioError, decode
+from genrefusion.data.digests import digest_files
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.files import write_atomically
@@ -65,7 +66,7 @@ def cut_into_pieces(tracks: Tracks, settings: DataSettings, *, cache: Path, work
     songs = {str(tracks.table["sha256"][track]): path for track, path in paths.items()}
     folders = {digest: _folder(cache, digest, settings) for digest in songs}
     run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
-    found = dict(zip(songs, run(delayed(_read_list)(folders[digest]) for digest in songs), strict=True))
+    found = _whole_pieces({digest: _read_list(folders[digest]) for digest in songs}, folders, cache, workers)
     missing = [digest for digest, pieces in found.items() if not pieces]
     jobs = run(delayed(_write_pieces)(songs[digest], folders[digest], settings) for digest in missing)
     found |= dict(zip(missing, terminal.track(jobs, "pieces", len(missing), "songs"), strict=True))
@@ -98,13 +99,25 @@ def _file(folder: Path, number: int) -> Path:
 
 
 def _read_list(folder: Path) -> list[str]:
-    """Digests of a song's pieces; empty where there are none, or one of them is not as it was written."""
+    """Digests of a song's pieces; empty where there are none."""
     try:
-        digests = list(json.loads((folder / LIST).read_text()))
-        whole = all(sha256_of(_file(folder, number)) == digest for number, digest in enumerate(digests))
-    except (OSError, ValueError, TypeError):
+        return list(json.loads((folder / LIST).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
         return []
-    return digests if whole else []
+
+
+def _whole_pieces(
+    lists: dict[str, list[str]], folders: dict[str, Path], cache: Path, workers: int
+) -> dict[str, list[str]]:
+    """Lists of the songs whose pieces are all as they were written; of the others, none."""
+    promised = {
+        _file(folders[song], number): (song, digest)
+        for song, digests in lists.items()
+        for number, digest in enumerate(digests)
+    }
+    found = digest_files(list(promised), cache, workers=workers)
+    spoiled = {song for (song, digest), (now, _) in zip(promised.values(), found, strict=True) if now != digest}
+    return {song: [] if song in spoiled else digests for song, digests in lists.items()}
 
 
 def _write_pieces(song: Path, folder: Path, settings: DataSettings) -> list[str]:

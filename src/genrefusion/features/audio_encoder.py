@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from genrefusion.data.audio import load_audio
 from genrefusion.errors import UserError
-from genrefusion.features.text_encoder import model_identity
+from genrefusion.features.text_encoder import DEVICE, model_identity
 from genrefusion.settings import AudioEncoderFeatures
 
 Array = npt.NDArray[np.float32]
@@ -43,6 +43,7 @@ class AudioEncoder:
             "window": s.window_seconds,
             "hop": s.hop_seconds,
             "max_seconds": self.max_seconds,
+            "device": DEVICE,
         }
 
     def __call__(self, path: Path) -> Array:

@@ -1,35 +1,35 @@
 """Content-addressed cache of features, and the extraction that fills it.
 
-An entry's name is a digest of the audio bytes, the extractor, its version and its parameters: a changed file or setting
-makes another entry, a copied or renamed file finds its own. Entries are written whole or not at all, and computed
-by one process while others wait for it, so several processes can share a cache; an entry that was damaged is computed
-again.
+What one extractor of one version computed with one set of parameters and libraries lies in one folder; an array is
+found there by the digest of its song's audio. A changed file or setting finds nothing, a copied or renamed file finds
+its own. Entries are written whole or not at all, and computed by one process while others wait for them, so several
+processes can share a cache; an entry that was damaged is computed again. How they are kept is in
+`genrefusion.features.shards`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zlib
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
+import soxr
 from joblib import Parallel, delayed
 
 from genrefusion.data.audio import AudioError
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
-from genrefusion.files import locked, write_atomically
+from genrefusion.features.shards import ShardStore
 from genrefusion.terminal import Terminal
 
 Array = npt.NDArray[Any]
-
-_CHECKSUM_BYTES = 4
 
 
 class Extractor(Protocol):
@@ -39,14 +39,109 @@ class Extractor(Protocol):
     version: int
 
     def parameters(self) -> Mapping[str, Any]:
-        """Everything beside the audio that decides the result."""
+        """Everything beside the audio, and the libraries that decode it, that decides the result."""
 
     def __call__(self, path: Path) -> Array:
         """Compute the array."""
 
 
+class LazyArray(Protocol):
+    """An array whose values may be read from the disk where they are asked for; numpy's own are such ones too."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+    def __array__(self) -> Array: ...
+
+
+class LazyView:
+    """Some of a lazy array, which is cut out when it is read.
+
+    Parameters
+    ----------
+    array : LazyArray
+        The whole.
+    index : Any
+        As numpy takes it.
+    """
+
+    def __init__(self, array: LazyArray, index: Any) -> None:
+        self.array = array
+        self.index = index
+        self.dtype = array.dtype
+        self.shape: tuple[int, ...] = np.broadcast_to(np.empty((), array.dtype), array.shape)[index].shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        return np.asarray(self.array[self.index], dtype=dtype)
+
+    def __getitem__(self, index: Any) -> Array:
+        """What numpy would give."""
+        return np.asarray(np.asarray(self)[index])
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides an entry beside the song.
+
+    Attributes
+    ----------
+    name, version
+        Of the extractor.
+    parameters : mapping
+        Its settings.
+    made_with : mapping
+        Versions of libraries and the kind of device, where another one gives other values.
+    """
+
+    name: str
+    version: int
+    parameters: Mapping[str, Any]
+    made_with: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits."""
+        identity = [self.name, self.version, dict(self.parameters), dict(self.made_with)]
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def decoders() -> dict[str, str]:
+    """Versions of the libraries that everything computed from audio has gone through."""
+    return {"libsndfile": soundfile.__libsndfile_version__, "soxr": soxr.__version__}
+
+
+class Store(Protocol):
+    """Arrays by song and kind; see `genrefusion.features.shards.ShardStore`."""
+
+    def find(self, songs: Iterable[str], kinds: Sequence[str]) -> Mapping[str, Mapping[str, LazyArray]]:
+        """Arrays of the songs that have all kinds."""
+
+    def fill(
+        self,
+        songs: Iterable[str],
+        kinds: Sequence[str],
+        compute: Callable[[str], Mapping[str, Array]],
+        *,
+        workers: int = 1,
+        anew: bool = False,
+    ) -> Iterator[str]:
+        """Compute the arrays of songs that have none, and tell each song that is done."""
+
+
 class FeatureCache:
-    """Arrays on disk, read through memory maps so that memory stays flat as a corpus grows.
+    """Arrays on disk that are read where they are asked for, so that memory stays flat as a corpus grows.
 
     Parameters
     ----------
@@ -56,52 +151,73 @@ class FeatureCache:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.stores: dict[str, Any] = {}
+        self._lock = threading.Lock()
 
-    def get(self, key: str) -> Array | None:
-        """Map the entry read-only; None if there is none, or if its bytes are not those that were written."""
-        path = self._path(key)
-        try:
-            if not _is_whole(path):
-                return None
-            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        except (OSError, ValueError):
-            return None
-
-    def put(self, key: str, array: Array) -> Array:
-        """Write an entry and map it."""
-        buffer = io.BytesIO()
-        np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
-        content = buffer.getvalue()
-        # The checksum lies behind the array, where numpy does not look.
-        write_atomically(self._path(key), content + zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little"))
-        return np.load(self._path(key), mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-
-    def get_or_compute(self, key: str, compute: Callable[[], Array]) -> Array:
-        """Map the entry, computing it first if need be; what another process is computing is waited for."""
-        found = self.get(key)
-        if found is not None:
+    def store(self, recipe: Recipe) -> Store:
+        """What was, and will be, computed after a recipe."""
+        with self._lock:
+            if recipe.digest not in self.stores:
+                self.stores[recipe.digest] = self._make(recipe)
+            found: Store = self.stores[recipe.digest]
             return found
-        with self.lock(key):
-            found = self.get(key)  # another process may have had the lock
-            return self.put(key, compute()) if found is None else found
 
-    def lock(self, key: str) -> AbstractContextManager[None]:
-        """Keep other threads and processes from computing an entry."""
-        return locked(self._path(key).with_suffix(".lock"))
+    def _make(self, recipe: Recipe) -> Store:
+        return ShardStore(self.directory / recipe.name / recipe.digest[:32], asdict(recipe))
 
-    def _path(self, key: str) -> Path:
-        return self.directory / key[:2] / f"{key}.npy"
+    def forget(self) -> None:
+        """Give memory back, where songs are kept there."""
 
 
-def feature_key(audio_digest: str, name: str, version: int, parameters: Mapping[str, Any]) -> str:
-    """Name of an entry: 64 hexadecimal digits."""
-    identity = json.dumps([audio_digest, name, version, dict(parameters)], sort_keys=True)
-    return hashlib.sha256(identity.encode()).hexdigest()
+class ScratchCache(FeatureCache):
+    """A cache in memory, for songs that are seldom asked for twice.
+
+    Parameters
+    ----------
+    directory : Path
+        Of what is kept on disk all the same: published weights.
+    """
+
+    def _make(self, recipe: Recipe) -> Store:
+        return MemoryStore(recipe)
+
+    def forget(self) -> None:
+        """Forget all songs."""
+        self.stores.clear()
+
+
+class MemoryStore:
+    """See `Store`."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.songs: dict[str, dict[str, Array]] = {}
+
+    def find(self, songs: Iterable[str], kinds: Sequence[str]) -> dict[str, dict[str, Array]]:
+        """Arrays of the songs that have all kinds."""
+        there = {song: self.songs[song] for song in songs if song in self.songs}
+        return {song: arrays for song, arrays in there.items() if arrays.keys() >= set(kinds)}
+
+    def fill(
+        self,
+        songs: Iterable[str],
+        kinds: Sequence[str],
+        compute: Callable[[str], Mapping[str, Array]],
+        *,
+        workers: int = 1,
+        anew: bool = False,
+    ) -> Iterator[str]:
+        """Compute the arrays of songs, and tell each that is done."""
+        songs = list(dict.fromkeys(songs))
+        run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
+        for song, arrays in zip(songs, run(delayed(compute)(song) for song in songs), strict=True):
+            self.songs.setdefault(song, {}).update(arrays)
+            yield song
 
 
 def extract(
     tracks: Tracks, extractor: Extractor, cache: FeatureCache, *, workers: int, terminal: Terminal
-) -> dict[str, Array]:
+) -> dict[str, LazyArray]:
     """Compute one array for each track, from the cache where it is there.
 
     Parameters
@@ -119,29 +235,56 @@ def extract(
 
     Returns
     -------
-    dict of str to Array
-        Memory-mapped, by track id.
+    dict of str to LazyArray
+        By track id, in the order of the tracks.
     """
+    recipe = Recipe(extractor.name, extractor.version, extractor.parameters(), decoders())
     paths = tracks.paths()
-    digests = tracks.table["sha256"]
-    keys = {t: feature_key(digests[t], extractor.name, extractor.version, extractor.parameters()) for t in paths}
-    found = {track: cache.get(key) for track, key in keys.items()}
-    missing = [track for track, array in found.items() if array is None]
 
     def compute(track: str) -> Array:
         try:
-            return cache.get_or_compute(keys[track], lambda: extractor(paths[track]))
+            return extractor(paths[track])
         except AudioError as error:
             raise UserError(f"{paths[track]}: {error}") from error
 
-    jobs = Parallel(n_jobs=workers, prefer="threads", return_as="generator")(delayed(compute)(t) for t in missing)
-    computed = dict(zip(missing, terminal.track(jobs, extractor.name, len(missing), "songs"), strict=True))
+    return look_up(tracks, recipe, lambda _: compute, cache, workers=workers, terminal=terminal)
+
+
+def look_up(
+    tracks: Tracks,
+    recipe: Recipe,
+    begin: Callable[[list[str]], Callable[[str], Array]],
+    cache: FeatureCache,
+    *,
+    workers: int,
+    terminal: Terminal,
+    anew: bool = False,
+) -> dict[str, LazyArray]:
+    """Find the array of each track in the cache, or compute it.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        With ``sha256``.
+    recipe : Recipe
+        What the arrays are.
+    begin : callable
+        Told which tracks have none, gives the function that computes one; not called where nothing is missing.
+    cache, workers, terminal
+        As for `extract`.
+    anew : bool
+        Compute also what is there.
+    """
+    store, kind = cache.store(recipe), recipe.name
+    digests = {str(track): str(digest) for track, digest in tracks.table["sha256"].items()}
+    found = {} if anew else store.find(digests.values(), [kind])
+    missing = {digest: track for track, digest in digests.items() if digest not in found}
     if missing:
-        terminal.say(extractor.name, f"{len(paths)} songs ({len(paths) - len(missing)} from cache)")
-    return {track: computed[track] if array is None else array for track, array in found.items()}
-
-
-def _is_whole(path: Path) -> bool:
-    content = path.read_bytes()
-    body, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
-    return bool(body) and zlib.crc32(body) == int.from_bytes(checksum, "little")
+        compute = begin(list(missing.values()))
+        done = store.fill(missing, [kind], lambda digest: {kind: compute(missing[digest])}, workers=workers, anew=anew)
+        for _ in terminal.track(done, kind, len(missing), "songs"):
+            pass
+        lacking = sum(digest in missing for digest in digests.values())
+        terminal.say(kind, f"{len(digests)} songs ({len(digests) - lacking} from cache)")
+        found = store.find(digests.values(), [kind])
+    return {track: found[digest][kind] for track, digest in digests.items()}

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from genrefusion.data.audio import load_audio
+from genrefusion.features.cache import LazyArray
 from genrefusion.features.descriptors import hann, mel_filters
 from genrefusion.settings import MelFeatures
 
@@ -139,7 +140,7 @@ def trimmed_span(columns: int, settings: MelFeatures) -> tuple[int, int]:
     return (trim, columns - trim) if columns - 2 * trim >= frame_columns(settings) else (0, columns)
 
 
-def cut_frame(mel: Array, start: int, columns: int) -> Array:
+def cut_frame(mel: LazyArray, start: int, columns: int) -> Array:
     """Cut one frame out of a song's mel-spectrogram.
 
     Past the end of the song the floor of the scale is filled in, the value of digital silence. The frame keeps the 80
@@ -147,7 +148,7 @@ def cut_frame(mel: Array, start: int, columns: int) -> Array:
 
     Parameters
     ----------
-    mel : Array, shape (bands, song columns)
+    mel : LazyArray, shape (bands, song columns)
         In dB.
     start : int
         First column.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from genrefusion.data.audio import sha256_of
 from genrefusion.errors import UserError
-from genrefusion.features.cache import FeatureCache, feature_key
+from genrefusion.features.cache import FeatureCache, LazyArray, Recipe, Store
+from genrefusion.files import signature
 from genrefusion.pipeline_settings import TextEncoderSettings
 from genrefusion.terminal import Terminal
 
@@ -27,6 +28,9 @@ HalfArray = npt.NDArray[np.float16]
 
 ENCODER_VERSION = 2
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+DEVICE = "cpu"
+"""Where frozen encoders compute."""
+
 HUB_NAMES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
 """Short names of encoders that are fetched from Hugging Face; `minilm` comes with a package."""
 
@@ -61,8 +65,8 @@ class TokenEncoder:
         self.cache = cache
         self.terminal = terminal
 
-    def embed(self, texts: Sequence[str]) -> list[HalfArray]:
-        """Token embeddings of each text, shape (tokens, width); no rows for an empty text."""
+    def embed(self, texts: Sequence[str]) -> list[LazyArray]:
+        """Token embeddings of each text in half precision, shape (tokens, width); no rows for an empty text."""
         return [entries["tokens"] for entries in self._entries(texts, ("tokens", "counts"))]
 
     def embed_anew(self, texts: Sequence[str]) -> list[HalfArray]:
@@ -83,21 +87,20 @@ class TokenEncoder:
         used, total = np.sum(counts, axis=0) if counts else (0, 0)
         return Coverage(int(used), int(total))
 
-    def _entries(self, texts: Sequence[str], kinds: tuple[str, ...]) -> list[dict[str, Any]]:
+    def _entries(self, texts: Sequence[str], kinds: tuple[str, ...]) -> list[Mapping[str, LazyArray]]:
         """Arrays of each text, computed where one of them is not in the cache."""
-        found = {text: self._cached(text, kinds) for text in dict.fromkeys(texts)}
-        missing = [text for text, entries in found.items() if any(array is None for array in entries.values())]
-        for text in self.terminal.track(missing, "embed", len(missing), "lyrics"):
-            with self.cache.lock(self._key("text", text)):
-                entries = self._cached(text, kinds)  # another process may have had the lock
-                lacking = any(array is None for array in entries.values())
-                found[text] = self._computed(text, kinds) if lacking else entries
-        return [found[text] for text in texts]
+        store = self._store()
+        digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        found = store.find(digests, kinds)
+        missing = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in found}
+        if missing:
+            done = store.fill(missing, kinds, lambda digest: self._computed(missing[digest], kinds))
+            for _ in self.terminal.track(done, "embed", len(missing), "lyrics"):
+                pass
+            found = store.find(digests, kinds)
+        return [found[digest] for digest in digests]
 
-    def _cached(self, text: str, kinds: tuple[str, ...]) -> dict[str, Any]:
-        return {kind: self.cache.get(self._key(kind, text)) for kind in kinds}
-
-    def _computed(self, text: str, kinds: tuple[str, ...]) -> dict[str, Any]:
+    def _computed(self, text: str, kinds: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
         vectors, total = self.transformer.encode(text)
         mean = vectors.astype(np.float64).mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1])
         arrays = {
@@ -105,13 +108,13 @@ class TokenEncoder:
             "counts": np.array([len(vectors), total]),
             "mean": mean.astype(np.float32),
         }
-        return {kind: self.cache.put(self._key(kind, text), arrays[kind]) for kind in kinds}
+        return {kind: arrays[kind] for kind in kinds}
 
-    def _key(self, what: str, text: str) -> str:
+    def _store(self) -> Store:
         s = self.settings
         reading = {"window": s.window, "overlap": s.overlap, "max_tokens": s.max_tokens}
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        return feature_key(digest, f"text-{what}", ENCODER_VERSION, reading | {"model": model_identity(s.model)})
+        parameters = reading | {"model": model_identity(s.model)}
+        return self.cache.store(Recipe("text", ENCODER_VERSION, parameters, {"device": DEVICE}))
 
     @functools.cached_property
     def transformer(self) -> Transformer:
@@ -219,13 +222,47 @@ def stitch(states: Array, spans: Sequence[tuple[int, int]]) -> Array:
     return np.concatenate(parts)
 
 
-@functools.lru_cache(maxsize=16)
 def model_identity(model: str) -> str:
-    """What tells encoders apart: the digest of the weights where they are files here, else the name."""
+    """What tells encoders apart.
+
+    For a folder the digest of its files; for a name on Hugging Face that and the commit, where the commit can be known.
+    """
     if model == "minilm":
         return MINILM_SHA256
-    weights = Path(model).expanduser() / "model.safetensors"
-    return sha256_of(weights) if weights.is_file() else HUB_NAMES.get(model, model)
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        files = sorted(path for path in folder.iterdir() if _is_of_model(path))
+        if any(path.suffix == ".safetensors" for path in files):
+            return _files_digest(tuple((path, signature(path)) for path in files))
+    return _with_commit(HUB_NAMES.get(model, model))
+
+
+def _is_of_model(path: Path) -> bool:
+    """Whether a file holds weights, settings or a tokenizer, and not what a model is described with."""
+    named = path.suffix in (".json", ".txt", ".model", ".safetensors")
+    return named and not path.name.startswith((".", "README")) and path.is_file()
+
+
+@functools.lru_cache(maxsize=16)
+def _files_digest(files: tuple[tuple[Path, tuple[int, ...]], ...]) -> str:
+    """Digest of names and contents; while no file changes, it is computed once."""
+    digest = hashlib.sha256()
+    for path, _ in files:
+        digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=16)
+def _with_commit(name: str) -> str:
+    """Name of a model and the commit of it that is loaded; the name alone if the model cannot be had."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        config = hf_hub_download(name, "config.json")
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError):
+        return name
+    return f"{name}@{Path(config).parent.name}"
 
 
 @functools.lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import Prediction
+from genrefusion.features.cache import LazyArray
 from genrefusion.features.text_encoder import HalfArray, TokenEncoder
 from genrefusion.models.coattention import CoAttentionNetwork, Pairs
 from genrefusion.models.crnn import Trunk
@@ -285,7 +286,7 @@ class CoattentionPipeline:
             return [songs.channels]
         return list(self.trunk_.channels)
 
-    def _audio(self, tracks: Tracks, *, anew: bool = False) -> dict[str, npt.NDArray[Any]]:
+    def _audio(self, tracks: Tracks, *, anew: bool = False) -> dict[str, LazyArray]:
         if "audio" not in self._sides:
             return {}
         return audio_sequences(self.features, self.trunk_, tracks, self.bench, levels=self.settings.levels, anew=anew)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import partial
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
 
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import Array, extract, feature_key
+from genrefusion.features.cache import Array, LazyArray, Recipe, decoders, extract, look_up
 from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, frame_starts, trimmed_span
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Workbench
@@ -28,7 +28,7 @@ class SongFrames(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 
     Parameters
     ----------
-    arrays : dict of str to Array
+    arrays : dict of str to LazyArray
         By track id: mel-spectrograms, shape (bands, columns), if `features` is given; otherwise frames as they are,
         shape (frames, …).
     labels : list of int
@@ -41,7 +41,7 @@ class SongFrames(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(
         self,
-        arrays: dict[str, Array],
+        arrays: Mapping[str, LazyArray],
         labels: list[int],
         features: MelFeatures | None = None,
         *,
@@ -75,7 +75,7 @@ class SongFrames(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 
 def trunk_outputs(
     trunk: Trunk, tracks: Tracks, features: MelFeatures, bench: Workbench, *, anew: bool = False
-) -> dict[str, Array]:
+) -> dict[str, LazyArray]:
     """All levels of frozen convolutions for each frame of each track, from the cache where they are there.
 
     Parameters
@@ -93,30 +93,22 @@ def trunk_outputs(
 
     Returns
     -------
-    dict of str to Array
+    dict of str to LazyArray
         By track id, shape (frames, steps, channels): see `Trunk.sequence`.
     """
     extractor = MelExtractor(features, max_seconds=bench.max_seconds)
     framing = {name: getattr(features, name) for name in ("frame_seconds", "frame_hop_seconds", "trim")}
     parameters = extractor.parameters() | framing | {"weights": _digest(trunk)}
-    digests = tracks.table["sha256"]
-    keys = {track: feature_key(digests[track], "crnn-trunk", TRUNK_VERSION, parameters) for track in tracks.ids}
-    found = {track: None if anew else bench.cache.get(key) for track, key in keys.items()}
-    missing = [track for track, array in found.items() if array is None]
-    if missing:
+    device = make_accelerator(bench.trainer).device.type  # processors and accelerators differ in the last digits
+    recipe = Recipe("trunk", TRUNK_VERSION, parameters, decoders() | {"device": device})
+
+    def begin(missing: list[str]) -> Callable[[str], Array]:
         mels = extract(tracks.subset(missing), extractor, bench.cache, workers=bench.workers, terminal=bench.terminal)
         model = on_device(_Sequence(trunk), bench)
-        for track in bench.terminal.track(missing, "trunk", len(missing), "songs"):
-            frames = SongFrames({track: mels[track]}, [-1], features)
-            compute = partial(_outputs, model, frames)
-            key = keys[track]
-            found[track] = bench.cache.put(key, compute()) if anew else bench.cache.get_or_compute(key, compute)
-        bench.terminal.say("trunk", f"{len(found)} songs ({len(found) - len(missing)} from cache)")
-    return {track: array for track, array in found.items() if array is not None}
+        return lambda track: apply(model, SongFrames({track: mels[track]}, [-1], features)).numpy()
 
-
-def _outputs(model: nn.Module, frames: SongFrames) -> Array:
-    return np.asarray(apply(model, frames).numpy())
+    # One worker: the convolutions themselves take all cores.
+    return look_up(tracks, recipe, begin, bench.cache, workers=1, terminal=bench.terminal, anew=anew)
 
 
 def on_device(model: nn.Module, bench: Workbench) -> nn.Module:

@@ -23,6 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from genrefusion.errors import UserError
 from genrefusion.evaluation import metrics
+from genrefusion.features.cache import LazyArray
 from genrefusion.features.text_encoder import (
     Coverage,
     TokenEncoder,
@@ -44,6 +45,7 @@ from genrefusion.training.loop import Checkpoint, train_network
 Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
 Item = tuple[Tensor, Tensor]
+Row = Tensor | LazyArray
 
 _SVD = 300
 _BESIDE = 0.5
@@ -234,7 +236,7 @@ class NetworkReader:
         rows = self._rows(texts)
         found = []
         for first in range(0, len(rows), self.settings.batch_size):
-            batch = [(row, torch.tensor(-1)) for _, row in rows[first : first + self.settings.batch_size]]
+            batch = [(_read(row), torch.tensor(-1)) for _, row in rows[first : first + self.settings.batch_size]]
             inputs, _ = self._collate(batch)
             found.append(model(*(tensor.to(device) for tensor in inputs)).double().softmax(dim=1).cpu().numpy())
         table = pd.DataFrame(np.concatenate(found)).groupby(np.array([song for song, _ in rows])).mean()
@@ -243,7 +245,7 @@ class NetworkReader:
     def _new_network(self, n_classes: int) -> nn.Module:
         raise NotImplementedError
 
-    def _rows(self, texts: Sequence[str]) -> list[tuple[int, Tensor]]:
+    def _rows(self, texts: Sequence[str]) -> list[tuple[int, Row]]:
         raise NotImplementedError
 
     def _collate(self, items: Sequence[Item]) -> tuple[tuple[Tensor, Tensor], Tensor]:
@@ -274,8 +276,8 @@ class HeadReader(NetworkReader):
         s = self.settings
         return LyricsHead(self.encoder.width, n_classes, width=s.width, heads=s.heads, dropout=s.dropout)
 
-    def _rows(self, texts: Sequence[str]) -> list[tuple[int, Tensor]]:
-        return [(song, torch.from_numpy(np.array(row))) for song, row in enumerate(self.encoder.embed(texts))]
+    def _rows(self, texts: Sequence[str]) -> list[tuple[int, Row]]:
+        return list(enumerate(self.encoder.embed(texts)))
 
     def _collate(self, items: Sequence[Item]) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Pad texts to the longest one."""
@@ -320,9 +322,9 @@ class TunedReader(NetworkReader):
             encoder.pooler = None
         return TunedTransformer(encoder, n_classes, dropout=self.settings.dropout)
 
-    def _rows(self, texts: Sequence[str]) -> list[tuple[int, Tensor]]:
+    def _rows(self, texts: Sequence[str]) -> list[tuple[int, Row]]:
         s = self.settings.encoder
-        rows = []
+        rows: list[tuple[int, Row]] = []
         for song, text in enumerate(texts):
             tokens = self.transformer.tokens(text)[: s.max_tokens]
             rows += [(song, torch.tensor(tokens[a:b])) for a, b in window_spans(len(tokens), s.window - 2, s.overlap)]
@@ -339,9 +341,9 @@ READERS: dict[str, type[Reader]] = {"head": HeadReader, "fine_tuned": TunedReade
 
 
 class _Rows(torch.utils.data.Dataset[Item]):
-    """A list of items."""
+    """A list of items, which are read from the cache where they are asked for."""
 
-    def __init__(self, rows: list[Item]) -> None:
+    def __init__(self, rows: list[tuple[Row, Tensor]]) -> None:
         self.rows = rows
 
     def __len__(self) -> int:
@@ -349,7 +351,12 @@ class _Rows(torch.utils.data.Dataset[Item]):
 
     def __getitem__(self, number: int) -> Item:
         """Row and class."""
-        return self.rows[number]
+        row, label = self.rows[number]
+        return _read(row), label
+
+
+def _read(row: Row) -> Tensor:
+    return row if isinstance(row, Tensor) else torch.from_numpy(np.array(row))
 
 
 def _size(estimator: Any) -> int:

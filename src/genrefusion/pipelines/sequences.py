@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
-from genrefusion.features.cache import extract
+from genrefusion.features.cache import LazyArray, LazyView, extract
 from genrefusion.features.mel import MelExtractor, frame_columns, frame_starts
 from genrefusion.features.precomputed import read_sequences
 from genrefusion.models import msd
@@ -38,15 +38,17 @@ class Sequences(torch.utils.data.Dataset[Item]):
     ----------
     ids : list of str
         Track ids.
-    audio : dict of str to Array
+    audio : dict of str to LazyArray
         Shape (frames, positions, channels); songs without audio are not there.
-    text : dict of str to Array
+    text : dict of str to LazyArray
         Token embeddings, shape (tokens, width); without rows for songs without lyrics.
     labels : list of int
         Class of each song.
     """
 
-    def __init__(self, ids: list[str], audio: dict[str, Array], text: dict[str, Array], labels: list[int]) -> None:
+    def __init__(
+        self, ids: list[str], audio: Mapping[str, LazyArray], text: Mapping[str, LazyArray], labels: list[int]
+    ) -> None:
         self.ids = ids
         self.audio = audio
         self.text = text
@@ -92,11 +94,18 @@ class Sequences(torch.utils.data.Dataset[Item]):
         """Mean and deviation of each channel over all positions, shape (channels,)."""
         if not self.audio:
             return torch.zeros(self.channels), torch.ones(self.channels)
-        total = [np.asarray(a, np.float64).reshape(-1, self.channels) for a in self.audio.values()]
-        count = sum(len(a) for a in total)
-        mean = sum(a.sum(axis=0) for a in total) / count
-        variance = sum(((a - mean) ** 2).sum(axis=0) for a in total) / count
-        return torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(variance)).float()
+        count, mean, squares = 0, np.zeros(self.channels), np.zeros(self.channels)
+        for array in self.audio.values():
+            # Song by song (Chan, Golub and LeVeque 1983): a corpus does not fit into memory.
+            rows = np.asarray(array, np.float64).reshape(-1, self.channels)
+            if not len(rows):
+                continue
+            shift = rows.mean(axis=0) - mean
+            share = len(rows) / (count + len(rows))
+            squares += ((rows - rows.mean(axis=0)) ** 2).sum(axis=0) + shift**2 * count * share
+            mean += shift * share
+            count += len(rows)
+        return torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(squares / max(1, count))).float()
 
 
 def ids_with_audio(features: object, tracks: Tracks) -> list[str]:
@@ -136,7 +145,7 @@ def audio_sequences(
     *,
     levels: str = "all",
     anew: bool = False,
-) -> dict[str, Array]:
+) -> dict[str, LazyArray]:
     """Compute or look up the audio side of the tracks that have one, shape (frames, positions, channels) each.
 
     Parameters
@@ -168,9 +177,10 @@ def audio_sequences(
     if isinstance(features, NoFeatures) or not len(known):
         return {}
     if isinstance(features, MelFeatures) and trunk is not None:
-        first = -trunk.channels[-1] if levels == "last" else 0
         outputs = trunk_outputs(trunk, known, features, bench, anew=anew)
-        return {track: array[:, :, first:] for track, array in outputs.items()}
+        if levels == "all":
+            return outputs
+        return {track: LazyView(array, np.s_[:, :, -trunk.channels[-1] :]) for track, array in outputs.items()}
     if isinstance(features, PrecomputedFeatures):
         sequences = read_sequences(Path(str(features.path)))
         return {track: sequences[track][None] for track in known.ids}
@@ -180,7 +190,7 @@ def audio_sequences(
         extractor = AudioEncoder(features, max_seconds=bench.max_seconds)
         # One worker: the encoder itself takes all cores.
         arrays = extract(known, extractor, bench.cache, workers=1, terminal=bench.terminal)
-        return {track: arrays[track][None] for track in known.ids}
+        return {track: LazyView(arrays[track], np.s_[None]) for track in known.ids}
     name = getattr(features, "name", features)
     raise UserError(f"features={name} gives no sequences: choose mel, precomputed or audio_encoder.")
 
@@ -230,7 +240,7 @@ def timelines(features: object, trunk: Trunk | None, tracks: Tracks, bench: Work
         else:
             assert trunk is not None
             spans = step_seconds(mel.shape[1], features, trunk)
-        found[track] = Timeline(mel, column, spans)
+        found[track] = Timeline(np.asarray(mel), column, spans)
     return found
 
 
