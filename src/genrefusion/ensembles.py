@@ -179,14 +179,15 @@ def _join(config: TrainConfig, members: Sequence[Run], directory: Path, terminal
     joined: dict[str, list[pd.DataFrame]] = {part: [] for part in tables}
     for number in range(len(members[0].split.folds)):
         rows = {part: [t[t["fold"] == number] for t in parts] for part, parts in tables.items()}
-        labels = arrays(rows["val"][0])[0]
-        combination = fit_combination(config.pipeline, [arrays(t)[1] for t in rows["val"]], labels, count=len(members))
+        held = [arrays(table, genres=genres) for table in rows["val"]]
+        probabilities, labels = [p for _, p in held], held[0][0]
+        combination = fit_combination(config.pipeline, probabilities, labels, count=len(members))
         combinations.append(combination)
         for part, members_rows in rows.items():
-            probabilities = combination.combine([arrays(t)[1] for t in members_rows])
+            combined = combination.combine([arrays(table, genres=genres)[1] for table in members_rows])
             index = pd.Index(members_rows[0]["track_id"], name="track_id")
             truth = members_rows[0].set_index("track_id")["genre"]
-            joined[part].append(with_truth(pd.DataFrame(probabilities, index, genres), truth, fold=number))
+            joined[part].append(with_truth(pd.DataFrame(combined, index, genres), truth, fold=number))
     for part, parts in joined.items():
         write_predictions(pd.concat(parts, ignore_index=True), directory / "predictions" / f"{part}.csv")
     mean = np.mean([c.weights for c in combinations], axis=0)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from genrefusion.data.names import plain_artist
 from genrefusion.data.tracks import Tracks
 from genrefusion.evaluation import metrics
+from genrefusion.evaluation.clusters import Groups
 from genrefusion.evaluation.predictions import (
     TEXT,
     Prediction,
@@ -23,6 +25,9 @@ from genrefusion.evaluation.statistics import folds_interval
 from genrefusion.evaluation.tables import figure_rows, figures_table, weakest_genres, with_interval
 from genrefusion.files import write_atomically
 from genrefusion.terminal import Terminal
+
+NEARLY_ALL = 0.95
+"""Share of tracks whose artist is known, from which on intervals are said to draw artists."""
 
 
 def prediction_tables(prediction: Prediction, genres: pd.Series, part: str, *, fold: int) -> dict[str, pd.DataFrame]:
@@ -69,13 +74,28 @@ def write_names(tracks: Tracks, directory: Path, *, of: set[str]) -> None:
         write_predictions(names.reset_index(), directory / "tracks.csv")
 
 
-def songs_of(folders: Sequence[Path]) -> dict[str, str] | None:
-    """Song of each track, where the runs in some folders were made on pieces of songs."""
-    paths = [folder / "tracks.csv" for folder in folders]
-    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths if path.is_file()]
-    if not tables or "song" not in tables[0]:
-        return None
-    return {str(t): str(song) for table in tables for t, song in zip(table["track_id"], table["song"], strict=True)}
+def groups_of(folders: Sequence[Path]) -> Groups:
+    """Which tracks of the runs in some folders are drawn together, from what their ``tracks.csv`` say.
+
+    That is the column ``group`` where there is one (artist, song and recording taken together), else the artist, else
+    the song that a piece is of; a track of which nothing is known stands alone, as do all where there is no file.
+    """
+    names: dict[str, str] = {}
+    artists: dict[str, str | None] = {}
+    for path in (folder / "tracks.csv" for folder in folders):
+        if not path.is_file():
+            continue
+        for row in pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records"):
+            track, artist = str(row["track_id"]), plain_artist(row.get("artist"))
+            artists[track] = artist
+            if name := row.get("group") or (f"artist {artist}" if artist else row.get("song")):
+                names[track] = name
+    known = sum(artist is not None for artist in artists.values())
+    if known >= NEARLY_ALL * len(artists) > 0:
+        return Groups(names, "artists")
+    if known:
+        return Groups(names, "artists where they are known")
+    return Groups(names, "songs") if len(set(names.values())) < len(names) else Groups(names)
 
 
 def gather_tables(folders: Sequence[Path], directory: Path) -> None:
@@ -95,7 +115,7 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     Parameters
     ----------
     directory : Path
-        With ``predictions/`` and perhaps ``frames/``, and with ``tracks.csv`` where tracks are pieces of songs.
+        With ``predictions/`` and perhaps ``frames/``, and with ``tracks.csv`` where artists or songs are known.
     genres : Series
         True genre by track id, for frames.
     title : str
@@ -111,18 +131,18 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     from genrefusion.evaluation import plots  # matplotlib takes half a second to import
 
     figures: dict[str, Any] = {}
-    songs = songs_of([directory])
+    groups = groups_of([directory])
     for part in ("val", "test"):
         path = directory / "predictions" / f"{part}.csv"
         if not path.is_file():
             continue
         predictions = read_predictions(path)
-        figures[part] = metrics.score(predictions, songs=songs)
+        figures[part] = metrics.score(predictions, groups=groups)
         frames = directory / "frames" / f"{part}.csv"
         if frames.is_file():
-            figures[part]["frames"] = metrics.score_frames(read_predictions(frames), genres, songs=songs)
+            figures[part]["frames"] = metrics.score_frames(read_predictions(frames), genres, groups=groups)
         paths = sorted(directory.glob(f"views/*/{part}.csv"))
-        views = {path.parent.name: metrics.score(read_predictions(path), songs=songs) for path in paths}
+        views = {path.parent.name: metrics.score(read_predictions(path), groups=groups) for path in paths}
         if views:
             figures[part]["views"] = views
     part = "test" if "test" in figures else "val"  # a sweep's trial has no other

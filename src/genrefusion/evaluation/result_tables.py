@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genrefusion.evaluation.plots import STYLE, save_figure
+from genrefusion.evaluation.tables import notes
 from genrefusion.files import write_atomically
 
 Row = Mapping[Hashable, Any]
@@ -22,7 +23,7 @@ Row = Mapping[Hashable, Any]
 
 def read_results(path: Path) -> pd.DataFrame:
     """Read the CSV file of a table."""
-    texts = ("title", "experiment", "group", "evidence", "problem", "corpus", "protocol", "runs")
+    texts = ("title", "experiment", "group", "evidence", "problem", "corpus", "protocol", "runs", "drawn", "too_few")
     return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
 
 
@@ -30,6 +31,12 @@ def caption(table: pd.DataFrame) -> str:
     """Corpus and protocol, where all rows share them."""
     values = [_values(table, column) for column in ("corpus", "protocol")]
     return ", ".join(value for several in values if len(several) == 1 for value in several)
+
+
+def interval_notes(table: pd.DataFrame) -> list[str]:
+    """What has to be said beside the intervals of a table: what they draw, and which rows have too few songs."""
+    filled = table.reindex(columns=["drawn", "too_few"]).fillna("")
+    return notes([{str(name): value for name, value in row.items()} for row in filled.to_dict("records")])
 
 
 def as_text(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -68,7 +75,8 @@ def terminal_table(table: pd.DataFrame, columns: Sequence[str], *, width: int) -
         if _width(shown) > width and column in left:
             left.remove(column)
             shown = as_text(table, left)
-    rich = Table(box=None, pad_edge=False)
+    said = "\n".join(interval_notes(table))
+    rich = Table(box=None, pad_edge=False, caption=Text(said) if said else None, caption_justify="left")
     for number, heading in enumerate(shown.columns):
         words = heading in ("", "protocol", "corpus")
         rich.add_column(heading, justify="left" if words else "right", no_wrap=number == 0)
@@ -125,7 +133,7 @@ def plot_bars(table: pd.DataFrame, path: Path, *, title: str) -> None:
         axes.set_yticks(places, [str(name) for name in table["title"]])
         axes.invert_yaxis()
         axes.set(xlim=(0, 1), xlabel="accuracy, test songs")
-        axes.set_title(f"{title}\n{caption(table)}, n = {_range(table['n'])}", loc="left")
+        axes.set_title(f"{title}\n{_about(table)}", loc="left")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
         save_figure(figure, path)
 
@@ -157,7 +165,7 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
         panels[0].set(ylabel="accuracy, test songs (95 %)")
-        panels[0].set_title(f"{title}\n{caption(table)}, n = {_range(table['n'])}", loc="left")
+        panels[0].set_title(f"{title}\n{_about(table)}", loc="left")
         panels[1].legend(loc="upper left", bbox_to_anchor=(1.01, 1))
         save_figure(figure, path)
 
@@ -166,6 +174,7 @@ def write_texts(path: Path, columns: Sequence[str], *, title: str, source: str, 
     """Write Markdown, LaTeX and the figure beside the CSV file of a table, from what the file holds."""
     table = read_results(path)
     about = f"{title}. {caption(table)}.{f' {source[:1].upper()}{source[1:]}.' if source else ''}"
+    about += "".join(f" {note}." for note in interval_notes(table))
     write_atomically(path.with_suffix(".md"), f"{about}\n\n{markdown(table, columns)}".encode())
     write_atomically(path.with_suffix(".tex"), latex(table, columns, title=about).encode())
     if "accuracy" in table and table["accuracy"].notna().any():
@@ -199,6 +208,11 @@ def _latex_words(text: str) -> str:
     return "".join(special.get(c, c) for c in text)
 
 
+def _about(table: pd.DataFrame) -> str:
+    """Corpus, protocol, n and what is said of the intervals, a line each."""
+    return "\n".join([f"{caption(table)}, n = {_range(table['n'])}", *interval_notes(table)])
+
+
 def _range(values: pd.Series[Any]) -> str:
     low, high = int(values.min()), int(values.max())
     return str(low) if low == high else f"{low} to {high}"
@@ -220,7 +234,7 @@ def _accuracy(row: Row) -> str:
 
 
 def _difference(row: Row) -> str:
-    """In points; a star where McNemar's test, adjusted for the number of rows, is below .05."""
+    """In points; a star where the p-value of the interval, adjusted for the number of rows, is below .05."""
     if _blank(row.get("difference")):
         return ""
     star = "*" if not _blank(row.get("p_holm")) and row["p_holm"] < 0.05 else ""

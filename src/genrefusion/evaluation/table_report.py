@@ -12,7 +12,7 @@ import pandas as pd
 from genrefusion.evaluation.pages import Cell, Column, Picture, data_uri, render
 from genrefusion.evaluation.predictions import genre_columns, read_predictions
 from genrefusion.evaluation.report import MOST_ERRORS, read_names
-from genrefusion.evaluation.result_tables import as_text, caption, read_results
+from genrefusion.evaluation.result_tables import as_text, caption, interval_notes, read_results
 from genrefusion.files import write_atomically
 
 
@@ -49,6 +49,7 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
         about=caption(table),
         source=source,
         synthetic=any(record["synthetic"] for record in records.values()),
+        notes=interval_notes(table),
         results=_results(table, [column for column in columns if column != "evidence"]),
         shown=Picture(data_uri(picture), f"{title}. {caption(table)}.", title) if picture.is_file() else None,
         claims=_filled(table, "evidence"),
