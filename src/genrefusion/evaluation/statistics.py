@@ -223,6 +223,17 @@ def seeds_interval(
     return mean, _intervals(tables, together(runs, groups), [figure], draws=draws, seed=seed)[figure]
 
 
+def seeds_proportion_interval(hits: Array, sizes: Array) -> Ends:
+    """95 % interval of the mean over seeds of a share of tracks; see `seeds_interval`.
+
+    Parameters
+    ----------
+    hits, sizes : Array, shape (seeds, groups)
+        How many tracks of each group are right, and how many each seed tested.
+    """
+    return _wilson(float((hits.sum(axis=1) / sizes.sum(axis=1)).mean()), *_effective_hits(hits, sizes))
+
+
 def together(runs: Sequence[pd.DataFrame], groups: Groups | None) -> list[Labels]:
     """Group of each row of several tables, with one number for a group in all of them."""
     labels = (groups or Groups()).labels(track for run in runs for track in run["track_id"])
