@@ -129,9 +129,7 @@ def resampled_coverage(songs: int, artists: int, icc: float, strength: float, *,
     covered = dict.fromkeys(names, 0)
     for _ in range(sets):
         truth, probabilities, clusters = confused(artist_sizes(songs, artists), icc, strength, rng)
-        for name, (low, high) in bootstrap_intervals(
-            truth, probabilities, names, clusters=clusters, draws=300
-        ).items():
+        for name, (low, high) in bootstrap_intervals(truth, probabilities, names, clusters=clusters, draws=300).items():
             covered[name] += low <= expected[name] <= high
     return {name: times / sets for name, times in covered.items()}
 
