@@ -35,8 +35,7 @@ def caption(table: pd.DataFrame) -> str:
 
 def interval_notes(table: pd.DataFrame) -> list[str]:
     """What has to be said beside the intervals of a table: what they draw, and which rows have too few songs."""
-    filled = table.reindex(columns=["drawn", "too_few"]).fillna("")
-    return notes([{str(name): value for name, value in row.items()} for row in filled.to_dict("records")])
+    return notes([{name: _text(row, name) for name in ("drawn", "too_few")} for row in table.to_dict("records")])
 
 
 def as_text(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
