@@ -178,8 +178,8 @@ def bootstrap_intervals(
 
     Notes
     -----
-    Coverage, simulated with the artist sizes of Emotify, correlations within artists of 0 to .5, and accuracies of .5 to
-    .97 (lowest to highest; `tests/evaluation/test_coverage.py` prints all of it):
+    Coverage, simulated with the artist sizes of Emotify, correlations within artists of 0 to .5, and accuracies of .5
+    to .97 (lowest to highest; `tests/evaluation/test_coverage.py` prints all of it):
 
     =================  ============  ============  ============  ============  =============
     songs / artists    12 / 12       30 / 10       61 / 20       100 / 20      320 / 106
