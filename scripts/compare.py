@@ -4,10 +4,10 @@
     python scripts/compare.py RUN_A RUN_B --with-lyrics tracks.jsonl    # only tracks that have lyrics there
 
 A run is a run folder, or several of one experiment joined by commas: their probabilities are averaged. Only tracks that
-all runs tested count. Each pair gets the difference of its accuracies with the paired 95 % bootstrap interval, on how
-many tracks one of the two alone is right, and the p-value of McNemar's exact test; where there are several pairs, also
-as Holm adjusts it for their number. Of runs on pieces of songs the bootstrap draws songs, and there is no test, as the
-pieces of a song are not independent.
+all runs tested count. Each pair gets the difference of its accuracies with the paired 95 % interval, which draws the
+songs of one artist together where artists are known, and the p-value that goes with it; where there are several pairs,
+also as Holm adjusts it for their number. McNemar's exact test takes songs for independent: it is shown only where no
+two of them are drawn together.
 """
 
 from __future__ import annotations
@@ -16,21 +16,49 @@ import argparse
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from genrefusion.data.tracks import load_table
+from genrefusion.errors import UserError, bullet_list
+from genrefusion.evaluation.clusters import too_few
 from genrefusion.evaluation.metrics import accuracy
 from genrefusion.evaluation.predictions import arrays, genre_columns, read_predictions
+from genrefusion.evaluation.rows import aligned
 from genrefusion.evaluation.statistics import holm, mcnemar, paired_difference
-from genrefusion.results import songs_of
+from genrefusion.results import groups_of
 
 
 def averaged(runs: str) -> pd.DataFrame:
-    """Predictions of one run, or the mean of several, by track id."""
-    tables = [read_predictions(Path(run) / "predictions" / "test.csv").set_index("track_id") for run in runs.split(",")]
+    """Predictions of one run, or the mean of several, on the tracks that all of them tested."""
+    tables = [read_predictions(Path(run) / "predictions" / "test.csv") for run in runs.split(",")]
     genres = genre_columns(tables[0])
-    mean = sum((table[genres].loc[tables[0].index] for table in tables[1:]), tables[0][genres]) / len(tables)
-    return tables[0][["genre"]].join(mean)
+    tracks = common_tracks(tables)
+    truth, several = same_truth([aligned(table, tracks) for table in tables], genres)
+    mean = pd.DataFrame(np.mean(several, axis=0), columns=genres)
+    mean.insert(0, "genre", [genres[number] for number in truth])
+    mean.insert(0, "track_id", tracks)
+    return mean
+
+
+def common_tracks(tables: list[pd.DataFrame]) -> list[str]:
+    """Tracks that are in all tables, in the order of the first."""
+    common = set.intersection(*(set(table["track_id"]) for table in tables))
+    if not common:
+        raise UserError("There is no track that all runs tested.")
+    return [str(track) for track in tables[0]["track_id"] if track in common]
+
+
+def same_truth(
+    tables: list[pd.DataFrame], genres: list[str]
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], list[np.ndarray[tuple[int, int], np.dtype[np.float64]]]]:
+    """True classes, which all tables must agree on, and probabilities of each."""
+    found = [arrays(table, genres=genres) for table in tables]
+    for truth, _ in found[1:]:
+        if (other := truth != found[0][0]).any():
+            tracks = tables[0]["track_id"][other]
+            raise UserError(f"Runs have other true genres for {len(tracks)} tracks:\n{bullet_list(tracks)}")
+    return found[0][0], [probabilities for _, probabilities in found]
 
 
 def main() -> None:
@@ -40,27 +68,37 @@ def main() -> None:
     parser.add_argument("others", nargs="+", metavar="other")
     parser.add_argument("--with-lyrics", type=Path, metavar="TABLE")
     arguments = parser.parse_args()
-    tables = [averaged(runs) for runs in (arguments.first, *arguments.others)]
-    ids = tables[0].index
-    for table in tables[1:]:
-        ids = ids.intersection(table.index)
-    if arguments.with_lyrics:
-        songs = load_table(arguments.with_lyrics, corpus=str(arguments.with_lyrics))
-        ids = ids[ids.isin(set(songs.ids) - set(songs.lacking("lyrics")))]
-    truth, _ = arrays(tables[0].loc[ids].reset_index())
-    runs = [Path(run) for runs in (arguments.first, *arguments.others) for run in runs.split(",")]
-    song = songs_of(runs)
-    drawn = None if song is None else [song[track] for track in ids]
-    systems = [arrays(table.loc[ids].reset_index())[1] for table in tables]
-    print(f"n {len(ids)}", *(f"run {i} {accuracy(truth, p):.3f}" for i, p in enumerate(systems, 1)), sep="   ")
-    pairs = list(combinations(range(len(systems)), 2))
-    tests = [mcnemar(truth, systems[i], systems[j]) for i, j in pairs]
-    for (i, j), test, adjusted in zip(pairs, tests, holm([test.p for test in tests]), strict=True):
-        gain, (low, high) = paired_difference(truth, systems[i], systems[j], accuracy, songs=drawn)
-        interval = f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]"
-        counts = f"McNemar {test.only_first} : {test.only_second}, p {test.p:.4f}"
+    try:
+        compare([arguments.first, *arguments.others], arguments.with_lyrics)
+    except UserError as error:
+        parser.exit(2, f"{error}\n")
+
+
+def compare(systems: list[str], with_lyrics: Path | None) -> None:
+    """Print accuracies, and the difference of each pair."""
+    tables = [averaged(runs) for runs in systems]
+    tracks = common_tracks(tables)
+    if with_lyrics:
+        songs = load_table(with_lyrics, corpus=str(with_lyrics))
+        having = set(songs.ids) - set(songs.lacking("lyrics"))
+        tracks = [track for track in tracks if track in having]
+        if not tracks:
+            raise UserError(f"{with_lyrics}: no track that the runs tested has lyrics there.")
+    truth, several = same_truth([aligned(table, tracks) for table in tables], genre_columns(tables[0]))
+    groups = groups_of([Path(run) for runs in systems for run in runs.split(",")])
+    clusters = groups.labels(tracks)
+    print(f"n {len(tracks)}", *(f"run {i} {accuracy(truth, p):.3f}" for i, p in enumerate(several, 1)), sep="   ")
+    pairs = list(combinations(range(len(several)), 2))
+    found = [paired_difference(truth, several[i], several[j], clusters=clusters) for i, j in pairs]
+    for (i, j), gain, adjusted in zip(pairs, found, holm([gain.p for gain in found]), strict=True):
+        interval = f"{gain.value:+.3f} [{gain.ends[0]:+.3f}, {gain.ends[1]:+.3f}]   p {gain.p:.4f}"
         of_all = f", Holm {adjusted:.4f}" if len(pairs) > 1 else ""
-        print(f"{i + 1} - {j + 1}   {interval}" + ("" if drawn else f"   {counts}{of_all}"))
+        test = mcnemar(truth, several[i], several[j])
+        counts = f"   McNemar {test.only_first} : {test.only_second}, p {test.p:.4f}"
+        print(f"{i + 1} - {j + 1}   {interval}{of_all}" + (counts if clusters.max() + 1 == len(tracks) else ""))
+    print(f"intervals draw {groups.drawn}")
+    if note := too_few(clusters, groups):
+        print(note)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from genrefusion.evaluation.metrics import score
 from genrefusion.evaluation.predictions import read_predictions
 from genrefusion.experiment import prepare, run_experiment
 from genrefusion.files import locked
+from genrefusion.results import groups_of
 from genrefusion.runs import evaluate_run
 from genrefusion.settings import ManifestData, TrainerSettings
 from genrefusion.terminal import Terminal
@@ -49,13 +50,14 @@ def test_two_processes_do_not_train_in_one_folder(demo: Tracks, tmp_path: Path) 
     assert not (tmp_path / ".lock").exists()
 
 
-def test_the_interval_of_a_run_on_pieces_draws_songs(demo: Tracks, tmp_path: Path) -> None:
+def test_the_interval_of_a_run_on_pieces_draws_artists(demo: Tracks, tmp_path: Path) -> None:
     words = [*TINY_DATA, "experiment=xgboost_97", "pipeline.rounds=3", "data.piece_seconds=2"]
     figures = run_experiment(compose_train(*words), tmp_path, quiet=True)
     predictions = read_predictions(tmp_path / "predictions" / "test.csv")
     songs = pd.read_csv(tmp_path / "tracks.csv", dtype=str).set_index("track_id")["song"].to_dict()
     assert figures["test"]["n"] > len({songs[track] for track in predictions["track_id"]})
-    assert figures["test"]["accuracy_ci95"] == score(predictions, songs=songs)["accuracy_ci95"]
+    assert figures["test"]["drawn"] == "artists"
+    assert figures["test"]["accuracy_ci95"] == score(predictions, groups=groups_of([tmp_path]))["accuracy_ci95"]
     assert figures["test"]["accuracy_ci95"] != score(predictions)["accuracy_ci95"]
     assert figures["val"]["n"] > 0
 

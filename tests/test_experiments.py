@@ -22,6 +22,7 @@ from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import read_predictions
 from genrefusion.evaluation.statistics import folds_interval
 from genrefusion.experiment import run_experiment
+from genrefusion.results import groups_of
 from genrefusion.runs import evaluate_run
 from genrefusion.settings import TrainerSettings
 
@@ -102,7 +103,7 @@ def test_run_folder_is_whole(run: Path) -> None:
 def test_figures_are_those_of_the_saved_predictions(run: Path) -> None:
     saved = json.loads((run / "metrics.json").read_text())
     for part in ("val", "test"):
-        again = metrics.score(read_predictions(run / "predictions" / f"{part}.csv"))
+        again = metrics.score(read_predictions(run / "predictions" / f"{part}.csv"), groups=groups_of([run]))
         assert saved[part]["accuracy"] == again["accuracy"]
         assert saved[part]["accuracy_ci95"] == again["accuracy_ci95"]
 

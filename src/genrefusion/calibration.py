@@ -51,13 +51,16 @@ def calibrate(
     """
     test = read_predictions(evaluated / "predictions" / "test.csv")
     groups = [(rows, val[val["fold"] == fold]) for fold, rows in test.groupby("fold")] if by_fold else [(test, val)]
-    temperatures = [fit_temperature(*arrays(held)) for _, held in groups]
+    genres = genre_columns(test)
+    temperatures = [fit_temperature(*arrays(held, genres=genres)) for _, held in groups]
     scaled = pd.concat([_scale(rows, t) for (rows, _), t in zip(groups, temperatures, strict=True)]).loc[test.index]
     write_predictions(scaled, target / "predictions" / "test.csv")
     if (names := evaluated / "tracks.csv").is_file():
         shutil.copyfile(names, target / names.name)
     figures = summarise(target, test.set_index("track_id")["genre"], title=f"{title}, calibrated")
-    before, after = ({name: FIGURES[name](*arrays(table)) for name in IMPROVED} for table in (test, scaled))
+    before, after = (
+        {name: FIGURES[name](*arrays(table, genres=genres)) for name in IMPROVED} for table in (test, scaled)
+    )
     facts = {"temperatures": temperatures, "validation_tracks": len(val), "before": before, "after": after}
     write_json(facts, target / "calibration.json")
     each = ", ".join(f"{temperature:.2f}" for temperature in temperatures)

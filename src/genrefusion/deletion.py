@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from genrefusion.evaluation.statistics import Figure, bootstrap_intervals
+from genrefusion.evaluation.clusters import Groups
+from genrefusion.evaluation.statistics import mean_intervals
 from genrefusion.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -55,13 +56,15 @@ def deletion_table(parts: Sequence[Part], songs: Sequence[Song], *, terminal: Te
     return pd.DataFrame([row for rows in done for row in rows])
 
 
-def deletion_figures(table: pd.DataFrame) -> dict[str, Any]:
-    """Average the deletion test over songs, with 95 % paired bootstrap intervals stratified by genre.
+def deletion_figures(table: pd.DataFrame, *, groups: Groups | None = None) -> dict[str, Any]:
+    """Average the deletion test over songs, with 95 % intervals, those of differences paired.
 
     Parameters
     ----------
     table : DataFrame
         See `deletion_table`.
+    groups : Groups, optional
+        Which songs are drawn together, as those of one artist; each alone where there are none.
 
     Returns
     -------
@@ -69,35 +72,34 @@ def deletion_figures(table: pd.DataFrame) -> dict[str, Any]:
         ``songs``, ``draws``, ``removed`` (shares), ``attended`` and ``random`` (for each share ``probability`` and
         ``ci95``), ``difference`` (attended less random, likewise), ``mean_difference`` over all shares but 0 and
         ``mean_difference_ci95``; ``tokens`` that a removed word has on average: where the most attended words are the
-        longer ones, a part of the difference is due to that.
+        longer ones, a part of the difference is due to that. ``drawn`` says what the
+        intervals draw. With nothing removed the difference is 0 by definition, and so are the ends of its interval.
     """
-    means = table.groupby(["track_id", "genre", "kind", "removed"], as_index=False)["probability"].mean()
-    wide = means.pivot_table(index=["track_id", "genre"], columns=["kind", "removed"], values="probability")
-    truth = np.unique(wide.index.get_level_values("genre"), return_inverse=True)[1].astype(np.int64)
+    by_song = table.groupby(["track_id", "genre", "kind", "removed"], as_index=False)["probability"].mean()
+    wide = by_song.pivot_table(index=["track_id", "genre"], columns=["kind", "removed"], values="probability")
+    groups = groups or Groups()
     attended, random = (wide[kind].to_numpy(np.float64) for kind in ("attended", "random"))
     removed = [float(share) for share in wide["attended"].columns]
     columns = {"attended": attended, "random": random, "difference": attended - random}
     overall = (attended - random)[:, 1:].mean(axis=1, keepdims=True)
     values = np.hstack([*columns.values(), overall])
-    # The same draws serve all columns, so that the intervals of differences are paired.
-    means_of = {str(i): _column_mean(i) for i in range(values.shape[1])}
-    ends = bootstrap_intervals(truth, values, means_of)
-    points = [{"probability": float(values[:, i].mean()), "ci95": list(ends[str(i)])} for i in range(values.shape[1])]
-    sizes = table.groupby("kind")[["tokens", "words"]].sum()
+    ends = mean_intervals(values, groups.labels(wide.index.get_level_values("track_id")))
     n = len(removed)
+    # Probabilities are 0 at least, and with nothing removed there is no difference.
+    ends = [(max(low, 0.0), high) if i < 2 * n else (low, high) for i, (low, high) in enumerate(ends)]
+    ends = [(0.0, 0.0) if not column.any() else pair for column, pair in zip(values.T, ends, strict=True)]
+    means = [{"probability": float(v.mean()), "ci95": list(pair)} for v, pair in zip(values.T, ends, strict=True)]
+    sizes = table.groupby("kind")[["tokens", "words"]].sum()
     return {
         "songs": len(wide),
+        "drawn": groups.drawn,
         "draws": int(table["draw"].max()) + 1,
         "removed": removed,
-        **{name: points[k * n : (k + 1) * n] for k, name in enumerate(columns)},
+        **{name: means[k * n : (k + 1) * n] for k, name in enumerate(columns)},
         "tokens": {str(kind): float(row["tokens"] / row["words"]) for kind, row in sizes.iterrows()},
-        "mean_difference": points[-1]["probability"],
-        "mean_difference_ci95": points[-1]["ci95"],
+        "mean_difference": means[-1]["probability"],
+        "mean_difference_ci95": means[-1]["ci95"],
     }
-
-
-def _column_mean(column: int) -> Figure:
-    return lambda _, values: float(values[:, column].mean())
 
 
 def _delete(part: Part, songs: Sequence[Song]) -> Iterator[list[dict[str, Any]]]:

@@ -182,14 +182,14 @@ def _join(
     joined: dict[str, list[pd.DataFrame]] = {part: [] for part in tables}
     for number in range(len(members[0].split.folds)):
         rows = {part: [t[t["fold"] == number] for t in parts] for part, parts in tables.items()}
-        labels = arrays(rows["val"][0])[0]
-        probabilities = [arrays(table)[1] for table in rows["val"]]
+        held = [arrays(table, genres=genres) for table in rows["val"]]
+        probabilities, labels = [p for _, p in held], held[0][0]
         began = time.perf_counter()
         combination = fit_combination(config.pipeline, probabilities, labels, count=len(members))
         seconds += time.perf_counter() - began
         combinations.append(combination)
         for part, members_rows in rows.items():
-            mixed = combination.combine([arrays(t)[1] for t in members_rows])
+            mixed = combination.combine([arrays(table, genres=genres)[1] for table in members_rows])
             index = pd.Index(members_rows[0]["track_id"], name="track_id")
             truth = members_rows[0].set_index("track_id")["genre"]
             joined[part].append(with_truth(pd.DataFrame(mixed, index, genres), truth, fold=number))

@@ -22,7 +22,7 @@ from genrefusion.data.words import Words, words_of
 from genrefusion.deletion import DRAWS, REMOVED, deletion_figures, deletion_table
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import write_predictions
-from genrefusion.results import write_json
+from genrefusion.results import groups_in, write_json
 from genrefusion.terminal import Terminal
 
 if TYPE_CHECKING:  # PyTorch takes a second to import
@@ -171,7 +171,7 @@ def explain(parts: Sequence[Part], directory: Path, number: int, *, title: str, 
     plots.plot_words(words, sorted({song.genre for song in songs}), directory / "words.png", title=title)
     tested = set(spread(genres, MOST_SONGS))
     table = deletion_table(parts, [song for song in songs if song.track in tested], terminal=terminal)
-    figures = deletion_figures(table)
+    figures = deletion_figures(table, groups=groups_in([part.tracks for part in parts]))
     write_predictions(table, directory / "deletion.csv")
     write_json(figures, directory / "deletion.json")
     plots.plot_deletion(figures, directory / "deletion.png", title=f"{title}, n = {figures['songs']}")

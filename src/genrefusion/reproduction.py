@@ -34,7 +34,7 @@ from genrefusion.files import write_atomically
 from genrefusion.finding import Finder, shared_overrides
 from genrefusion.machine import machine_names
 from genrefusion.record import git_commit
-from genrefusion.results import songs_of, write_json
+from genrefusion.results import groups_of, write_json
 from genrefusion.settings import TableRow
 from genrefusion.terminal import Terminal
 
@@ -130,11 +130,11 @@ def measure_rows(chosen: list[TableRow], runs: dict[int, list[Path]], problems: 
         known: dict[str, Any] = {"title": row.title, "experiment": row.experiment, "group": row.group}
         known |= {"claimed": row.claimed, "evidence": row.evidence, "problem": problems.get(number, "")}
         if number in runs:
-            songs = songs_of(runs[number])
-            known |= table_rows.measure(predictions[number], songs=songs) | _facts(runs[number])
+            groups = groups_of(runs[number])
+            known |= table_rows.measure(predictions[number], groups=groups) | _facts(runs[number])
             leader = leaders.setdefault(row.group, number)
             if leader != number:
-                known |= table_rows.difference(predictions[number], predictions[leader], songs=songs)
+                known |= table_rows.difference(predictions[number], predictions[leader], groups=groups)
         measured.append(known)
     table_rows.adjust(measured)
     return measured

@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from genrefusion.data.groups import group_tracks
+from genrefusion.data.groups import group_names
+from genrefusion.data.names import plain_artist
 from genrefusion.data.tracks import Tracks
 from genrefusion.evaluation import metrics
+from genrefusion.evaluation.clusters import Groups
 from genrefusion.evaluation.predictions import (
     TEXT,
     Prediction,
@@ -24,6 +26,9 @@ from genrefusion.evaluation.statistics import folds_interval
 from genrefusion.evaluation.tables import figure_rows, figures_table, weakest_genres, with_interval
 from genrefusion.files import write_atomically
 from genrefusion.terminal import Terminal
+
+NEARLY_ALL = 0.95
+"""Share of tracks whose artist is known, from which on intervals are said to draw artists."""
 
 
 def prediction_tables(prediction: Prediction, genres: pd.Series, part: str, *, fold: int) -> dict[str, pd.DataFrame]:
@@ -66,21 +71,45 @@ def write_names(tracks: Tracks, directory: Path, *, of: set[str]) -> None:
     (`genrefusion.data.groups.group_tracks`). Without names, and with groups of one track each, there is no file.
     """
     columns = [column for column in ("artist", "title", "song") if tracks.has(column)]
-    groups = group_tracks(tracks.table)
+    groups = group_names(tracks.table)
     if columns or len(set(groups)) < len(groups):
-        names = tracks.table[columns].assign(group=groups)
-        write_predictions(
-            names.loc[[track for track in tracks.ids if track in of]].reset_index(), directory / "tracks.csv"
-        )
+        names = tracks.table[columns].assign(group=groups).loc[[track for track in tracks.ids if track in of]]
+        write_predictions(names.reset_index(), directory / "tracks.csv")
 
 
-def songs_of(folders: Sequence[Path]) -> dict[str, str] | None:
-    """Song of each track, where the runs in some folders were made on pieces of songs."""
-    paths = [folder / "tracks.csv" for folder in folders]
-    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths if path.is_file()]
-    if not tables or "song" not in tables[0]:
-        return None
-    return {str(t): str(song) for table in tables for t, song in zip(table["track_id"], table["song"], strict=True)}
+def groups_of(folders: Sequence[Path]) -> Groups:
+    """Which tracks of the runs in some folders are drawn together, from what their ``tracks.csv`` say.
+
+    That is the column ``group`` where there is one (artist, song and recording taken together), else the artist, else
+    the song that a piece is of; a track of which nothing is known stands alone, as do all where there is no file.
+    """
+    names: dict[str, str] = {}
+    artists: dict[str, str | None] = {}
+    for path in (folder / "tracks.csv" for folder in folders):
+        if not path.is_file():
+            continue
+        for row in pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records"):
+            track, artist = str(row["track_id"]), plain_artist(row.get("artist"))
+            artists[track] = artist
+            if name := row.get("group") or (f"artist {artist}" if artist else row.get("song")):
+                names[track] = name
+    return _groups(names, sum(artist is not None for artist in artists.values()) / max(1, len(artists)))
+
+
+def groups_in(parts: Sequence[Tracks]) -> Groups:
+    """Which of the tracks are drawn together, as `groups_of` has it for finished runs."""
+    names = {track: name for part in parts for track, name in zip(part.ids, group_names(part.table), strict=True)}
+    artists = [plain_artist(name) for part in parts for name in part.table.get("artist", [None] * len(part))]
+    return _groups(names, sum(artist is not None for artist in artists) / max(1, len(artists)))
+
+
+def _groups(names: dict[str, str], known: float) -> Groups:
+    """Groups by their names, and what they are where a share of the artists is known."""
+    if known >= NEARLY_ALL:
+        return Groups(names, "artists")
+    if known:
+        return Groups(names, "artists where they are known")
+    return Groups(names, "songs") if len(set(names.values())) < len(names) else Groups(names)
 
 
 def gather_tables(folders: Sequence[Path], directory: Path) -> None:
@@ -100,7 +129,7 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     Parameters
     ----------
     directory : Path
-        With ``predictions/`` and perhaps ``frames/``, and with ``tracks.csv`` where tracks are pieces of songs.
+        With ``predictions/`` and perhaps ``frames/``, and with ``tracks.csv`` where artists or songs are known.
     genres : Series
         True genre by track id, for frames.
     title : str
@@ -116,18 +145,18 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     from genrefusion.evaluation import plots  # matplotlib takes half a second to import
 
     figures: dict[str, Any] = {}
-    songs = songs_of([directory])
+    groups = groups_of([directory])
     for part in ("val", "test"):
         path = directory / "predictions" / f"{part}.csv"
         if not path.is_file():
             continue
         predictions = read_predictions(path)
-        figures[part] = metrics.score(predictions, songs=songs)
+        figures[part] = metrics.score(predictions, groups=groups)
         frames = directory / "frames" / f"{part}.csv"
         if frames.is_file():
-            figures[part]["frames"] = metrics.score_frames(read_predictions(frames), genres, songs=songs)
+            figures[part]["frames"] = metrics.score_frames(read_predictions(frames), genres, groups=groups)
         paths = sorted(directory.glob(f"views/*/{part}.csv"))
-        views = {path.parent.name: metrics.score(read_predictions(path), songs=songs) for path in paths}
+        views = {path.parent.name: metrics.score(read_predictions(path), groups=groups) for path in paths}
         if views:
             figures[part]["views"] = views
     part = "test" if "test" in figures else "val"  # a sweep's trial has no other

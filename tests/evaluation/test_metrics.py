@@ -6,6 +6,7 @@ import pytest
 import sklearn.metrics
 
 from genrefusion.evaluation import metrics
+from genrefusion.evaluation.clusters import ALONE, Groups
 from genrefusion.evaluation.predictions import frames_table, with_truth
 
 GENRES = ["blues", "classical", "jazz", "metal", "rock"]
@@ -141,11 +142,32 @@ def test_a_score_has_each_figure_with_an_interval_around_it() -> None:
     found = metrics.score(table(truth, probabilities))
     assert found["n"] == 60
     for name, figure in metrics.FIGURES.items():
-        low, high = found[f"{name}_ci95"]
         assert found[name] == pytest.approx(figure(truth, probabilities))
-        assert low <= high
-        if name != "calibration_error":  # a resample adds noise, which this error counts
+        if name == "calibration_error":  # chance only adds to it
+            assert f"{name}_ci95" not in found
+        else:
+            low, high = found[f"{name}_ci95"]
             assert low <= found[name] <= high
+
+
+def test_a_score_says_what_was_drawn_and_whether_that_is_too_little() -> None:
+    predictions = table(*random_case("plain"))
+    assert metrics.score(predictions)["drawn"] == ALONE
+    assert "too_few" not in metrics.score(predictions)
+    by_artist = Groups({track: track[:2] for track in predictions["track_id"]}, "artists")
+    assert metrics.score(predictions, groups=by_artist)["drawn"] == "artists"
+    assert metrics.score(predictions.head(6), groups=by_artist)["too_few"] == (
+        "n = 6 songs of 1 artist: too few to tell systems apart"
+    )
+
+
+def test_songs_of_one_artist_that_are_alike_widen_the_interval() -> None:
+    truth = np.arange(300) % 5
+    right = np.arange(300) // 10 % 3 > 0  # ten songs of an artist are right or wrong together
+    predictions = table(truth, np.eye(5)[np.where(right, truth, (truth + 1) % 5)])
+    groups = Groups({track: str(number // 10) for number, track in enumerate(predictions["track_id"])}, "artists")
+    apart, together = (np.diff(metrics.score(predictions, groups=g)["accuracy_ci95"])[0] for g in (None, groups))
+    assert together == pytest.approx(10**0.5 * apart, rel=0.1)
 
 
 def test_a_score_without_intervals_has_none() -> None:
@@ -180,12 +202,12 @@ def test_frames_are_scored_one_by_one() -> None:
 
 
 def test_the_interval_of_frames_resamples_songs() -> None:
-    """Frames that agree within each song are worth no more than one; frames that differ alike leave no doubt."""
+    """Frames that agree within each song are worth no more than one; others count by themselves."""
     low, high = metrics.score_frames(*frames_of(100, 10, agree=True))["accuracy_ci95"]
     of_songs = 2 * 1.96 * (0.25 / 100) ** 0.5
     assert high - low == pytest.approx(of_songs, rel=0.15)
     low, high = metrics.score_frames(*frames_of(100, 10, agree=False))["accuracy_ci95"]
-    assert low == high == 0.5
+    assert high - low == pytest.approx(2 * 1.96 * (0.25 / 1000) ** 0.5, rel=0.1)
 
 
 def test_songs_of_unequal_length_weigh_by_their_frames() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import (
+    arrays,
     frames_table,
     genre_columns,
     read_predictions,
@@ -142,3 +143,28 @@ def test_the_surest_errors_come_first() -> None:
     assert found["track_id"].tolist() == ["c", "d"]
     assert found["p_genre"].tolist() == [0.2, 0.3]
     assert found["p_predicted"].tolist() == [0.8, 0.7]
+
+
+def test_arrays_take_columns_by_name(probabilities: pd.DataFrame, genres: pd.Series) -> None:
+    table = with_truth(probabilities, genres)
+    truth, values = arrays(table, genres=["rock", "NA", "hip, hop"])
+    assert truth.tolist() == [0, 1, 2, 1, 0]
+    np.testing.assert_array_equal(values, probabilities[["rock", "NA", "hip, hop"]].to_numpy(np.float64))
+    assert arrays(table)[0].tolist() == [2, 0, 1, 0, 2]
+
+
+def test_arrays_refuse_other_genres_and_truths_without_a_column(probabilities: pd.DataFrame, genres: pd.Series) -> None:
+    table = with_truth(probabilities, genres)
+    with pytest.raises(UserError, match="folk: in one of them only"):
+        arrays(table, genres=[*GENRES, "folk"])
+    with pytest.raises(UserError, match=r"no column for:\n  polka"):
+        arrays(table.assign(genre="polka"))
+
+
+def test_arrays_refuse_two_rows_about_a_track_but_not_of_two_folds(
+    probabilities: pd.DataFrame, genres: pd.Series
+) -> None:
+    table = with_truth(probabilities, genres)
+    with pytest.raises(UserError, match=r"more than one row for 5 tracks:\n  007"):
+        arrays(pd.concat([table, table]))
+    assert len(arrays(pd.concat([table, table.assign(fold=1)]))[0]) == 10

@@ -54,9 +54,14 @@ def test_figures_are_those_of_the_run(folds: Path) -> None:
     rows = {row[0]: row for row in Page(folds / "report.html").tables["Figures with 95 % intervals"]}
     names = ["accuracy", "balanced_accuracy", "macro_f1", "top3", "log_loss", "calibration_error"]
     for title, scores in {"test, songs": figures["test"], "val, songs": figures["val"]}.items():
-        ends = {name: scores[f"{name}_ci95"] for name in names}
-        expected = [f"{scores[name]:.3f} [{ends[name][0]:.3f}, {ends[name][1]:.3f}]" for name in names]
+        ends = {name: scores[f"{name}_ci95"] for name in names[:-1]}
+        expected = [f"{scores[name]:.3f} [{ends[name][0]:.3f}, {ends[name][1]:.3f}]" for name in names[:-1]]
+        expected.append(f"{scores['calibration_error']:.3f}")
         assert rows[title][1:] == [str(scores["n"]), *expected]
+
+
+def test_the_page_says_what_intervals_draw(folds: Path) -> None:
+    assert "95 % intervals draw artists" in Page(folds / "report.html").text
 
 
 def test_folds_are_listed_with_their_mean(folds: Path) -> None:

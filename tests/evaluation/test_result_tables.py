@@ -121,6 +121,16 @@ def test_all_forms_come_from_the_csv_file(table: pd.DataFrame, tmp_path: Path) -
     assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_every_text_says_what_intervals_draw_and_where_songs_are_too_few(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.assign(drawn="artists", too_few=["n = 6 songs: too few", "", ""]).to_csv(tmp_path / "t.csv", index=False)
+    write_texts(tmp_path / "t.csv", COLUMNS, title="A table", source="", figure="bars")
+    shown = str(terminal_table(read_results(tmp_path / "t.csv"), COLUMNS, width=160).caption)
+    texts = [" ".join((tmp_path / name).read_text().split()) for name in ("t.md", "t.tex")]
+    for text in (shown, *texts):
+        assert "intervals draw artists" in text
+        assert "n = 6 songs: too few" in text
+
+
 @pytest.mark.parametrize("draw", [plot_bars, plot_cost])
 def test_figures_change_with_the_figures(draw, table: pd.DataFrame, tmp_path: Path) -> None:
     draw(table, tmp_path / "one.png", title="A table")

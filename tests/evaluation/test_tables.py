@@ -36,6 +36,14 @@ def test_figures_are_laid_out_with_their_intervals() -> None:
     ]
 
 
+def test_what_intervals_draw_and_too_few_songs_are_said_once_below() -> None:
+    songs = SONGS | {"drawn": "artists", "too_few": "n = 6 songs: too few"}
+    assert printed(figures_table({"test, songs": songs, "val, songs": songs}))[3:] == [
+        "95 % intervals draw artists",
+        "n = 6 songs: too few",
+    ]
+
+
 def test_views_follow_the_songs_and_the_whole_comes_first() -> None:
     views = {"audio alone": FRAMES, "both sides": SONGS, "lyrics alone": FRAMES}
     rows = figure_rows({"val": FRAMES, "test": SONGS | {"views": views}})

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from conftest import REPOSITORY
+from genrefusion.evaluation.statistics import holm
 
 TRUTH = dict.fromkeys(("inline", "file", "blank", "blank file", "none"), "jazz") | {"rock": "rock"}
 
@@ -60,20 +61,55 @@ def test_two_runs_are_compared_on_all_tracks(runs: tuple[Path, Path]) -> None:
     said = compare(*runs).splitlines()
     assert said[0] == "n 6   run 1 0.500   run 2 0.333"
     assert said[1].startswith("1 - 2   +0.167 [")
-    assert said[1].endswith("]   McNemar 2 : 1, p 1.0000")
-    assert len(said) == 2
+    assert said[1].endswith("   McNemar 2 : 1, p 1.0000")
+    assert said[2:] == [
+        "intervals draw songs as if each were by another artist",
+        "n = 6 songs: too few to tell systems apart",
+    ]
 
 
 def test_all_pairs_of_several_runs_are_compared_with_adjusted_p_values(tmp_path: Path) -> None:
     right: list[set[str]] = [set(TRUTH), set(), {"inline"}]
     said = compare(*(write_run(tmp_path / str(i), tracks) for i, tracks in enumerate(right))).splitlines()
     assert said[0] == "n 6   run 1 1.000   run 2 0.000   run 3 0.167"
-    assert [line[:5] for line in said[1:]] == ["1 - 2", "1 - 3", "2 - 3"]
-    assert [line.split("McNemar ")[1] for line in said[1:]] == [
-        "6 : 0, p 0.0312, Holm 0.0938",
-        "5 : 0, p 0.0625, Holm 0.1250",
-        "0 : 1, p 1.0000, Holm 1.0000",
+    assert [line[:5] for line in said[1:4]] == ["1 - 2", "1 - 3", "2 - 3"]
+    assert [line.split("McNemar ")[1] for line in said[1:4]] == [
+        "6 : 0, p 0.0312",
+        "5 : 0, p 0.0625",
+        "0 : 1, p 1.0000",
     ]
+    p = [float(line.split("   p ")[1].split(",")[0]) for line in said[1:4]]
+    adjusted = [float(line.split("Holm ")[1].split()[0]) for line in said[1:4]]
+    assert adjusted == pytest.approx(holm(p), abs=3e-4)
+
+
+def test_songs_of_an_artist_are_drawn_together_and_have_no_test_of_independent_ones(runs: tuple[Path, Path]) -> None:
+    alone = compare(*runs).splitlines()[1]
+    names = pd.DataFrame({"track_id": list(TRUTH), "artist": ["A", "a", "a", "B", "b", "C"]})
+    names.to_csv(runs[0] / "tracks.csv", index=False)
+    said = compare(*runs).splitlines()
+    assert "McNemar" not in said[1]
+    assert said[1].split("   p ")[0] != alone.split("   p ")[0]
+    assert said[2:] == ["intervals draw artists", "n = 6 songs of 3 artists: too few to tell systems apart"]
+
+
+def test_a_run_with_its_columns_in_another_order_is_the_same(runs: tuple[Path, Path]) -> None:
+    before = compare(runs[0], runs[0])
+    path = runs[1] / "predictions" / "test.csv"
+    pd.read_csv(runs[0] / "predictions" / "test.csv")[
+        ["track_id", "fold", "genre", "predicted", "rock", "jazz"]
+    ].to_csv(path, index=False)
+    assert compare(*runs) == before
+
+
+def test_runs_with_other_genres_are_refused(runs: tuple[Path, Path]) -> None:
+    path = runs[1] / "predictions" / "test.csv"
+    pd.read_csv(path).rename(columns={"rock": "folk"}).replace({"genre": {"rock": "folk"}}).to_csv(path, index=False)
+    command = [sys.executable, str(REPOSITORY / "scripts" / "compare.py"), *map(str, runs)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "folk: in one of them only" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_only_tracks_that_all_runs_tested_count(runs: tuple[Path, Path], tmp_path: Path) -> None:

@@ -52,11 +52,19 @@ def group_tracks(table: pd.DataFrame, *, by_artist: bool = True) -> Numbers:
     ndarray, shape (tracks,)
         From 0; in the order of the artists' names, then of songs and ids.
     """
+    return np.unique(group_names(table, by_artist=by_artist), return_inverse=True)[1].astype(np.int64)
+
+
+def group_names(table: pd.DataFrame, *, by_artist: bool = True) -> list[str]:
+    """Name of each track's group: see `group_tracks`.
+
+    That is the first name among its tracks' artists, or else songs, or else ids, such as ``artist abba``.
+    """
     keys = _keys(table)
     if not by_artist:
         keys = [[key for key in row if key[0] != "artist"] for row in keys]
     rows = zip(table.to_dict("records"), table.index, strict=True)
-    return _number(keys, [_name(row, track, by_artist=by_artist) for row, track in rows])
+    return _connect(keys, [_name(row, track, by_artist=by_artist) for row, track in rows])
 
 
 def knows_artists(table: pd.DataFrame) -> bool:
@@ -67,7 +75,8 @@ def knows_artists(table: pd.DataFrame) -> bool:
 def recordings(table: pd.DataFrame) -> Numbers:
     """Number the recordings: tracks with one file, one path, or the same samples are one, whoever plays."""
     keys = [[key for key in row if key[0] in RECORDING] for row in _keys(table)]
-    return _number(keys, [str(track) for track in table.index])
+    names = _connect(keys, [str(track) for track in table.index])
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def recordings_of_two_genres(table: pd.DataFrame) -> list[str]:
@@ -128,14 +137,14 @@ def _lyrics_keys(table: pd.DataFrame) -> list[str]:
 
 
 def _name(row: dict[Any, Any], track: Any, *, by_artist: bool) -> str:
-    """What a group is sorted by, so that its number does not depend on the order of the table."""
+    """What a track is called by: its artist, or else its song, or else its id."""
     if by_artist and plain_artist(row.get("artist")):
         return f"artist {row['artist'].strip().casefold()}"
     return f"song {row['song']}" if isinstance(row.get("song"), str) and row["song"].strip() else f"track {track}"
 
 
-def _number(keys: list[list[Key]], names: list[str]) -> Numbers:
-    """Number what keys connect (a union-find with path halving), in the order of each part's first name."""
+def _connect(keys: list[list[Key]], names: list[str]) -> list[str]:
+    """Give all rows that keys connect the first of their names (a union-find with path halving)."""
     parent = list(range(len(keys)))
 
     def root(row: int) -> int:
@@ -152,5 +161,4 @@ def _number(keys: list[list[Key]], names: list[str]) -> Numbers:
     least: dict[int, str] = {}
     for name, top in zip(names, roots, strict=True):
         least[top] = min(name, least.get(top, name))
-    order = {top: number for number, (_, top) in enumerate(sorted((name, top) for top, name in least.items()))}
-    return np.array([order[top] for top in roots], dtype=np.int64)
+    return [least[top] for top in roots]

@@ -6,6 +6,7 @@ genre. A frames file has one row a frame: ``track_id, fold, frame``, then the pr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from genrefusion.errors import UserError
+from genrefusion.errors import UserError, bullet_list
 from genrefusion.files import atomic_path
 
 Array = npt.NDArray[np.float64]
@@ -81,11 +82,48 @@ def genre_columns(table: pd.DataFrame) -> list[str]:
     return [str(c) for c in table.columns if c not in KEYS + FRAME_KEYS]
 
 
-def arrays(predictions: pd.DataFrame) -> tuple[Labels, Array]:
-    """True classes, shape (n,), and probabilities, shape (n, classes)."""
-    names = genre_columns(predictions)
-    truth = pd.Index(names).get_indexer(pd.Index(predictions["genre"])).astype(np.int64)
+def arrays(predictions: pd.DataFrame, *, genres: Sequence[str] | None = None) -> tuple[Labels, Array]:
+    """True classes, shape (n,), and probabilities, shape (n, genres), with columns taken by name.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Predictions for tracks, as a run folder has them.
+    genres : sequence of str, optional
+        Genres in the wanted order: those that the table has, which is the default, in an order of its own.
+
+    Raises
+    ------
+    UserError
+        The table has other genres, a true genre has no column, or two rows are about one track.
+    """
+    has = genre_columns(predictions)
+    names = has if genres is None else list(genres)
+    require_same_genres(names, has)
+    # A track may be predicted in several folds, once in each.
+    keys = [column for column in ("track_id", "fold") if column in predictions]
+    if (again := predictions.duplicated(keys)).any():
+        twice = predictions["track_id"][again].unique()
+        raise UserError(f"Predictions have more than one row for {len(twice)} tracks:\n{bullet_list(sorted(twice))}")
+    truth = class_numbers(predictions["genre"], names)
     return truth, predictions[names].to_numpy(np.float64)
+
+
+def class_numbers(genres: pd.Series, names: Sequence[str]) -> Labels:
+    """Place of each genre in a list of names; one that is not there is refused."""
+    found = pd.Index(names).get_indexer(pd.Index(genres)).astype(np.int64)
+    if (found < 0).any():
+        lacking = sorted({str(genre) for genre in genres[found < 0]})
+        raise UserError(f"Tracks have genres that the predictions have no column for:\n{bullet_list(lacking)}")
+    return found
+
+
+def require_same_genres(names: Sequence[str], others: Sequence[str]) -> None:
+    """Refuse predictions that are not about the same genres; says what differs."""
+    if set(names) == set(others):
+        return
+    rows = [f"{genre}: in one of them only" for genre in sorted(set(names) ^ set(others))]
+    raise UserError(f"Tables of predictions have other genres:\n{bullet_list(rows)}")
 
 
 def worst_errors(table: pd.DataFrame, *, most: int = 15) -> pd.DataFrame:

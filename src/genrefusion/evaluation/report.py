@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from genrefusion.evaluation.metrics import FIGURES
 from genrefusion.evaluation.pages import Cell, Column, Picture, data_uri, render
 from genrefusion.evaluation.predictions import read_predictions, worst_errors
-from genrefusion.evaluation.tables import figure_rows
+from genrefusion.evaluation.tables import figure_rows, notes
 from genrefusion.files import write_atomically
 
 HEADINGS = {"macro_f1": "macro F1", "top3": "top-3 accuracy"}
@@ -78,6 +78,7 @@ def write_report(directory: Path, record: dict[str, Any]) -> Path:
         seed=record["seed"],
         summary=_summary(figures["test"]),
         figures=figures_section(figure_rows(figures)),
+        notes=notes(list(figure_rows(figures).values())),
         folds=_folds(figures.get("folds", [])),
         pictures=pictures(directory / "figures"),
         genres=genres_section(figures["test"]["genres"]),
@@ -154,6 +155,7 @@ def _summary(test: dict[str, Any]) -> dict[str, str]:
     return {
         "accuracy": f"{test['accuracy']:.3f}",
         "interval": f"[{low:.3f}, {high:.3f}]",
+        "few": test.get("too_few", ""),
         "n": f"{test['n']:,}",
         "genres": str(len(counts)),
         "commonest": f"{max(counts) / sum(counts):.3f}",

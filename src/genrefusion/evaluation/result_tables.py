@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genrefusion.evaluation.plots import STYLE, save_figure
+from genrefusion.evaluation.tables import notes
 from genrefusion.files import write_atomically
 
 Row = Mapping[Hashable, Any]
@@ -23,7 +24,8 @@ Row = Mapping[Hashable, Any]
 
 def read_results(path: Path) -> pd.DataFrame:
     """Read the CSV file of a table."""
-    texts = ("title", "experiment", "group", "evidence", "problem", "corpus", "protocol", "runs", *_MACHINES.values())
+    words = ("title", "experiment", "group", "evidence", "problem", "corpus", "protocol", "runs", "drawn", "too_few")
+    texts = (*words, *_MACHINES.values())
     return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
 
 
@@ -36,6 +38,11 @@ def caption(table: pd.DataFrame) -> str:
 def measured_on(table: pd.DataFrame, columns: Sequence[str]) -> str:
     """Machines that the shown times and memory were measured on, with the marks of the cells; nothing without such."""
     return "; ".join(f"{mark or 'Costs'} measured on {name}" for name, mark in _marks(table, columns).items())
+
+
+def interval_notes(table: pd.DataFrame) -> list[str]:
+    """What has to be said beside the intervals of a table: what they draw, and which rows have too few songs."""
+    return notes([{name: _text(row, name) for name in ("drawn", "too_few")} for row in table.to_dict("records")])
 
 
 def as_text(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -75,7 +82,8 @@ def terminal_table(table: pd.DataFrame, columns: Sequence[str], *, width: int) -
         if _width(shown) > width and column in left:
             left.remove(column)
             shown = as_text(table, left)
-    rich = Table(box=None, pad_edge=False)
+    said = "\n".join(interval_notes(table))
+    rich = Table(box=None, pad_edge=False, caption=Text(said) if said else None, caption_justify="left")
     for number, heading in enumerate(shown.columns):
         words = heading in ("", "protocol", "corpus")
         rich.add_column(heading, justify="left" if words else "right", no_wrap=number == 0)
@@ -132,7 +140,7 @@ def plot_bars(table: pd.DataFrame, path: Path, *, title: str) -> None:
         axes.set_yticks(places, [str(name) for name in table["title"]])
         axes.invert_yaxis()
         axes.set(xlim=(0, 1), xlabel="accuracy, test songs")
-        axes.set_title(f"{title}\n{caption(table)}, n = {_range(table['n'])}", loc="left")
+        axes.set_title(f"{title}\n{_about(table)}", loc="left")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
         save_figure(figure, path)
 
@@ -166,7 +174,7 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
         panels[0].set(ylabel="accuracy, test songs (95 %)")
-        about = [title, f"{caption(table)}, n = {_range(table['n'])}", measured_on(table, ["ms_per_song"])]
+        about = [title, _about(table), measured_on(table, ["ms_per_song"])]
         panels[0].set_title("\n".join(filter(None, about)), loc="left")
         panels[1].legend(loc="upper left", bbox_to_anchor=(1.01, 1))
         save_figure(figure, path)
@@ -175,8 +183,8 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
 def write_texts(path: Path, columns: Sequence[str], *, title: str, source: str, figure: str) -> None:
     """Write Markdown, LaTeX and the figure beside the CSV file of a table, from what the file holds."""
     table = read_results(path)
-    sentences = [title, caption(table), source[:1].upper() + source[1:], measured_on(table, columns)]
-    about = " ".join(f"{sentence}." for sentence in sentences if sentence)
+    sentences = [title, caption(table), source[:1].upper() + source[1:], *interval_notes(table)]
+    about = " ".join(f"{sentence}." for sentence in [*sentences, measured_on(table, columns)] if sentence)
     write_atomically(path.with_suffix(".md"), f"{about}\n\n{markdown(table, columns)}".encode())
     write_atomically(path.with_suffix(".tex"), latex(table, columns, title=about).encode())
     if "accuracy" in table and table["accuracy"].notna().any():
@@ -225,6 +233,11 @@ def _latex_words(text: str) -> str:
     return "".join(special.get(c, c) for c in text)
 
 
+def _about(table: pd.DataFrame) -> str:
+    """Corpus, protocol, n and what is said of the intervals, a line each."""
+    return "\n".join([f"{caption(table)}, n = {_range(table['n'])}", *interval_notes(table)])
+
+
 def _range(values: pd.Series[Any]) -> str:
     low, high = int(values.min()), int(values.max())
     return str(low) if low == high else f"{low} to {high}"
@@ -246,7 +259,7 @@ def _accuracy(row: Row) -> str:
 
 
 def _difference(row: Row) -> str:
-    """In points; a star where McNemar's test, adjusted for the number of rows, is below .05."""
+    """In points; a star where the p-value of the interval, adjusted for the number of rows, is below .05."""
     if _blank(row.get("difference")):
         return ""
     star = "*" if not _blank(row.get("p_holm")) and row["p_holm"] < 0.05 else ""

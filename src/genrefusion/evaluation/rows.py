@@ -2,74 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from genrefusion.evaluation.metrics import accuracy, macro_f1
-from genrefusion.evaluation.predictions import Array, Labels, arrays
-from genrefusion.evaluation.statistics import holm, mcnemar, seeds_interval
+from genrefusion.errors import UserError, bullet_list
+from genrefusion.evaluation.clusters import Groups, too_few
+from genrefusion.evaluation.predictions import Array, arrays, genre_columns
+from genrefusion.evaluation.statistics import gains_interval, holm, seeds_interval, together
 
 
-def measure(runs: Sequence[pd.DataFrame], *, songs: Mapping[str, str] | None = None) -> dict[str, Any]:
+def measure(runs: Sequence[pd.DataFrame], *, groups: Groups | None = None) -> dict[str, Any]:
     """Accuracy and macro F1 over the seeds, each with its 95 % interval.
 
     Parameters
     ----------
     runs : sequence of DataFrame
         Predictions for the test tracks (see `genrefusion.evaluation.predictions`), one table for each seed.
-    songs : mapping of str to str, optional
-        Song of each track where tracks are pieces of songs: the bootstrap draws whole songs.
+    groups : Groups, optional
+        Which tracks are drawn together, as those of one artist; each alone where there are none.
 
     Returns
     -------
     dict
         ``accuracy``, ``macro_f1`` (means over the seeds), ``accuracy_low``, ``accuracy_high`` …, ``n`` (different
-        tracks), ``seeds``.
+        tracks), ``seeds``, ``drawn`` (what the intervals draw, in words), and ``too_few``, a sentence where tracks are
+        too few to compare systems by, else empty.
     """
+    groups = groups or Groups()
     row: dict[str, Any] = {}
-    for name, figure in (("accuracy", accuracy), ("macro_f1", macro_f1)):
-        row[name], (row[f"{name}_low"], row[f"{name}_high"]) = seeds_interval(runs, figure, songs=songs)
-    return row | {"n": len(set().union(*(run["track_id"] for run in runs))), "seeds": len(runs)}
+    for name in ("accuracy", "macro_f1"):
+        row[name], (row[f"{name}_low"], row[f"{name}_high"]) = seeds_interval(runs, name, groups=groups)
+    tracks = sorted(set().union(*(run["track_id"] for run in runs)))
+    row |= {"n": len(tracks), "seeds": len(runs), "drawn": groups.drawn}
+    return row | {"too_few": too_few(groups.labels(tracks), groups)}
 
 
 def difference(
-    runs: Sequence[pd.DataFrame], others: Sequence[pd.DataFrame], *, songs: Mapping[str, str] | None = None
+    runs: Sequence[pd.DataFrame], others: Sequence[pd.DataFrame], *, groups: Groups | None = None
 ) -> dict[str, float]:
     """Accuracy less that of another system on the same tracks, with its paired 95 % interval.
 
-    The mean over the seeds; each seed's two runs are compared track by track, and the bootstrap draws seeds and tracks
-    as `seeds_interval` does.
+    The mean over the seeds; each seed's two runs are compared track by track.
 
     Parameters
     ----------
     runs, others : sequence of DataFrame
         Predictions of the two systems, one table for each seed, in the same order of the seeds.
-    songs : mapping of str to str, optional
+    groups : Groups, optional
         As for `measure`.
 
     Returns
     -------
     dict
-        ``difference``, its ``difference_low`` and ``difference_high``, and with one seed ``p`` of McNemar's exact test,
-        unless tracks are pieces of songs, which are not independent; empty where the two were not tested on the same
-        tracks.
+        ``difference``, its ``difference_low`` and ``difference_high``, and ``p``, which is below .05 where the interval
+        leaves out 0 (see `genrefusion.evaluation.statistics.gains_interval`; McNemar's test would take the songs of one
+        artist for independent); empty where the two were not tested on the same tracks.
+
+    Raises
+    ------
+    UserError
+        Two tables have other genres.
     """
     gains = []
     for run, other in zip(runs, others, strict=True):
-        theirs = other.set_index("track_id").reindex(run["track_id"])
-        if len(other) != len(run) or theirs["genre"].isna().any():
+        if len(other) != len(run) or set(other["track_id"]) != set(run["track_id"]):
             return {}
-        hits = [(t["genre"] == t["predicted"]).to_numpy(float) for t in (run, theirs)]
-        gains.append(run[["track_id", "genre"]].assign(gain=hits[0] - hits[1]))
-    mean, (low, high) = seeds_interval(gains, _mean_gain, songs=songs)
-    row = {"difference": mean, "difference_low": low, "difference_high": high}
-    if len(runs) == 1 and songs is None:
-        table = others[0].set_index("track_id").loc[runs[0]["track_id"]].reset_index()
-        (truth, one), (_, other_p) = arrays(runs[0]), arrays(table)
-        row["p"] = mcnemar(truth, one, other_p).p
-    return row
+        genres = genre_columns(run)
+        gains.append(hits(run, genres) - hits(aligned(other, run["track_id"]), genres))
+    found = gains_interval(gains, together(runs, groups))
+    return {
+        "difference": found.value,
+        "difference_low": found.ends[0],
+        "difference_high": found.ends[1],
+        "p": found.p,
+    }
+
+
+def aligned(predictions: pd.DataFrame, tracks: Iterable[str]) -> pd.DataFrame:
+    """Rows of some tracks in the order that is asked for; two rows about one track are refused."""
+    again = predictions["track_id"].duplicated()
+    if again.any():
+        twice = bullet_list(sorted(predictions["track_id"][again].unique()))
+        raise UserError(f"Predictions have more than one row for a track:\n{twice}")
+    return predictions.set_index("track_id").loc[list(tracks)].reset_index()
+
+
+def hits(predictions: pd.DataFrame, genres: Sequence[str]) -> Array:
+    """1 for each track whose genre is the most probable one, else 0; see `arrays`."""
+    truth, probabilities = arrays(predictions, genres=genres)
+    return np.asarray(probabilities.argmax(axis=1) == truth, dtype=np.float64)
 
 
 def adjust(rows: list[dict[str, Any]]) -> None:
@@ -77,7 +101,3 @@ def adjust(rows: list[dict[str, Any]]) -> None:
     tested = [row for row in rows if "p" in row]
     for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
         row["p_holm"] = p
-
-
-def _mean_gain(_: Labels, gains: Array) -> float:
-    return float(gains.mean())

@@ -12,7 +12,7 @@ import pandas as pd
 from genrefusion.evaluation.pages import Cell, Column, Picture, data_uri, render
 from genrefusion.evaluation.predictions import genre_columns, read_predictions
 from genrefusion.evaluation.report import MOST_ERRORS, read_names
-from genrefusion.evaluation.result_tables import as_text, caption, measured_on, read_results
+from genrefusion.evaluation.result_tables import as_text, caption, interval_notes, measured_on, read_results
 from genrefusion.files import write_atomically
 
 
@@ -50,6 +50,7 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
         source=source,
         machines=measured_on(table, columns),
         synthetic=any(record["synthetic"] for record in records.values()),
+        notes=interval_notes(table),
         results=_results(table, [column for column in columns if column != "evidence"]),
         shown=Picture(data_uri(picture), f"{title}. {caption(table)}.", title) if picture.is_file() else None,
         claims=_filled(table, "evidence"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from rich.table import Table
@@ -38,9 +39,11 @@ def figures_table(rows: dict[str, dict[str, Any]]) -> Table:
     Parameters
     ----------
     rows : dict of str to dict
-        Title of each row, and what `genrefusion.evaluation.metrics.score` gave.
+        Title of each row, and what `genrefusion.evaluation.metrics.score` gave. What its intervals draw is said below,
+        and where there are too few songs, that too.
     """
-    table = Table(box=None, pad_edge=False)
+    said = "\n".join(notes(rows.values()))
+    table = Table(box=None, pad_edge=False, caption=Text(said) if said else None, caption_justify="left")
     table.add_column("")
     for heading in ("n", "accuracy [95 % interval]", "macro F1", "log loss"):
         table.add_column(heading, justify="right")
@@ -53,6 +56,13 @@ def figures_table(rows: dict[str, dict[str, Any]]) -> Table:
             f"{figures['log_loss']:.2f}" if "log_loss" in figures else "",
         )
     return table
+
+
+def notes(rows: Collection[dict[str, Any]]) -> list[str]:
+    """What has to be said beside the intervals of some rows: what they draw, and which have too few songs."""
+    drawn = list(dict.fromkeys(row["drawn"] for row in rows if row.get("drawn")))
+    few = list(dict.fromkeys(row["too_few"] for row in rows if row.get("too_few")))
+    return ([f"95 % intervals draw {', or '.join(drawn)}"] if drawn else []) + few
 
 
 def with_interval(figures: dict[str, Any], name: str) -> str:
