@@ -85,7 +85,9 @@ def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(
     for name in ("now", "now+2", "now+3"):
         folder = Path(cli.run_folder(str(tmp_path), "multiframe", "demo", False))
         assert folder == tmp_path / "multiframe" / "demo" / name
-        folder.mkdir(parents=True)
+        assert folder.is_dir(), "the next one cannot take it"
+    for name in ("now_sweep", "now_sweep+2"):
+        assert Path(cli.sweep_folder(str(tmp_path), "multiframe", "demo", False)).name == name
 
 
 @pytest.mark.parametrize(
