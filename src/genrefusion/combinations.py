@@ -7,6 +7,7 @@ there, and which are not and why.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -202,7 +203,8 @@ def _indented(message: str) -> str:
 
 def _quoted(text: str) -> str:
     """Text as Hydra reads it again, whatever is in it."""
-    quoted = text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    quoted = text.replace("${", r"\${")
+    quoted = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + (r"\'" if found[2] else ""), quoted)
     return f"'{quoted}'"
 
 
