@@ -18,7 +18,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from genrefusion.cli import forget_empty, require_launcher, say_why
 from genrefusion.config import to_settings
@@ -108,6 +108,8 @@ def run_combinations(
         own = composed[combination.number]
         with _current(own):
             _choose_folder(combination, own, folders)
+    with read_write(config.hydra):  # launchers make it, and keep files of their own there
+        config.hydra.sweep.dir = str(next(iter(folders.values()))).replace("${", r"\${")
     one_by_one = config.hydra.runtime.choices["hydra/launcher"] == "basic"
     size = 1 if one_by_one else at_once or len(possible)
     try:
