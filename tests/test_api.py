@@ -12,6 +12,7 @@ import genrefusion
 from conftest import TINY_DATA, compose_train
 from genrefusion import find_runs, load_pipeline, open_corpus, open_run
 from genrefusion.data.tracks import Tracks
+from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import genre_columns
 from genrefusion.experiment import run_experiment
 
@@ -75,3 +76,22 @@ def test_pieces_of_songs_can_be_opened(demo: Tracks) -> None:
     pieces = open_corpus(*TINY_DATA, "data.piece_seconds=3")
     assert pieces.table["song"].nunique() == len(demo)
     assert len(pieces) == 3 * len(demo)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("run.json", "{"),
+        ("run.json", "[]"),
+        ("run.json", '{"status": "finished"}'),
+        ("metrics.json", "{}"),
+        ("run.json", "\udcff"),
+    ],
+)
+def test_a_damaged_run_does_not_hide_the_others(name: str, content: str, output: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(output, tmp_path / "copy") / "lyrics_tfidf" / "demo"
+    (folder / "2" / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert [path.name for path in find_runs(tmp_path)["directory"]] == ["1"]
+    if name == "run.json":
+        with pytest.raises(UserError, match="damaged"):
+            load_pipeline(folder / "2")

@@ -122,9 +122,12 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Capture
 
     def run(command: str, *arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", [command, *arguments, f"cache={tmp_path / 'cache'}", "workers=1"])
-        with pytest.raises(SystemExit) as ended:
+        code = 0
+        try:
             getattr(cli, command)()
-        return int(ended.value.code or 0), *capsys.readouterr()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return code, *capsys.readouterr()
 
     return run
 
@@ -291,3 +294,49 @@ def test_one_bad_file_of_each_kind_at_once_takes_nothing_from_the_others(call: C
     assert code == 1
     assert "6 tracks can be used, 14 cannot" in printed
     assert printed.count("\nproblem ") == 14
+
+
+ESCAPE = "\x1b[31m"
+
+
+def test_names_cannot_steer_the_terminal(call: Call, tmp_path: Path) -> None:
+    found = rows(tmp_path)
+    for number, row in enumerate(found):
+        row |= {"track_id": f"{number}{ESCAPE}\n\u202ered", "artist": f"{ESCAPE}{number}", "title": "\x07\x9b1m"}
+    found[5]["audio"] = f"{ESCAPE}gone.wav"
+    table = write_table(tmp_path, found)
+    said = [call("corpus", "action=validate", "data=manifest", table)]
+    said.append(call("train", "experiment=xgboost_97", "data=manifest", table))
+    found[5]["audio"] = "bad.wav"
+    (tmp_path / "bad.wav").touch()
+    write_table(tmp_path, found)
+    words = ["experiment=xgboost_97", "data=manifest", table, "pipeline.rounds=2", "split.val_fraction=0.2"]
+    said.append(call("train", *words))
+    said.append(call("train", *words, "data.on_error=skip", "split.test_fraction=0.4"))
+    logs = [path.read_text() for path in Path().rglob("run.log")]
+    for text in [*logs, *(text for _, out, error in said for text in (out, error))]:
+        assert not set("\x1b\x07\x9b\u202e") & set(text)
+        assert "\nred" not in text
+    assert "5\\x1b[31m\\n\\u202ered" in said[1][2]
+    assert "5\\x1b[31m\\n\\u202ered   empty" in said[3][1], "among those that were skipped"
+
+
+@pytest.mark.parametrize("genre", [f"ja{ESCAPE}zz", "jazz\n", "\u202ezzaj", "ja\x00zz"])
+def test_a_genre_that_would_is_refused(genre: str, call: Call, tmp_path: Path) -> None:
+    found = [row | {"genre": genre} if row["genre"] == "jazz" else row for row in rows(tmp_path)]
+    code, _, error = call("train", "experiment=xgboost_97", "data=manifest", write_table(tmp_path, found))
+    assert code == 2
+    assert "song 0  genre has characters that are not shown" in error
+    assert repr(genre) in error
+    assert not set("\x1b\u202e\x00") & set(error)
+
+
+def test_a_folder_that_is_called_so_is_refused_as_a_genre(call: Call, tmp_path: Path) -> None:
+    for genre in ("rock", f"ja{ESCAPE}zz"):
+        for number in range(2):
+            (tmp_path / "songs" / genre).mkdir(parents=True, exist_ok=True)
+            save(tmp_path / "songs" / genre / f"{number}.wav", noise(seed=number))
+    code, _, error = call("train", "experiment=xgboost_97", "data=folder", f"data.root={tmp_path / 'songs'}")
+    assert code == 2
+    assert "genre has characters that are not shown" in error
+    assert ESCAPE not in error

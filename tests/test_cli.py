@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TINY
+from conftest import TINY, TINY_DATA
 from genrefusion import cli
 
 COMMANDS = ("train", "evaluate", "predict", "reproduce", "corpus")
@@ -53,6 +53,14 @@ def test_help_and_composing_import_nothing_heavy(tmp_path: Path) -> None:
         (["pipeline.epochs=1.5"], "pipeline.epochs=1.5: not a whole number."),
         (["experiment=ensemble", "pipeline.members=x"], "pipeline.members=x: not a list. Write it in brackets:"),
         (["resume=perhaps"], "resume=perhaps: not true or false."),
+        (["experiment=xgboost", "+pipeline.round=3"], "No setting 'pipeline.round'. Did you mean 'pipeline.rounds'?"),
+        (["+data.on_eror=skip"], "No setting 'data.on_eror'. Did you mean 'data.on_error'?"),
+        (["+foo=1"], "No setting 'foo'."),
+        (["++pipline.lr=1"], "No setting 'pipline.lr'. Did you mean 'pipeline.lr'?"),
+        (["++x={y: {z: 1}}"], "No setting 'x.y.z'."),
+        (["workers=0"], "workers=0 is out of range: from 1 to 1000."),
+        (["seed=-1"], "seed=-1 is out of range: from 0 to 4294967295."),
+        (["trainer.threads=0"], "trainer.threads=0 is out of range: from 1 to 10000."),
         (["pipeline.vote=men"], "No pipeline.vote 'men'. Did you mean 'mean'?"),
         (["pipeline.dropout=2"], "pipeline.dropout=2 is out of range: from 0 to 0.95."),
         (["data=gtzan"], "data=gtzan needs data.root"),
@@ -85,7 +93,9 @@ def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(
     for name in ("now", "now+2", "now+3"):
         folder = Path(cli.run_folder(str(tmp_path), "multiframe", "demo", False))
         assert folder == tmp_path / "multiframe" / "demo" / name
-        folder.mkdir(parents=True)
+        assert folder.is_dir(), "the next one cannot take it"
+    for name in ("now_sweep", "now_sweep+2"):
+        assert Path(cli.sweep_folder(str(tmp_path), "multiframe", "demo", False)).name == name
 
 
 @pytest.mark.parametrize(
@@ -97,6 +107,12 @@ def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(
         ("predict", ["format=xml"], "No format 'xml'"),
         ("corpus", ["action=descibe"], "No action 'descibe'. Did you mean 'describe'?"),
         ("reproduce", ["table=papr"], "No table 'papr'. Did you mean 'paper'?"),
+        ("predict", ["workers=-1"], "workers=-1 is out of range: from 1 to 1000."),
+        ("evaluate", ["workers=1001"], "workers=1001 is out of range: from 1 to 1000."),
+        ("evaluate", ["++data.root=here"], "No setting 'data.root'."),
+        ("corpus", ["workers=0"], "workers=0 is out of range: from 1 to 1000."),
+        ("reproduce", ["seeds=[0,-1]"], "seeds=-1 is out of range: from 0 to 4294967295."),
+        ("reproduce", ["workers=0"], "workers=0 is out of range: from 1 to 1000."),
         ("reproduce", ["seeds=[]"], 'seeds=[]: one or more, each once, such as "seeds=[0,1,2]".'),
         ("reproduce", ["rows=[xgbost]"], "No row 'xgbost'. Did you mean 'xgboost'?"),
     ],
@@ -130,3 +146,65 @@ def test_train_works_from_any_folder_and_names_its_run_last(cache: Path, tmp_pat
     folder = tmp_path / answer.stdout.split()[-1]
     assert (folder / "metrics.json").is_file()
     assert folder.relative_to(tmp_path).parts[:3] == ("outputs", "multiframe", "demo")
+
+
+def test_what_a_search_space_holds_is_free(tmp_path: Path) -> None:
+    answer = call("train", "sweep=xgboost", "++sweep.space.pipeline.gamma=[1,2]", cwd=tmp_path)
+    assert "makes several runs: train -m" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("WORLD_SIZE", ""), ("WORLD_SIZE", "two"), ("WORLD_SIZE", "0"), ("RANK", "-1"), ("RANK", "1")],
+)
+def test_an_environment_with_which_nothing_would_be_done_is_refused(
+    variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    answer = call("train", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(f"The environment variable {variable} is {value!r}, not a whole number from ")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_two_runs_that_begin_at_once_are_both_made(cache: Path, tmp_path: Path) -> None:
+    """Both are held until the other knows the time too, which stands still."""
+    code = (
+        "import os, time; from pathlib import Path; from genrefusion import cli\n"
+        "def now():\n"
+        "    Path(f'here{os.getpid()}').touch()\n"
+        "    while len(list(Path().glob('here*'))) < 2: time.sleep(0.01)\n"
+        "    return 'now'\n"
+        "cli._now = now; cli.train()"
+    )
+    words = [sys.executable, "-c", code, *TINY_DATA, "experiment=lyrics_tfidf"]
+    both = [subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        assert process.wait() == 0, process.stderr and process.stderr.read()
+    assert {path.parent.name for path in tmp_path.rglob("report.html")} == {"now", "now+2"}
+
+
+@pytest.mark.parametrize("words", [["--cfg", "job"], ["--cfg", "all", "--resolve"], ["--info", "defaults"], ["--help"]])
+def test_whoever_looks_at_the_settings_makes_no_folder(words: list[str], tmp_path: Path) -> None:
+    assert call("train", *words, cwd=tmp_path).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_run_leaves_the_log_that_lay_there(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "run.log").write_text("mine")
+    answer = call("train", "data=folder", "data.root=nowhere", "hydra.run.dir=mine", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert (tmp_path / "mine" / "run.log").read_text().startswith("mine")
+
+
+def test_of_the_runs_there_the_last_unfinished_one_is_resumed(tmp_path: Path) -> None:
+    statuses = {"1": "running", "2": "running", "3": "finished", "4": "finished", "5": "damaged"}
+    for name, status in statuses.items():
+        folder = tmp_path / "multiframe" / "demo" / name
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "run.json").write_text("{" if status == "damaged" else f'{{"status": "{status}"}}')
+        (folder / "report.html").touch()
+    assert Path(cli.run_folder(str(tmp_path), "multiframe", "demo", True)).name == "2"
+    (tmp_path / "multiframe" / "demo" / "4" / "report.html").unlink()
+    assert Path(cli.run_folder(str(tmp_path), "multiframe", "demo", True)).name == "4", "its page is missing"

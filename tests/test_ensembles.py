@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -12,12 +13,14 @@ import pandas as pd
 import pytest
 
 from conftest import TINY_DATA, compose_train
+from genrefusion import ensembles
 from genrefusion.config import EvaluateConfig, TrainConfig
 from genrefusion.data.tracks import Tracks
 from genrefusion.ensembles import run_ensemble
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import genre_columns, read_predictions
 from genrefusion.experiment import run_experiment
+from genrefusion.files import locked
 from genrefusion.pipelines.base import Workbench, load_pipeline
 from genrefusion.runs import evaluate_run
 from genrefusion.settings import TrainerSettings
@@ -184,3 +187,26 @@ def test_settings_that_name_no_ensemble_are_refused(overrides, message):
 
 def copy_run(run: Path, to: Path) -> Path:
     return Path(shutil.copytree(run, to))
+
+
+def test_two_processes_do_not_join_in_one_folder(members, tmp_path):
+    with locked(tmp_path / ".lock"), pytest.raises(UserError, match="another process is joining runs there"):
+        run_ensemble(settings(members), tmp_path, members, quiet=True)
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_a_killed_ensemble_is_no_finished_run_and_can_be_resumed(members, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(ensembles, "write_report", killed)
+        run_ensemble(settings(members), tmp_path, members, quiet=True)
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "running"
+    with pytest.raises(UserError, match="was begun with other members"):
+        run_ensemble(settings(members, "pipeline.combine=product", "resume=true"), tmp_path, members, quiet=True)
+    run_ensemble(settings(members, "resume=true"), tmp_path, members, quiet=True)
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "finished"
+    assert (tmp_path / "report.html").is_file()
+    with pytest.raises(UserError, match="finished already"):
+        run_ensemble(settings(members, "resume=true"), tmp_path, members, quiet=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,17 @@ import pandas as pd
 import pytest
 
 from conftest import TINY_DATA, TINY_NETWORK, compose_train
+from genrefusion import experiment
 from genrefusion.config import EvaluateConfig
+from genrefusion.data.coverage import genres_without
+from genrefusion.data.splits import Fold, Split
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.metrics import score
 from genrefusion.evaluation.predictions import read_predictions
 from genrefusion.experiment import prepare, run_experiment
 from genrefusion.files import locked
+from genrefusion.pipelines.lyrics import LyricsPipeline
 from genrefusion.results import groups_of
 from genrefusion.runs import evaluate_run
 from genrefusion.settings import ManifestData, TrainerSettings
@@ -135,3 +141,74 @@ def test_a_copied_corpus_of_ready_features_is_not_scored_on_what_was_learnt(rena
     asked.features.path = str(tmp_path / "copy" / "features.csv")
     tested = pd.read_csv(tmp_path / "run" / "splits.csv").query("part == 'test'")
     assert evaluate_run(asked, quiet=True)["test"]["n"] == len(tested)
+
+
+def test_a_run_is_finished_when_its_page_is_there_and_not_before(
+    demo: Tracks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while the page is written, it is completed without a new training."""
+    words = [*TINY_DATA, "experiment=lyrics_tfidf"]
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(experiment, "write_report", killed)
+        run_experiment(compose_train(*words), tmp_path, quiet=True)
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "running"
+    monkeypatch.setattr(LyricsPipeline, "fit", killed)
+    run_experiment(compose_train(*words, "resume=true"), tmp_path, quiet=True)
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "finished"
+    assert (tmp_path / "report.html").is_file()
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_finished_run_without_a_page_gets_it(demo: Tracks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [*TINY_DATA, "experiment=lyrics_tfidf"]
+    figures = run_experiment(compose_train(*words), tmp_path, quiet=True)
+    page = (tmp_path / "report.html").read_bytes()
+    with pytest.raises(UserError, match="finished already"):
+        run_experiment(compose_train(*words, "resume=true"), tmp_path, quiet=True)
+    (tmp_path / "report.html").unlink()
+    with pytest.raises(UserError, match="was begun with other settings"):
+        run_experiment(compose_train(*words, "resume=true", "pipeline.c=2"), tmp_path, quiet=True)
+    monkeypatch.delattr(LyricsPipeline, "fit")
+    again = run_experiment(compose_train(*words, "resume=true"), tmp_path, quiet=True)
+    assert again == json.loads(json.dumps(figures))
+    assert (tmp_path / "report.html").read_bytes() == page
+
+
+@pytest.mark.parametrize("name", ["tracks.csv", "checkpoints", "model", "report.html"])
+def test_a_run_begins_where_it_writes_nothing_over(name: str, demo: Tracks, tmp_path: Path) -> None:
+    (tmp_path / name / "mine").mkdir(parents=True)
+    with pytest.raises(UserError, match=f"holds {name} of something else"):
+        run_experiment(compose_train(*TINY_DATA, "experiment=lyrics_tfidf"), tmp_path, quiet=True)
+    assert (tmp_path / name / "mine").is_dir()
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_genres_without_songs_in_a_part_are_named(
+    demo: Tracks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = demo.table.reset_index()[["track_id", "genre", "lyrics"]]
+    number = table.groupby("genre").cumcount()
+    table["split"] = ["test" if n < 2 else "val" if n < 4 else "train" for n in number]
+    first, second = sorted(table["genre"].unique())[:2]
+    table.loc[(table["genre"] == first) & (table["split"] == "test"), "split"] = "train"
+    table.loc[table["genre"].isin([first, second]) & (table["split"] == "val"), "split"] = "train"
+    table.to_csv(tmp_path / "t.csv", index=False)
+    words = ["experiment=lyrics_tfidf", "data=manifest", f"data.manifest={tmp_path}/t.csv", "split=predefined"]
+    run_experiment(compose_train(*words), tmp_path / "run")
+    lines = [f"no val song of: {first}, {second}", f"no test song of: {first}"]
+    printed, page = capsys.readouterr().out, (tmp_path / "run" / "report.html").read_text()
+    for line in lines:
+        assert line in [row.strip() for row in printed.splitlines()]
+        assert f"This split has {line}." in page
+    assert "no train song" not in printed + page
+
+
+def test_of_folds_those_are_named_in_which_a_genre_is_lacking(demo: Tracks) -> None:
+    (name, *_) = demo.genres
+    folds = [list(demo.table.index[demo.table["genre"] != name]), demo.ids]
+    split = Split([Fold(demo.ids, demo.ids, test) for test in [*folds, folds[0]]], "folds")
+    assert genres_without(demo, split) == [f"no test song of: {name} (folds 1, 3)"]

@@ -78,6 +78,15 @@ def test_an_old_run_knows_the_songs_it_learnt_from(name: str, old: Path, tmp_pat
     assert evaluate_run(asked, quiet=True)["test"]["n"] == len(TEST)
 
 
+def test_an_old_run_without_its_page_is_given_one(old: Path) -> None:
+    directory = old / "runs" / "xgboost"
+    record = json.loads((directory / "run.json").read_text())
+    before = (directory / "predictions" / "test.csv").read_bytes()
+    run_experiment(compose_train(*record["command"].split(), "resume=true"), directory, quiet=True)
+    assert (directory / "report.html").is_file()
+    assert (directory / "predictions" / "test.csv").read_bytes() == before
+
+
 def test_an_old_run_that_was_broken_off_is_not_gone_on_with(old: Path) -> None:
     directory = old / "runs" / "broken_off"
     record = json.loads((directory / "run.json").read_text())

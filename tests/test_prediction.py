@@ -446,3 +446,13 @@ def test_nothing_slow_is_imported_that_a_prediction_does_not_need(
     command = [sys.executable, "-c", code, f"run={run}", f"audio={write_tone(tmp_path / 'song.wav')}", "format=csv"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "set()"
+
+
+def test_where_no_song_is_answered_the_end_is_no_success(runs: Runs, tmp_path: Path, capsys) -> None:
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).touch()
+    asked = PredictConfig(run=str(runs("multiframe")), audio=str(tmp_path), format="json", trainer=TrainerSettings())
+    assert predict_files(asked) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == []
+    assert printed.err.splitlines()[-1] == "Not one of 2 songs could be answered."

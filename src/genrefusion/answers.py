@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genrefusion.data.tags import FoundLyrics
-from genrefusion.terminal import Terminal
+from genrefusion.terminal import Terminal, shown
 
 BAR_WIDTH = 24
 LONGEST_NAME = 150
@@ -119,7 +119,7 @@ def show(
         else:
             records.append(as_record(found))
         if pictures is not None:
-            terminal.say("drawn", shown(_draw(found, pictures, drawn)))
+            terminal.say("drawn", str(_draw(found, pictures, drawn)))
     if form == "json":
         print(json.dumps(records, indent=2, ensure_ascii=False))  # noqa: T201 (a program that reads it gets a list)
     return problems
@@ -147,11 +147,6 @@ def encodable(name: object) -> str:
     return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def shown(name: object) -> str:
-    """Name of a file on one line that does nothing to a terminal: what is no printable character is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in encodable(name))
-
-
 def clock(seconds: float) -> str:
     """Minutes and seconds, with hours where there are some."""
     minutes, rest = divmod(round(seconds), 60)
@@ -171,11 +166,11 @@ def _rounded(row: pd.Series) -> dict[str, float]:
 def _show_table(answer: Answer, terminal: Terminal) -> None:
     """Genres of one percent and more as bars, and the two most probable ones of each frame below."""
     song = answer.song
-    facts = [shown(song.path)]
+    facts = [str(song.path)]
     if song.seconds is not None:
         facts.append(clock(song.seconds))
     if song.lyrics.source:
-        facts.append(f"lyrics: {shown(song.lyrics.source)}")
+        facts.append(f"lyrics: {song.lyrics.source}")
     if song.lacks:
         facts.append(f"no {song.lacks}: answered without")
     if song.trained_on:
@@ -187,11 +182,11 @@ def _show_table(answer: Answer, terminal: Terminal) -> None:
     table.add_column()
     for genre, p in answer.genres.sort_values(ascending=False).items():
         if p >= 0.005:
-            table.add_row(Text(str(genre)), percent(p), Text("━" * max(1, round(BAR_WIDTH * p)), style="cyan"))
+            table.add_row(Text(shown(genre)), percent(p), Text("━" * max(1, round(BAR_WIDTH * p)), style="cyan"))
     if answer.frames:
         table.add_row()
     for (begin, end), row in answer.frames:
-        best = ", ".join(f"{genre} {percent(p)}" for genre, p in row.nlargest(2).items())
+        best = ", ".join(f"{shown(genre)} {percent(p)}" for genre, p in row.nlargest(2).items())
         table.add_row(f"{clock(begin)}–{clock(end)}", "", Text(best))
     terminal.table(table)
 

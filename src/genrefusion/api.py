@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import cast
@@ -9,9 +10,8 @@ from typing import cast
 import pandas as pd
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
 
-from genrefusion.config import CorpusConfig, cache_folder, configs_directory, register
+from genrefusion.config import CorpusConfig, cache_folder, configs_directory, register, to_settings
 from genrefusion.data.corpora import check_audio, load_corpus, load_usable
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
@@ -43,7 +43,7 @@ def open_corpus(*overrides: str, workers: int = 2) -> Tracks:
     register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(configs_directory()), version_base="1.3"):
-        config = cast(CorpusConfig, OmegaConf.to_object(compose("corpus", list(overrides))))
+        config = cast(CorpusConfig, to_settings(compose("corpus", list(overrides))))
     data = config.data
     cache, terminal = cache_folder(None), Terminal(quiet=True)
     if data.piece_seconds is not None:
@@ -53,7 +53,7 @@ def open_corpus(*overrides: str, workers: int = 2) -> Tracks:
 
 
 def find_runs(output: str | Path = "outputs") -> pd.DataFrame:
-    """List the finished runs in a folder of outputs, oldest first.
+    """List the finished runs in a folder of outputs, oldest first; one that is damaged is left out.
 
     Returns
     -------
@@ -62,12 +62,14 @@ def find_runs(output: str | Path = "outputs") -> pd.DataFrame:
     """
     rows = []
     for path in sorted(Path(output).glob("**/run.json"), key=lambda found: found.parent.name):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record.get("status") != "finished" or not (path.parent / "metrics.json").is_file():
-            continue
-        test = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))["test"]
-        facts = {name: record[name] for name in ("name", "corpus", "protocol", "seed")}
-        rows.append(facts | {name: test[name] for name in ("n", "accuracy", "macro_f1")} | {"directory": path.parent})
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # one that is damaged is none
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["status"] != "finished":
+                continue
+            test = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))["test"]
+            facts = {name: record[name] for name in ("name", "corpus", "protocol", "seed")}
+            facts |= {name: test[name] for name in ("n", "accuracy", "macro_f1")}
+            rows.append(facts | {"directory": path.parent})
     return pd.DataFrame(rows, columns=["name", "corpus", "protocol", "seed", "n", "accuracy", "macro_f1", "directory"])
 
 

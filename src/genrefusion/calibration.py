@@ -68,7 +68,6 @@ def calibrate(
     for name in IMPROVED:
         terminal.say("scaled", f"{name.replace('_', ' ')} {before[name]:.3f} before, {after[name]:.3f} after")
     show(figures, terminal)
-    terminal.say("figures", str(target))
     return figures
 
 

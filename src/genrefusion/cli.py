@@ -6,13 +6,16 @@ so that ``--help`` and mistakes answer at once. Mistakes end in one message and 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import os
 import re
 import shlex
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -26,7 +29,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genrefusion.config import configs_directory, register
+from genrefusion.config import configs_directory, register, to_settings
 from genrefusion.errors import UserError, unknown_name
 from genrefusion.settings import process_count, process_number
 
@@ -75,17 +78,14 @@ def _train(config: Any) -> None:
             raise
         return
     settings = HydraConfig.get()
-    require_launcher(settings)
     directory = Path(settings.runtime.output_dir)
     typed = list(settings.overrides.task)
-    try:
+    with forgotten_unless_begun(directory):
+        require_launcher(settings)
         if config.pipeline.name == "ensemble":
             _join(config, directory, typed)
         else:
             run_experiment(config, directory, command=" ".join(typed))
-    except UserError:
-        _forget_unbegun(directory)
-        raise
 
 
 def require_launcher(settings: Any) -> None:
@@ -101,6 +101,25 @@ def _try(config: DictConfig) -> None:
     from genrefusion.sweeping import run_trial
 
     run_trial(config, Path(HydraConfig.get().runtime.output_dir))
+
+
+def _train_one_of_several(config: DictConfig) -> None:
+    """Make one of several runs; what goes wrong is put into words, for a list at the end, and the others go on."""
+    try:
+        _train(to_settings(config))
+    except Exception as error:  # whatever it is, it is this run's own
+        if OmegaConf.select(config, "debug"):
+            traceback.print_exc()
+        raise UserError(say_why(error)) from error
+
+
+def say_why(error: Exception) -> str:
+    """What went wrong in a training, in words."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return explain(error, "train")
+    return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 def _join(config: Any, directory: Path, typed: list[str]) -> None:
@@ -147,17 +166,22 @@ def _corpus(config: Any) -> None:
 
 def _command(name: str, task: Callable[[Any], None]) -> None:
     """Compose the settings of a command, run it, and print mistakes."""
-    if process_count() > 1:
-        _check_launched(name)
-    if process_number():
-        _keep_aside()
+    try:
+        if process_count() > 1:
+            _check_launched(name)
+        if process_number():
+            _keep_aside()
+    except UserError as error:
+        _fail(str(error))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
 
     def checked(config: DictConfig) -> None:
         if OmegaConf.select(config, "sweep.trial") is not None:
             return _try(config)
+        if name == "train" and not OmegaConf.is_missing(HydraConfig.get().job, "num"):
+            return _train_one_of_several(config)
         try:
-            task(OmegaConf.to_object(config))
+            task(to_settings(config))
         except UserError as error:
             _fail(str(error))  # here, where Hydra does not yet add lines of its own
         except (HydraException, OmegaConfBaseException) as error:  # of an experiment that is composed on the way
@@ -168,6 +192,9 @@ def _command(name: str, task: Callable[[Any], None]) -> None:
         return
     try:
         _check_options()
+        if not _SHOWING & {word.partition("=")[0] for word in sys.argv[1:]}:
+            OmegaConf.register_new_resolver("run_folder", run_folder, replace=True, use_cache=True)
+            OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True, use_cache=True)
         hydra.main(version_base="1.3", config_path=str(configs_directory()), config_name=name)(checked)()
     except UserError as error:
         _fail(str(error))
@@ -217,35 +244,64 @@ def _keep_aside() -> None:
 
 
 def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
-    """Name the folder of a run: a new one by the time, or with `resume` the last one that is not finished.
+    """Take a folder for a run: a new one by the time, or with `resume` the last one that is not finished.
 
     Raises
     ------
     UserError
         There is nothing to resume.
     """
-    parent = Path(output) / name / corpus
-    begun = [path.parent for path in parent.glob("*/run.json") if (path.parent / "checkpoints").is_dir()]
-    return _last(begun, f"no unfinished run in {parent}", "hydra.run.dir") if resume else str(_free(parent / _now()))
+    return resumed_run(output, name, corpus) if resume else str(_taken(Path(output) / name / corpus / _now()))
 
 
 def sweep_folder(output: str, name: str, corpus: str, resume: bool) -> str:
-    """Name the folder of several runs: a new one by the time, or with `resume` that of the last search.
+    """Take a folder for several runs: a new one by the time, or with `resume` that of the last search.
 
     Raises
     ------
     UserError
         There is nothing to resume.
     """
+    return resumed_sweep(output, name, corpus) if resume else str(_taken(_sweep_place(output, name, corpus)))
+
+
+def resumed_run(output: str, name: str, corpus: str) -> str:
+    """Folder of the last run that is not finished."""
     parent = Path(output) / name / corpus
-    begun = [path.parent for path in parent.glob("*_sweep/study.db")]
-    return _last(begun, f"no sweep in {parent}", "hydra.sweep.dir") if resume else str(parent / f"{_now()}_sweep")
+    begun = [path.parent for path in parent.glob("*/run.json") if _is_unfinished(path)]
+    return _last(begun, f"no unfinished run in {parent}", "hydra.run.dir")
 
 
-def _free(folder: Path) -> Path:
-    """The folder, or one with a number where it is taken: two runs of one experiment may begin in the same second."""
-    numbered = (folder.with_name(f"{folder.name}+{number}") for number in itertools.count(2))
-    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
+def resumed_sweep(output: str, name: str, corpus: str) -> str:
+    """Folder of the last search."""
+    parent = Path(output) / name / corpus
+    return _last([path.parent for path in parent.glob("*/study.db")], f"no sweep in {parent}", "hydra.sweep.dir")
+
+
+def _is_unfinished(record: Path) -> bool:
+    """Whether a run was broken off; older versions wrote its page when they had called it finished."""
+    try:
+        status = json.loads(record.read_text(encoding="utf-8"))["status"]
+    except (OSError, ValueError, KeyError, TypeError):  # damaged
+        return False
+    return status == "running" or (status == "finished" and not (record.parent / "report.html").is_file())
+
+
+def _sweep_place(output: str, name: str, corpus: str) -> Path:
+    return Path(output) / name / corpus / f"{_now()}_sweep"
+
+
+def _taken(folder: Path) -> Path:
+    """Make the folder, or one with a number where it is there: two runs of one experiment may begin at once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(2):
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            folder = folder.with_name(f"{folder.name.partition('+')[0]}+{number}")
+        else:
+            break
+    return folder
 
 
 def _now() -> str:
@@ -256,13 +312,28 @@ def _last(begun: list[Path], none: str, setting: str) -> str:
     """The newest of the folders, which are called by the time."""
     if not begun:
         raise UserError(f"resume=true: {none}. Leave out resume=true, or name a folder: {setting}=…")
-    return str(max(begun))
+    return str(max(begun, key=_age))
 
 
-# Here, because a process that a launcher starts for one run knows this module and has not called a command.
+def _age(folder: Path) -> tuple[str, int]:
+    """Time and number in the name of a folder: the 10th of a second comes after the 9th."""
+    time_of, _, number = folder.name.partition("+")
+    return time_of, int(number) if number.isdecimal() else 0
+
+
+def _named_run(output: str, name: str, corpus: str, resume: bool) -> str:
+    return resumed_run(output, name, corpus) if resume else str(Path(output) / name / corpus / _now())
+
+
+def _named_sweep(output: str, name: str, corpus: str, resume: bool) -> str:
+    return resumed_sweep(output, name, corpus) if resume else str(_sweep_place(output, name, corpus))
+
+
+# Here, because a process that a launcher starts for one run knows this module and has not called a command. Whoever
+# composes settings to look at them names folders; a command that begins takes them (`_command`).
 register()
-OmegaConf.register_new_resolver("run_folder", run_folder, replace=True, use_cache=True)
-OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True, use_cache=True)
+OmegaConf.register_new_resolver("run_folder", _named_run, replace=True, use_cache=True)
+OmegaConf.register_new_resolver("sweep_folder", _named_sweep, replace=True, use_cache=True)
 
 
 def explain(error: Exception, command: str) -> str:
@@ -305,6 +376,9 @@ def explain(error: Exception, command: str) -> str:
         return f"{error.override}: not of the form setting=value (see --help). Quote values with spaces or brackets."
     return "\n".join([line for line in text.splitlines() if line.strip()][:3])
 
+
+_SHOWING = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
+"""Options of Hydra with which a command begins nothing."""
 
 _GRACE = 30
 """Seconds in which the launcher ends this process, if what went wrong here has ended the main process too."""
@@ -368,21 +442,36 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _forget_unbegun(directory: Path) -> None:
-    """Remove a run folder in which nothing was begun."""
-    if (directory / "run.json").exists() or (directory / ".lock").exists():  # of another process
-        return
-    (directory / "run.log").unlink(missing_ok=True)
-    if directory.is_dir() and not any(directory.iterdir()) and not directory.samefile(Path.cwd()):
-        directory.rmdir()
+@contextlib.contextmanager
+def forgotten_unless_begun(directory: Path) -> Iterator[None]:
+    """Remove a run folder again if the block breaks off before anything is begun there."""
+    had_log = (directory / "run.log").exists()
+    try:
+        yield
+    except BaseException:
+        if not (directory / "run.json").exists() and not (directory / ".lock").exists():  # of another process
+            if not had_log:
+                (directory / "run.log").unlink(missing_ok=True)
+            forget_empty(directory)
+        raise
+
+
+def forget_empty(directory: Path) -> None:
+    """Remove a folder in which there is nothing."""
+    if directory.is_dir() and not directory.samefile(Path.cwd()):
+        with contextlib.suppress(OSError):
+            directory.rmdir()
 
 
 def _fail(message: str, code: int = 2) -> None:
-    if process_number():
-        time.sleep(_GRACE)  # the main process says the same
+    from genrefusion.terminal import shown_lines
+
+    with contextlib.suppress(UserError):  # of the environment, which may be what is said here
+        if process_number():
+            time.sleep(_GRACE)  # the main process says the same
     if "debug=true" in sys.argv and sys.exc_info()[1] is not None:
         raise
-    print(message, file=sys.stderr)  # noqa: T201 (the one place where mistakes are printed)
+    print(shown_lines(message), file=sys.stderr)  # noqa: T201 (the one place where mistakes are printed)
     sys.exit(code)
 
 

@@ -6,15 +6,16 @@ A misspelt name, a wrong type or an impossible value stops before any work begin
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf, open_dict
 
-from genrefusion.errors import UserError
+from genrefusion.errors import UserError, unknown_name
 from genrefusion.pipeline_settings import (
     CoattentionSettings,
     EnsembleSettings,
@@ -41,7 +42,57 @@ from genrefusion.settings import (
     TrainerSettings,
     check_choice,
     check_range,
+    check_seed,
+    check_workers,
 )
+
+
+def to_settings(config: DictConfig) -> Any:
+    """Turn the composed settings of a command into their dataclass, which refuses impossible values.
+
+    Raises
+    ------
+    UserError
+        A value is impossible, or a setting is none: what is typed after ``+`` is composed without a question.
+    """
+    own = config.copy()
+    with open_dict(own):
+        own.pop("hydra", None)
+    known, unknown = _sorted_names(own)
+    for name in unknown:
+        raise unknown_name("setting", name, known)
+    return OmegaConf.to_object(own)
+
+
+def _sorted_names(config: DictConfig, prefix: str = "", *, free: bool = False) -> tuple[list[str], list[str]]:
+    """Dotted names of the settings that dataclasses have, and of those that none has.
+
+    A mapping within a dataclass's own setting is `free` to have any keys, as a search space has; one in the place of a
+    group's dataclass is not: no choice was made that would know them.
+    """
+    schema = OmegaConf.get_type(config)
+    fields = {f.name: f.type for f in dataclasses.fields(schema)} if dataclasses.is_dataclass(schema) else None
+    known: list[str] = []
+    unknown: list[str] = []
+    for key in config:
+        name, node = f"{prefix}{key!s}", config._get_node(key)
+        belongs = free if fields is None else key in fields
+        is_group = fields is not None and not prefix and fields.get(str(key)) == "Any"
+        if isinstance(node, DictConfig) and _has_content(node):
+            below = _sorted_names(node, f"{name}.", free=belongs and not is_group)
+            known, unknown = known + below[0], unknown + below[1]
+            continue
+        (known if belongs else unknown).append(name)
+        if isinstance(node, ListConfig) and _has_content(node):
+            items = [node._get_node(number) for number in range(len(node))]
+            for number, item in enumerate(items):
+                if isinstance(item, DictConfig):
+                    unknown += _sorted_names(item, f"{name}.{number}.", free=belongs)[1]
+    return known, unknown
+
+
+def _has_content(node: DictConfig | ListConfig) -> bool:
+    return not (node._is_none() or node._is_missing() or node._is_interpolation()) and len(node) > 0
 
 
 def configs_directory() -> Path:
@@ -85,6 +136,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Refuse a text encoder that nothing would use, and no runs at once."""
         check_range("parallel", self.parallel, 1, 10_000)
+        check_seed("seed", self.seed)
+        check_workers(self.workers)
         if self.text_encoder is not None and not hasattr(self.pipeline, "encoder"):
             raise UserError(f"text_encoder={self.text_encoder.name}: pipeline={self.pipeline.name} has none.")
 
@@ -112,6 +165,7 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
+        check_workers(self.workers)
         if self.explain < 0:
             raise UserError(f"explain={self.explain}: a number of songs to draw, or 0 to explain nothing.")
 
@@ -133,6 +187,7 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
+        check_workers(self.workers)
         check_choice("format", self.format, ("table", "json", "csv"))
 
 
@@ -154,9 +209,12 @@ class ReproduceConfig:
     debug: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a table of nothing."""
+        """Refuse a table of nothing, and impossible values."""
+        check_workers(self.workers)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f'seeds={self.seeds}: one or more, each once, such as "seeds=[0,1,2]".')
+        for seed in self.seeds:
+            check_seed("seeds", seed)
         known = dict.fromkeys(row.experiment for row in self.table.rows)
         for name in self.rows or []:
             check_choice("row", name, tuple(known))
@@ -182,6 +240,7 @@ class CorpusConfig:
         """Refuse impossible values."""
         check_choice("action", self.action, ("describe", "validate", "build"))
         check_choice("needs", self.needs, ("any", "both"))
+        check_workers(self.workers)
         if self.per_genre is not None:
             check_range("per_genre", self.per_genre, 2, 1_000_000)
         check_range("seed", self.seed, 0, 2**63)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -18,10 +19,11 @@ from genrefusion.data.tracks import PARTS
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation.predictions import arrays, genre_columns, read_predictions, with_truth, write_predictions
 from genrefusion.evaluation.report import write_report
-from genrefusion.experiment import model_folder, train_bench
+from genrefusion.experiment import model_folder, require_room, train_bench
+from genrefusion.files import alone_in
 from genrefusion.machine import machine_names
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
-from genrefusion.record import code, ensemble_signature
+from genrefusion.record import code, ensemble_signature, require_same_code
 from genrefusion.results import show, summarise, write_json
 from genrefusion.runs import Run, open_run
 from genrefusion.terminal import Terminal
@@ -55,28 +57,32 @@ def run_ensemble(
     UserError
         A member is not finished, or the members were not made on the same corpus, genres and split; says what differs.
     """
-    began = time.perf_counter()
     members = [open_run(folder) for folder in folders]
     require_same_split(members)
     fitted = [member.directory for member in members if _fitted_on_val(member)]
     if fitted and config.pipeline.combine == "stack":
         raise UserError(f"{fitted[0]}: its weights were fitted on the validation tracks already. Stack its members.")
-    first = members[0].record
-    if (directory / "run.json").exists():
-        raise UserError(f"{directory}: holds a run already. Take another folder.")
     directory.mkdir(parents=True, exist_ok=True)
+    with alone_in(directory, "is joining runs"):
+        return _run(config, directory, members, ensemble_signature(config, folders), command, quiet)
+
+
+def _run(
+    config: TrainConfig, directory: Path, members: Sequence[Run], sign: str, command: str, quiet: bool
+) -> dict[str, Any]:
+    began = time.perf_counter()
+    first = members[0].record
+    _require_free(config, directory, sign)
     terminal = Terminal(quiet=quiet, log=directory / "run.log")
     corpus = first["corpus"] + (" (synthetic)" if first["synthetic"] else "")
     terminal.say(f"genrefusion {genrefusion.__version__}  ", f"{config.name} on {corpus}   seed {first['seed']}")
     for member in members:
         terminal.say("member", f"{member.record['name']}   {member.directory}")
-    combinations, fit_seconds = _join(config, members, directory, terminal)
-    ensemble = _save_models(config, members, combinations, directory, terminal)
     record = first | {
-        "status": "finished",
+        "status": "running",
         "name": config.name,
         "command": command,
-        "signature": ensemble_signature(config, folders),
+        "signature": sign,
         "members": [{"run": str(m.directory), "signature": m.record["signature"]} for m in members],
         "trained_on": sorted({digest for member in members for digest in member.record["trained_on"]}),
         "skipped": {track: why for member in members for track, why in member.record["skipped"].items()},
@@ -84,8 +90,13 @@ def run_ensemble(
         "machines": list(dict.fromkeys(name for m in members for name in machine_names(m.record))),
         # Members that are named by their folders have a corpus, split and seed of their own.
         "config": asdict(config) | {name: first["config"][name] for name in ("data", "split", "seed")},
-        "parameters": ensemble.parameter_count(),
         "fitted_on_val": config.pipeline.combine == "stack" or any(_fitted_on_val(member) for member in members),
+    }
+    combinations, fit_seconds = _join(config, members, directory, terminal)  # and check that they can be
+    write_json(record, directory / "run.json")
+    ensemble = _save_models(config, members, combinations, directory, terminal)
+    record |= {
+        "parameters": ensemble.parameter_count(),
         "corpus_digest": _corpus_digest(members, ensemble),
         # What it takes to have it: the members' trainings too.
         "wall_seconds": time.perf_counter() - began + sum(m.record["wall_seconds"] for m in members),
@@ -98,11 +109,30 @@ def run_ensemble(
     if names.is_file():
         shutil.copyfile(names, directory / names.name)
     figures = summarise(directory, genres, title=f"{config.name}, {corpus}, {first['protocol']}")
-    write_json(record, directory / "run.json")
     show(figures, terminal)
+    record["status"] = "finished"
     terminal.say("report", str(write_report(directory, record)))
+    write_json(record, directory / "run.json")
     terminal.say("run", str(directory))
     return figures
+
+
+def _require_free(config: TrainConfig, directory: Path, sign: str) -> None:
+    """Refuse a folder that holds something else than what of this very ensemble was begun there."""
+    path = directory / "run.json"
+    if not path.is_file():
+        if config.resume:
+            raise UserError(f"{directory}: no run to resume there.")
+        return require_room(directory)
+    if not config.resume:
+        raise UserError(f"{directory}: holds a run already. Go on with resume=true, or take another folder.")
+    old = json.loads(path.read_text(encoding="utf-8"))
+    if old["status"] == "finished" and (directory / "report.html").is_file():
+        raise UserError(f"{directory}: finished already; there is nothing to resume.")
+    require_same_code(old, directory)
+    if old["signature"] != sign:
+        raise UserError(f"{directory}: was begun with other members, or to join them in another way.")
+    return None
 
 
 def _fitted_on_val(member: Run) -> bool:

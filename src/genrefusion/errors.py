@@ -34,9 +34,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def bullet_list(rows: Iterable[str], *, most: int = 8) -> str:
-    """Indent rows under a message and count those beyond ``most``."""
+    """Indent rows under a message, each on one line, and count those beyond ``most``."""
+    from genrefusion.terminal import shown  # only now: mistakes are rare, and it takes longer than all else here
+
     rows = list(rows)
-    shown = [f"  {row}" for row in rows[:most]]
+    lines = [f"  {shown(row)}" for row in rows[:most]]
     if len(rows) > most:
-        shown.append(f"  … and {len(rows) - most} more")
-    return "\n".join(shown)
+        lines.append(f"  … and {len(rows) - most} more")
+    return "\n".join(lines)

@@ -25,6 +25,7 @@ import genrefusion
 from genrefusion.alone import run_alone
 from genrefusion.config import EvaluateConfig, TrainConfig, cache_folder
 from genrefusion.data.corpora import load_usable
+from genrefusion.data.coverage import genres_without
 from genrefusion.data.groups import recordings_of_two_genres
 from genrefusion.data.splits import Fold, Split, split_tracks
 from genrefusion.data.tracks import Tracks
@@ -43,6 +44,11 @@ from genrefusion.settings import process_count
 from genrefusion.terminal import Terminal
 
 _MOST_SKIPPED = 8
+RUN_FILES = (
+    *("checkpoints", "config.yaml", "costs.json", "figures", "frames", "history.csv", "importance.csv", "metrics.json"),
+    *("model", "predictions", "report.html", "splits.csv", "tracks.csv", "views"),
+)
+"""What a run leaves in its folder or has there on the way, beside ``run.json`` and ``run.log``."""
 
 
 def run_experiment(
@@ -105,6 +111,8 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
     tracks, split = prepare(config, terminal)
     _announce(config, tracks, split, terminal)
     record = _open_record(config, tracks, split, directory, command, status="trial" if trial else "running")
+    if record["status"] == "finished":  # all but its page is there
+        return _finish(directory, record, json.loads((directory / "metrics.json").read_text("utf-8")), terminal)
     write_predictions(split.to_table(), directory / "splits.csv")
     if trial is None:
         write_names(tracks, directory, of={track for fold in split.folds for track in (*fold.val, *fold.test)})
@@ -125,7 +133,6 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
     gather_tables([_done(directory, number).parent for number in range(len(split.folds))], directory)
     figures = summarise(directory, tracks.table["genre"], title=_title(config, tracks, split))
     record |= {
-        "status": "trial" if trial else "finished",
         "parameters": done[-1]["parameters"],
         "wall_seconds": preparing + sum(fold["seconds"] for fold in done),
         # Without the features, which are there sooner where the cache has them.
@@ -133,15 +140,23 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
         "peak_memory_mb": peak_memory_mb(),
     }
     write_json(record, directory / "run.json")
-    shutil.rmtree(directory / "checkpoints")
-    show(figures, terminal)
-    if trial is None:
-        terminal.say("report", str(write_report(directory, record)))
-    terminal.say("run", str(directory))
+    _finish(directory, record, figures, terminal)
     if process_count() > 1:
         from genrefusion.training.loop import part
 
         part()
+    return figures
+
+
+def _finish(directory: Path, record: dict[str, Any], figures: dict[str, Any], terminal: Terminal) -> dict[str, Any]:
+    """Show the figures and write the page; only then is the run called finished, and what it went on from removed."""
+    show(figures, terminal)
+    if record["status"] != "trial":
+        record["status"] = "finished"
+        terminal.say("report", str(write_report(directory, record)))
+        write_json(record, directory / "run.json")
+    shutil.rmtree(directory / "checkpoints", ignore_errors=True)
+    terminal.say("run", str(directory))
     return figures
 
 
@@ -182,8 +197,15 @@ def _meet(config: TrainConfig) -> None:
 def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
     """Load and check the corpus, and divide it."""
     cache = cache_folder(config.cache)
-    sides = make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).uses
-    tracks = load_usable(config.data, sides, cache=cache, workers=config.workers, terminal=terminal)
+    pipeline = make_pipeline(config.pipeline, config.features, train_bench(config, terminal))
+    tracks = load_usable(
+        config.data,
+        pipeline.uses,
+        cache=cache,
+        workers=config.workers,
+        terminal=terminal,
+        require=getattr(pipeline, "require_corpus", None),
+    )
     tracks = with_digests(tracks, [config.features])
     return tracks, split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)
 
@@ -298,6 +320,8 @@ def _announce(config: TrainConfig, tracks: Tracks, split: Split, terminal: Termi
         terminal.say("note", f"one recording under two genres: {recording}")
     sizes = "   ".join(f"{len(f.train)} train, {len(f.val)} val, {len(f.test)} test" for f in split.folds[:1])
     terminal.say("split", f"{split.protocol}: {sizes}{' in the first fold' if len(split.folds) > 1 else ''}")
+    for line in genres_without(tracks, split):
+        terminal.say("", line)
 
 
 def _title(config: TrainConfig, tracks: Tracks, split: Split) -> str:
@@ -318,14 +342,21 @@ def _open_record(
             raise UserError(f"{directory}: holds a run already. Go on with resume=true, or take another folder.")
         if old["status"] == "trial":
             raise UserError(f"{directory}: a trial of a sweep. Go on with the sweep: the same command and resume=true.")
-        if old["status"] == "finished":
+        if old["status"] == "finished" and (directory / "report.html").is_file():
             raise UserError(f"{directory}: finished already; there is nothing to resume.")
+        if old["status"] == "finished":  # older versions wrote the page last
+            if process_count() > 1:
+                raise UserError(f"{directory}: lacks its page alone. Go on in one process, without a launcher.")
+            if (old["corpus_digest"], old["split_digest"]) != (tracks.digest, split.digest):
+                raise UserError(f"{directory}: lacks its page, and the corpus or the split is another one by now.")
+            return dict(old)
         require_same_code(old, directory)
         if old["signature"] != sign:
             raise UserError(f"{directory}: was begun with other settings or data:\n{_difference(old, config)}")
     elif config.resume:
         raise UserError(f"{directory}: no run to resume there.")
-    (directory / "checkpoints").mkdir(exist_ok=True)
+    else:
+        require_room(directory)
     trained = tracks.subset(sorted({track for fold in split.folds for track in (*fold.train, *fold.val)}))
     record = {
         "status": status,
@@ -341,14 +372,32 @@ def _open_record(
         "processes": process_count(),
         "genres": tracks.genres,
         "skipped": tracks.skipped,
+        "genres_without": genres_without(tracks, split),
         **code(),
         "config": asdict(config),
         "data_schema": type(config.data).__name__,
         "trained_on": sorted(frozenset().union(*trained.content_digests())),
     }
     write_json(record, path)
+    (directory / "checkpoints").mkdir(exist_ok=True)
     OmegaConf.save(OmegaConf.create(asdict(config)), directory / "config.yaml")
     return record
+
+
+def require_room(directory: Path) -> None:
+    """Refuse to begin a run where files lie that it would write over, or remove at its end.
+
+    Raises
+    ------
+    UserError
+        There are some.
+    """
+    there = [name for name in RUN_FILES if (directory / name).exists()]
+    if there:
+        raise UserError(
+            f"{directory}: holds {', '.join(there)} of something else, which a run would write over. "
+            "Take an empty folder."
+        )
 
 
 def _difference(old: dict[str, Any], config: TrainConfig) -> str:

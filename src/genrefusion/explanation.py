@@ -320,7 +320,6 @@ def _say(figures: dict[str, Any], songs: int, directory: Path, terminal: Termina
         else f"{songs} songs with both sides"
     )
     terminal.say("", f"{capped}; mean of {shares} of the words; {DRAWS} random draws")
-    terminal.say("explained", str(directory))
 
 
 def _mean_attention(several: Sequence[Attention]) -> Attention:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from hydra import compose
-from omegaconf import OmegaConf
 
-from genrefusion.config import TrainConfig
+from genrefusion.config import TrainConfig, to_settings
 from genrefusion.data.splits import Split
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
@@ -88,7 +87,7 @@ class Finder:
         named = [f"experiment={experiment}", f"name={experiment}", f"seed={seed}"]
         words = (*named, *self.overrides, f"output={self.output}", *own)
         if words not in self._composed:  # a quarter of a second each
-            self._composed[words] = cast(TrainConfig, OmegaConf.to_object(compose("train", list(words))))
+            self._composed[words] = cast(TrainConfig, to_settings(compose("train", list(words))))
         return self._composed[words]
 
     def prepared(self, settings: TrainConfig) -> tuple[Tracks, Split]:
@@ -107,9 +106,9 @@ class Finder:
         """Folder of the newest run with the same signature, finished ones first, and whether it is finished."""
         return self._newest(settings, signature(settings, *self.prepared(settings)))
 
-    def find_ensemble(self, settings: TrainConfig, members: Sequence[Path]) -> Path | None:
-        """Folder of the newest run that joins the members, as they are now, in the same way."""
-        return self._newest(settings, ensemble_signature(settings, members))[0]
+    def find_ensemble(self, settings: TrainConfig, members: Sequence[Path]) -> tuple[Path | None, bool]:
+        """Folder of the newest run that joins the members, as they are now, in the same way; and as `find`."""
+        return self._newest(settings, ensemble_signature(settings, members))
 
     def member(self, experiment: str, seed: int) -> Path:
         """Folder of the finished run of an experiment.

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from genrefusion.answers import Answer, Song, show, shown
+from genrefusion.answers import Answer, Song, show
 from genrefusion.config import PredictConfig, cache_folder
 from genrefusion.data.audio import EXTENSIONS, AudioError, decoded_once, digest_audio, usable_seconds
 from genrefusion.data.tags import SIDECARS, find_lyrics
@@ -28,7 +28,7 @@ from genrefusion.features.mel import frame_spans
 from genrefusion.pipelines.base import Pipeline, Workbench, parts
 from genrefusion.runs import Run, mean_prediction, open_run
 from genrefusion.settings import HandcraftedFeatures, MelFeatures
-from genrefusion.terminal import Terminal
+from genrefusion.terminal import Terminal, shown, shown_lines
 
 Spans = list[tuple[float, float]]
 
@@ -93,7 +93,8 @@ def predict_files(config: PredictConfig) -> int:
     Returns
     -------
     int
-        Exit code: 0, or 1 if some files could not be used (they are named on the error output, the rest goes on).
+        Exit code: 0, or 1 if some files could not be used (they are named on the error output, the rest goes on), or
+        all of them.
 
     Raises
     ------
@@ -112,7 +113,15 @@ def predict_files(config: PredictConfig) -> int:
     cache = FeatureCache(folder) if config.cache else ScratchCache(folder)
     models = _load(runs, config, cache)
     _require_sides(models, config)
-    found = answer(models, songs, lyrics, workers=config.workers)
+    answered = 0
+
+    def counted(found: Iterator[tuple[Answer | None, list[str]]]) -> Iterator[tuple[Answer | None, list[str]]]:
+        nonlocal answered
+        for given in found:
+            answered += given[0] is not None
+            yield given
+
+    found = counted(answer(models, songs, lyrics, workers=config.workers))
     if len(songs) > 1:
         found = terminal.track(found, "predict", len(songs), "songs")
     problems = show(
@@ -123,8 +132,10 @@ def predict_files(config: PredictConfig) -> int:
         terminal,
     )
     for problem in problems:
-        print(problem, file=sys.stderr)  # noqa: T201 (beside the answer, which others may read)
-    return 1 if problems else 0
+        print(shown_lines(problem), file=sys.stderr)  # noqa: T201 (beside the answer, which others may read)
+    if not answered:
+        print(f"Not one of {len(songs)} songs could be answered.", file=sys.stderr)  # noqa: T201
+    return 1 if problems or not answered else 0
 
 
 def find_songs(where: str) -> list[Path]:

@@ -20,7 +20,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from genrefusion.alone import WorkError
-from genrefusion.cli import run_folder
+from genrefusion.cli import forgotten_unless_begun, run_folder
 from genrefusion.config import ReproduceConfig, TrainConfig
 from genrefusion.costs import measure_alone
 from genrefusion.ensembles import run_ensemble
@@ -81,9 +81,9 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
             problems[number] = str(error)
         except Exception as error:
             problems[number] = f"{type(error).__name__}: {error}"
-            terminal.say("", traceback.format_exc())
+            _say_lines(terminal, "", traceback.format_exc())
         if number in problems:
-            terminal.say("failed", problems[number])
+            _say_lines(terminal, "failed", problems[number])
     table = pd.DataFrame(measure_rows(chosen, runs, problems))
     path = Path(config.output) / "tables" / settings.name / _place(table, config) / "table.csv"
     write_atomically(path, table.to_csv(index=False).encode())
@@ -102,6 +102,11 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
     terminal.say("saved", f"{path.parent}/table.csv, .md, .tex, .png")
     terminal.say("report", str(page))
     return 1 if problems else 0
+
+
+def _say_lines(terminal: Terminal, label: str, text: str) -> None:
+    for number, line in enumerate(text.rstrip().split("\n")):
+        terminal.say("" if number else label, line)
 
 
 def measure_rows(chosen: list[TableRow], runs: dict[int, list[Path]], problems: dict[int, str]) -> list[dict[str, Any]]:
@@ -147,21 +152,23 @@ def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: i
     if settings.pipeline.name == "ensemble":
         members = [_find_or_make(finder, member, [], seed) for member in settings.pipeline.members]
         members = members or [Path(run) for run in settings.pipeline.runs]
-        found = finder.find_ensemble(settings, members)
-        if found is None:
-            found = Path(run_folder(settings.output, settings.name, settings.data.name, False))
-            run_ensemble(settings, found, members, command=command)
+        begun, finished = finder.find_ensemble(settings, members)
     else:
-        found, finished = finder.find(settings)
-        if found is not None and finished:
-            finder.terminal.say("found", f"{found}{_of_other_code(found)}")
-        elif found is not None:
-            finder.terminal.say("resume", str(found))
-            run_experiment_alone(replace(settings, resume=True), found, command=command)
-        else:
-            found = Path(run_folder(settings.output, settings.name, settings.data.name, False))
-            run_experiment_alone(settings, found, command=command)
-    assert found is not None
+        members = []
+        begun, finished = finder.find(settings)
+    if begun is not None and finished:
+        found = begun
+        finder.terminal.say("found", f"{found}{_of_other_code(found)}")
+    else:
+        if begun is not None:
+            finder.terminal.say("resume", str(begun))
+        found = begun or Path(run_folder(settings.output, settings.name, settings.data.name, False))
+        settings = replace(settings, resume=begun is not None)
+        with forgotten_unless_begun(found):
+            if settings.pipeline.name == "ensemble":
+                run_ensemble(settings, found, members, command=command)
+            else:
+                run_experiment_alone(settings, found, command=command)
     try:
         _add_costs(finder, settings, found)
     except (UserError, WorkError) as error:  # the row's predictions are there all the same

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.evaluation.predictions import Prediction, read_predictions
 from genrefusion.evaluation.report import write_report
+from genrefusion.evaluations import replacing
 from genrefusion.experiment import make_bench, model_folder
 from genrefusion.features.precomputed import with_digests
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, read_settings
@@ -75,8 +75,10 @@ def open_run(directory: Path) -> Run:
         )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: damaged ({error}).") from error
+    if not isinstance(record, dict):
+        raise UserError(f"{path}: damaged (not what a run writes there).")
     if record.get("status") == "trial":
         raise UserError(
             f"run={directory}: a trial of a sweep, which leaves no model and no test predictions. Train it again:\n"
@@ -85,10 +87,13 @@ def open_run(directory: Path) -> Run:
     if record.get("status") != "finished":
         raise UserError(
             f"run={directory}: not finished. Go on with:\n"
-            f"train {record['command']} resume=true hydra.run.dir={directory}"
+            f"train {record.get('command', 'experiment=…')} resume=true hydra.run.dir={directory}"
         )
-    table = pd.read_csv(directory / "splits.csv", dtype={"track_id": str}, keep_default_na=False)
-    return Run(directory, record, read_split(table, record["protocol"]))
+    try:
+        table = pd.read_csv(directory / "splits.csv", dtype={"track_id": str}, keep_default_na=False)
+        return Run(directory, record, read_split(table, record["protocol"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"run={directory}: damaged (run.json or splits.csv: {error}).") from error
 
 
 def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, Any]:
@@ -143,28 +148,33 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         protocol = f"trained on {run.record['corpus']}"
     to_explain = explanation.parts_to_explain(parts) if config.explain else []
     target = run.directory / "evaluations" / _place(run, tracks, own=config.data is None)
-    tables = _predict_parts(parts)
-    for folder in (target, target.with_name(f"{target.name}_calibrated")):
-        shutil.rmtree(folder, ignore_errors=True)  # what an evaluation left there would be mixed with this one
-    write_tables(tables, target)
-    write_names(tracks, target, of={track for _, part in parts for track in part.ids})
+    calibrated = target.with_name(f"{target.name}_calibrated")
     synthetic = " (synthetic)" if tracks.synthetic else ""
     title = f"{run.record['name']}, {tracks.corpus}{synthetic}, {protocol}"
-    figures = summarise(target, tracks.table["genre"], title=title)
-    terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
-    show(figures, terminal)
     evaluated = {"corpus": tracks.corpus, "corpus_digest": tracks.digest, "synthetic": tracks.synthetic}
     evaluated |= {"protocol": protocol, "skipped": tracks.skipped, "run": run.directory.resolve().name}
-    terminal.say("report", str(write_report(target, run.record | {"evaluated": evaluated})))
+    # What was calibrated of an earlier evaluation does not go with this one.
+    targets = [target, calibrated] if config.calibrate or (calibrated / "calibration.json").is_file() else [target]
+    with replacing(*targets) as (folder, *others):
+        write_tables(_predict_parts(parts), folder)
+        write_names(tracks, folder, of={track for _, part in parts for track in part.ids})
+        figures = summarise(folder, tracks.table["genre"], title=title)
+        terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
+        show(figures, terminal)
+        write_report(folder, run.record | {"evaluated": evaluated})
+        if config.calibrate:
+            val = read_predictions(run.directory / "predictions" / "val.csv")
+            by_fold = config.data is None
+            figures = calibration.calibrate(folder, val, others[0], by_fold=by_fold, title=title, terminal=terminal)
+        if config.explain:
+            explained = (run.directory if config.data is None else folder) / "explanations"
+            explanation.explain(to_explain, explained, config.explain, title=title, terminal=terminal)
+    terminal.say("report", str(target / "report.html"))
     terminal.say("figures", str(target))
     if config.calibrate:
-        val = read_predictions(run.directory / "predictions" / "val.csv")
-        calibrated = target.with_name(f"{target.name}_calibrated")
-        by_fold = config.data is None
-        figures = calibration.calibrate(target, val, calibrated, by_fold=by_fold, title=title, terminal=terminal)
+        terminal.say("figures", str(calibrated))
     if config.explain:
-        explained = (run.directory if config.data is None else target) / "explanations"
-        explanation.explain(to_explain, explained, config.explain, title=title, terminal=terminal)
+        terminal.say("explained", str((run.directory if config.data is None else target) / "explanations"))
     return figures
 
 

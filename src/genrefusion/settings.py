@@ -25,7 +25,21 @@ def check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:
 def check_range(setting: str, value: float, low: float, high: float) -> None:
     """Refuse a value that is not between two others."""
     if not low <= value <= high:
-        raise UserError(f"{setting}={value:g} is out of range: from {low:g} to {high:g}.")
+        raise UserError(f"{setting}={_number(value)} is out of range: from {_number(low)} to {_number(high)}.")
+
+
+def check_seed(setting: str, value: int) -> None:
+    """Refuse a seed that no random generator takes."""
+    check_range(setting, value, 0, 2**32 - 1)
+
+
+def check_workers(value: int) -> None:
+    """Refuse a number of threads with which nothing would be done."""
+    check_range("workers", value, 1, 1000)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 @dataclass
@@ -64,6 +78,7 @@ class DemoData(DataSettings):
         check_range("data.songs_per_genre", self.songs_per_genre, 4, 1000)
         check_range("data.seconds", self.seconds, 5, 300)
         check_range("data.test_fraction", self.test_fraction, 0.01, 0.5)
+        check_seed("data.seed", self.seed)
 
 
 @dataclass
@@ -252,6 +267,8 @@ class TrainerSettings:
         """Refuse impossible values."""
         check_choice("trainer.device", self.device, ("auto", "cpu", "cuda", "mps"))
         check_choice("trainer.mixed_precision", self.mixed_precision, ("no", "fp16", "bf16"))
+        if self.threads is not None:
+            check_range("trainer.threads", self.threads, 1, 10_000)
 
 
 @dataclass
@@ -293,12 +310,29 @@ class SweepSettings:
 
 def process_count() -> int:
     """How many processes train together, as `accelerate launch` or `torchrun` says it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return _from_launcher("WORLD_SIZE", 1, low=1, high=100_000)
 
 
 def process_number() -> int:
     """Which of them this one is; 0 is the main process, which alone prints and writes."""
-    return int(os.environ.get("RANK", "0"))
+    return _from_launcher("RANK", 0, low=0, high=process_count() - 1)
+
+
+def _from_launcher(variable: str, default: int, *, low: int, high: int) -> int:
+    """Read a number that a launcher of several processes sets.
+
+    Raises
+    ------
+    UserError
+        It is none, or says that this process would have nothing to do.
+    """
+    said = os.environ.get(variable, str(default))
+    if said.strip().isdecimal() and low <= int(said) <= high:
+        return int(said)
+    raise UserError(
+        f"The environment variable {variable} is {said!r}, not a whole number from {low} to {high}. "
+        f"Launchers such as torchrun set it; for one process: unset RANK WORLD_SIZE"
+    )
 
 
 @dataclass

@@ -71,7 +71,7 @@ def finish(study: optuna.Study, directory: Path, name: str, typed: Sequence[str]
     write_table(study, directory)
     table = sweep_table(study)
     if "finished" not in set(table["state"]):
-        reasons = [f"trial {trial.number}: {trial.user_attrs.get('reason')}" for trial in study.trials]
+        reasons = [f"trial {t.number}: {' '.join(str(t.user_attrs.get('reason')).split())}" for t in study.trials]
         raise UserError(f"No trial of {directory} ended well:\n{bullet_list(reasons)}")
     best = study.best_trial
     overrides = OverridesParser.create().parse_overrides(list(typed))

@@ -15,17 +15,18 @@ import json
 import shutil
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from genrefusion import sweep_results
-from genrefusion.cli import require_launcher
-from genrefusion.config import TrainConfig
+from genrefusion.cli import forget_empty, require_launcher
+from genrefusion.config import TrainConfig, to_settings
 from genrefusion.errors import UserError
 from genrefusion.experiment import prepare, run_experiment
 from genrefusion.files import alone_in
@@ -76,14 +77,27 @@ def run_sweep(config: DictConfig, typed: Sequence[str], launcher: Launcher) -> N
         A mistake in settings or data, another process that runs the sweep, or no trial that ended well.
     """
     import_optuna()
-    directory = Path(config.hydra.sweep.dir)
     settings = checked(config)
     space = distributions(settings.sweep.space)
     _check_typed(typed, space, config)
     require_launcher(config.hydra)
     free = {name: values for name, values in space.items() if name not in _names(typed)}
     terminal = Terminal()
-    prepare(settings, terminal)  # a mistake in the data shows here and not in every trial
+    directory = Path(config.hydra.sweep.dir)
+    with _emptied(directory):
+        prepare(settings, terminal)  # a mistake in the data shows here and not in every trial
+        _run_trials(config, settings, typed, free, directory, launcher, terminal)
+
+
+def _run_trials(
+    config: DictConfig,
+    settings: TrainConfig,
+    typed: Sequence[str],
+    free: dict[str, BaseDistribution],
+    directory: Path,
+    launcher: Launcher,
+    terminal: Terminal,
+) -> None:
     with alone_in(directory, "runs this sweep"):
         study = _open_sweep(directory, settings, typed)
         terminal.say("sweep", f"{settings.name}: {settings.sweep.trials} trials, of which {count_done(study)} are done")
@@ -96,6 +110,15 @@ def run_sweep(config: DictConfig, typed: Sequence[str], launcher: Launcher) -> N
             for trial in batch:
                 terminal.say("trial", sweep_results.trial_line(study, trial.number))
         sweep_results.finish(study, directory, settings.name, typed, terminal)
+
+
+@contextmanager
+def _emptied(directory: Path) -> Iterator[None]:
+    """Remove a sweep's folder again if the block leaves nothing there."""
+    try:
+        yield
+    finally:
+        forget_empty(directory)
 
 
 def run_trial(config: DictConfig, directory: Path) -> None:
@@ -119,6 +142,8 @@ def run_trial(config: DictConfig, directory: Path) -> None:
         if trial.should_prune():
             raise optuna.TrialPruned(f"epoch {epoch}: log loss {log_loss:.3f} is worse than the median")
 
+    state = directory / "checkpoints"
+    own_state = not state.exists()
     try:
         settings = replace(checked(config), sweep=None)
         figures = run_experiment(settings, directory, quiet=True, trial=watch)
@@ -137,7 +162,8 @@ def run_trial(config: DictConfig, directory: Path) -> None:
         for name, value in found.items():
             trial.set_user_attr(f"val_{name}", value)
         study.tell(number, found["log_loss"])
-    shutil.rmtree(directory / "checkpoints", ignore_errors=True)
+    if own_state:
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def validation_figures(figures: Mapping[str, Any]) -> dict[str, float]:
@@ -149,10 +175,7 @@ def validation_figures(figures: Mapping[str, Any]) -> dict[str, float]:
 
 def checked(config: DictConfig) -> TrainConfig:
     """Turn composed settings into their dataclass, which refuses impossible ones."""
-    own = config.copy()
-    with open_dict(own):
-        own.pop("hydra", None)
-    settings = OmegaConf.to_object(own)
+    settings = to_settings(config)
     assert isinstance(settings, TrainConfig)
     return settings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,32 @@ Item = TypeVar("Item")
 
 LABEL_WIDTH = 9
 _WIDE = 160
+_JOINERS = "\u200c\u200d"
+"""Without width, and part of words and of emoji."""
+
+
+def is_plain(character: str) -> bool:
+    """Whether a character can be shown as it is: it neither steers a terminal nor turns the direction of a line."""
+    return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
+
+
+def shown(name: object) -> str:
+    """Text on one line that does nothing to a terminal: what is no printable character is escaped.
+
+    Bytes of a file's name that are no UTF-8 are escaped too.
+    """
+    return "".join(c if is_plain(c) else _escaped(c) for c in str(name))
+
+
+def shown_lines(message: object) -> str:
+    """Text like that of `shown`, with its line breaks."""
+    return "\n".join(map(shown, str(message).split("\n")))
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # of a byte that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
 
 
 class Terminal:
@@ -37,8 +64,8 @@ class Terminal:
             self.console = Console(quiet=quiet, highlight=False, soft_wrap=True, width=_WIDE)
 
     def say(self, label: str, text: str) -> None:
-        """Print one fact; neither part is read as markup, as it may hold names from files."""
-        label = f"{label:<{LABEL_WIDTH - 1}} "
+        """Print one fact on one line; it may hold names from files, of which nothing is markup or steers a terminal."""
+        label, text = f"{shown(label):<{LABEL_WIDTH - 1}} ", shown(text)
         self.console.print(Text(label, style="bold cyan") + Text(text))
         self._write(label + text)
 

@@ -1,31 +1,45 @@
-"""Hydra's way to `genrefusion.sweeping`: it loads sweepers from this namespace alone, at every start of a command."""
+"""Hydra's way to `genrefusion.sweeping` and `genrefusion.combinations`.
+
+Hydra loads sweepers from this namespace alone, at every start of a command.
+"""
 
 from __future__ import annotations
 
+import sys
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
-from hydra.plugins.sweeper import Sweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
-class TrialSweeper(Sweeper):
-    """Runs the trials of ``sweep=NAME``."""
+class RunsSweeper(BasicSweeper):
+    """Makes several runs: the trials of ``sweep=NAME``, or without one every combination of what was typed."""
 
-    config: DictConfig
-    launcher: Launcher
+    def __init__(self, max_batch_size: int | None = None, params: dict[str, str] | None = None) -> None:
+        super().__init__(max_batch_size, params)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra has composed."""
-        self.config = config
         HydraConfig.instance().set_config(config)  # without it nothing can read ${hydra:…} before the first run
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> None:
-        """Search with what was typed."""
-        from genrefusion.sweeping import run_sweep
+        """Make the runs of what was typed; the process ends with 1 where some failed."""
+        assert self.config is not None
+        assert self.launcher is not None
+        assert self.hydra_context is not None
+        if self.config.sweep is not None:
+            from genrefusion.sweeping import run_sweep
 
-        run_sweep(self.config, arguments, self.launcher)
+            run_sweep(self.config, arguments, self.launcher)
+            return
+        from genrefusion.combinations import run_combinations
+
+        loader = self.hydra_context.config_loader
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides([*self._parse_config(), *arguments])
+        (jobs,) = self.split_arguments(overrides, None)
+        varied = {override.get_key_element() for override in overrides if override.is_sweep_override()}
+        if not run_combinations(self.config, jobs, varied, self.launcher, loader, at_once=self.max_batch_size):
+            sys.exit(1)

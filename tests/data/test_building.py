@@ -142,7 +142,7 @@ def test_genres_without_a_name_are_counted_and_left_out(write: Write, music: Pat
     write("Ann/Album/c.ogg", genre="Zouk")
     assert len(build(music)) == 12
     printed = capsys.readouterr().out
-    assert "left out 3 of genres that have no name here\n  polka   2\n  Zouk   1\n" in printed
+    assert "left out 3 of genres that have no name here\n           polka   2\n           Zouk   1\n" in printed
     assert "genres=file genres.path=FILE" in printed
     assert left_out(music)["Ann/Album/c.ogg"] == ("of genres that have no name here", "Zouk")
 

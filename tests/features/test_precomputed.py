@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import shared
@@ -90,3 +92,42 @@ def test_a_table_that_cannot_be_used_is_named(tmp_path: Path, text: str, message
 
 def test_the_gtzan_table_has_57_features_of_1000_clips() -> None:
     assert read_feature_table(shared("gtzan_meta/features_30_sec.csv")).shape == (1000, 57)
+
+
+NOISE = np.random.default_rng(0).normal(size=30)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"": NOISE}, "column 2 has no name"),
+        ({"Unnamed: 0": NOISE}, "column 2 has no name"),
+        ({"index": NOISE.round()}, "column 'index' numbers the rows"),
+        ({"level_0": NOISE.round()}, "column 'level_0' numbers the rows"),
+        ({"row": range(7, 37)}, "column 'row' numbers the rows"),
+        ({"row": np.arange(30.0)}, "column 'row' numbers the rows"),
+        ({"row": np.random.default_rng(0).permutation(30)}, "column 'row' numbers the rows"),
+    ],
+)
+def test_columns_that_number_the_rows_are_no_features(columns: dict, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    table = pd.DataFrame({"track_id": [f"t{number}" for number in range(30)]} | columns | {"x": NOISE})
+    table.to_csv(path, index=False)
+    with pytest.raises(UserError, match=re.escape(f"{path}: {message}")) as error:
+        read_feature_table(path)
+    assert "to_csv(path, index=False)" in str(error.value)
+
+
+def test_a_table_as_pandas_saves_it_with_its_index_is_refused(tmp_path: Path) -> None:
+    pd.DataFrame({"track_id": list("abcd"), "x": NOISE[:4]}).to_csv(tmp_path / "f.csv")
+    with pytest.raises(UserError, match="column 1 has no name"):
+        read_feature_table(tmp_path / "f.csv")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[3, 1, 2, 4], [1, 2, 2, 3], [0.5, 1.5, 2.5, 3.5], [5, 5, 5, 5], [1, 2, 4, 5], [4, 3, 2, 1]],
+)
+def test_whole_numbers_that_do_not_number_the_rows_are_features(values: list[float], tmp_path: Path) -> None:
+    pd.DataFrame({"track_id": list("abcd"), "tempo": values}).to_csv(tmp_path / "f.csv", index=False)
+    assert list(read_feature_table(tmp_path / "f.csv")["tempo"]) == values

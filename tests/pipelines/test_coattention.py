@@ -16,10 +16,12 @@ import torch
 from conftest import TINY_DATA, compose_train
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
+from genrefusion.experiment import prepare
 from genrefusion.features.cache import FeatureCache, ScratchCache
 from genrefusion.pipelines.base import Workbench, load_pipeline
 from genrefusion.pipelines.coattention import CoattentionPipeline
 from genrefusion.pipelines.sequences import Sequences, drop_sides
+from genrefusion.terminal import Terminal
 
 TINY = ["experiment=coattention", "pipeline.width=16", "pipeline.epochs=1", "pipeline.trunk.width=4"]
 TINY += ["pipeline.trunk.epochs=1", "features.frame_seconds=3"]
@@ -168,3 +170,31 @@ def test_no_more_songs_than_asked_for_lose_a_side() -> None:
     assert read[0], "what a song has alone stays"
     assert (~heard[1:]).float().mean() == pytest.approx(0.15, abs=0.03)
     assert (~read[1:]).float().mean() == pytest.approx(0.15, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "kept", "advice"),
+    [
+        ("lyrics", "audio", "pipeline.sides=audio, or experiment=multiframe"),
+        ("audio", "lyrics", "pipeline.sides=lyrics, or experiment=lyrics"),
+    ],
+)
+def test_a_corpus_without_a_side_is_refused_with_what_to_run_instead(
+    lacking: str, kept: str, advice: str, demo: Tracks, tmp_path: Path
+) -> None:
+    table = demo.table.reset_index()[["track_id", "genre", kept]]
+    words = [*TINY, "data=manifest", f"data.manifest={tmp_path}/t.csv", f"cache={tmp_path}/cache"]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(UserError, match=f"No track of t has {lacking}") as error:
+        prepare(compose_train(*words), Terminal(quiet=True))
+    assert advice in str(error.value)
+    assert not (tmp_path / "cache").exists(), "no audio was read"
+    table.assign(**{lacking: None}).astype({lacking: object}).pipe(give_first, lacking, demo).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    prepare(compose_train(*words), Terminal(quiet=True))
+
+
+def give_first(table: pd.DataFrame, side: str, demo: Tracks) -> pd.DataFrame:
+    table.loc[0, side] = demo.table[side].iloc[0]
+    return table

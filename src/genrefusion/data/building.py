@@ -71,7 +71,9 @@ def build_corpus(config: CorpusConfig, *, command: str = "", quiet: bool = False
     songs = _first_of_each(_checked(songs, config, report, terminal), report)
     chosen = _enough(choose(songs, config.per_genre, config.seed), config, report)
     for heading, rows in report.reasons():
-        terminal.say("left out", f"{heading}\n{bullet_list(rows)}")
+        terminal.say("left out", heading)
+        for row in bullet_list(rows).split("\n"):
+            terminal.say("", row)
     for line in report.notes:
         terminal.say("note", line)
     tracks = _write(chosen, source, out, config, report)

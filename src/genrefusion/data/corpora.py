@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -125,15 +125,22 @@ def load_folder(root: Path) -> Tracks:
         },
         dtype=object,
     )
-    return Tracks(validate_table(table, where=str(root)).set_index("track_id"), root.name)
+    return Tracks(validate_table(table, where=str(root)).set_index("track_id"), _folder_name(root))
 
 
 def load_usable(
-    settings: DataSettings, sides: Iterable[str], *, cache: Path, workers: int, terminal: Terminal
+    settings: DataSettings,
+    sides: Iterable[str],
+    *,
+    cache: Path,
+    workers: int,
+    terminal: Terminal,
+    require: Callable[[Tracks], None] | None = None,
 ) -> Tracks:
     """Load a corpus for a pipeline that needs one of the `sides` of each track, and check the audio if it is one.
 
-    With `data.piece_seconds` the tracks are pieces of its songs.
+    With `data.piece_seconds` the tracks are pieces of its songs. What a pipeline cannot do with the corpus as a whole,
+    `require` says before the audio is read.
     """
     sides = sorted(sides)
     if settings.piece_seconds is not None and "audio" not in sides:
@@ -144,6 +151,8 @@ def load_usable(
     tracks = load_corpus(settings, cache=cache, workers=workers, terminal=terminal)
     if sides:
         tracks = require_sides(tracks, sides, settings)
+    if require is not None:
+        require(tracks)
     if "audio" in sides:
         tracks = check_audio(tracks, settings, cache=cache, workers=workers, terminal=terminal)
     if settings.piece_seconds is not None:
@@ -294,8 +303,15 @@ def shown_path(path: str) -> str:
 
 def _table_name(path: Path) -> str:
     """Name of the table's folder when the file is called something like tracks.csv, else of the file."""
-    path = path.absolute()
-    return path.parent.name if path.stem in ("tracks", "manifest", "index") else path.stem
+    return _folder_name(path.parent) if path.stem in ("tracks", "manifest", "index") else path.stem
+
+
+def _folder_name(folder: Path) -> str:
+    """Name of a folder, also where it was written as ``..``; links keep the names that they were given."""
+    folder = folder.absolute()
+    if ".." in folder.parts:
+        folder = folder.resolve()
+    return folder.name or "corpus"  # the root has none
 
 
 def _demo(settings: DemoData, cache: Path, workers: int, terminal: Terminal) -> Tracks:

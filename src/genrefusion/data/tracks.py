@@ -23,6 +23,7 @@ from genrefusion.data.groups import lyrics_key
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.table_files import read_table
 from genrefusion.errors import UserError, bullet_list
+from genrefusion.terminal import is_plain
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -250,6 +251,10 @@ def _not_blank(values: pd.Series[Any]) -> pd.Series[Any]:
     return values.astype(str).str.strip() != ""
 
 
+def _shown_as_it_is(names: pd.Series[Any]) -> pd.Series[Any]:
+    return names.astype(str).map(lambda name: all(map(is_plain, name)))
+
+
 def _two_a_genre(genres: pd.Series[Any]) -> pd.Series[Any]:
     return genres.map(genres.value_counts()).fillna(2) >= 2
 
@@ -267,6 +272,7 @@ def _schema() -> pa.DataFrameSchema:
                 str,
                 [
                     pa.Check(_not_blank, error="genre is empty"),
+                    pa.Check(_shown_as_it_is, error="genre has characters that are not shown, which steer a terminal"),
                     pa.Check.notin(RESERVED, error="not a name for a genre: tables of predictions use it"),
                     pa.Check(_two_a_genre, error="the only track of its genre (two are needed to train and test)"),
                 ],

@@ -86,6 +86,7 @@ def write_report(directory: Path, record: dict[str, Any]) -> Path:
         wrong=int((predictions["genre"] != predictions["predicted"]).sum()),
         songs=len(predictions),
         skipped=subject["skipped"],
+        genres_without=[] if "evaluated" in record else record.get("genres_without", []),
         configuration=OmegaConf.to_yaml(OmegaConf.create(record["config"])),
         provenance=_provenance(directory, record),
         versions=record["versions"],

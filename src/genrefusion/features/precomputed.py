@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -22,6 +24,9 @@ Array = npt.NDArray[np.float32]
 _IDS = ("track_id", "filename")
 _ENOUGH = 16  # different numbers by which a track is known without its id
 _NO_FEATURES = ("length", "label", "genre", "split", "artist", "title")
+_INDEX = re.compile(r"index|level_\d+", re.IGNORECASE)
+"""What pandas calls the numbers of the rows where it makes a column of them."""
+_TOO_MANY_FOR_CHANCE = 20
 
 
 def read_feature_table(path: Path) -> pd.DataFrame:
@@ -38,7 +43,8 @@ def read_feature_table(path: Path) -> pd.DataFrame:
     Raises
     ------
     UserError
-        The file is missing, has no column of ids, doubled ids, or a column that is not numeric.
+        The file is missing, has no column of ids, doubled ids, a column that is not numeric, or one that numbers the
+        rows: where a table is sorted by genre, it tells the genre.
     """
     if not path.is_file():
         raise UserError(f"features.path={path}: no such file.")
@@ -55,11 +61,38 @@ def read_feature_table(path: Path) -> pd.DataFrame:
     doubled = table.index[table.index.duplicated()]
     if len(doubled):
         raise UserError(f"{path}: tracks that are there twice:\n{bullet_list(doubled)}")
-    features = table.drop(columns=[column, *(name for name in _NO_FEATURES if name in table)])
+    no_features = [column, *(name for name in _NO_FEATURES if name in table)]
+    _refuse_row_numbers(table, path, but=no_features)
+    features = table.drop(columns=no_features)
     text = [str(name) for name in features if not pd.api.types.is_numeric_dtype(features[name])]
     if text:
         raise UserError(f"{path}: columns that hold no numbers: {', '.join(text)}.")
     return features.astype(np.float32)
+
+
+def _refuse_row_numbers(table: pd.DataFrame, path: Path, *, but: list[str]) -> None:
+    for number, name in enumerate(table.columns):
+        if name in but:
+            continue
+        nameless = not str(name).strip() or re.fullmatch(r"Unnamed: \d+(\.\d+)?", str(name))
+        if nameless or _numbers_rows(table[name], named_so=bool(_INDEX.fullmatch(str(name)))):
+            which = f"column {number + 1} has no name" if nameless else f"column '{name}' numbers the rows"
+            raise UserError(
+                f"{path}: {which}, as the index does that pandas writes; it is no feature. "
+                "Save the table with to_csv(path, index=False), or take the column out."
+            )
+
+
+def _numbers_rows(column: pd.Series[Any], *, named_so: bool) -> bool:
+    """Whether a column counts the rows: in order, shuffled (where there are too many for chance), or by its name."""
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column) or not len(column):
+        return False
+    values = column.to_numpy(np.float64)
+    if not np.isfinite(values).all() or (values != np.rint(values)).any():
+        return False
+    in_order = len(values) >= 3 and bool((np.diff(values) == 1).all())
+    shuffled = len(values) >= _TOO_MANY_FOR_CHANCE and bool((np.diff(np.sort(values)) == 1).all())
+    return named_so or in_order or shuffled
 
 
 def read_sequences(path: Path) -> dict[str, Array]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
 
@@ -211,23 +212,41 @@ def genres_to_learn(train: Tracks, val: Tracks) -> list[str]:
 
 
 def read_settings(values: dict[str, Any]) -> Any:
-    """Turn the settings of a description back into their dataclass.
+    """Turn the settings of a description back into their dataclass; ``${…}`` in them is text like any other.
 
     Raises
     ------
     UserError
-        They do not fit the schema that they name.
+        They do not fit the schema that they name, or it is none.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    given = dict(values)
-    name = given.pop("schema", "")
-    schema = getattr(settings, name, None) or getattr(pipeline_settings, name, None)
+    given = {key: _as_text(value) for key, value in values.items()}
+    schema = _SCHEMAS.get(str(given.pop("schema", "")))
+    if schema is None:
+        raise UserError(f"The saved settings do not fit this version: no schema {values.get('schema')!r}.")
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
     except (OmegaConfBaseException, ValueError) as error:
         raise UserError(f"The saved settings do not fit this version: {error}") from error
+
+
+_SCHEMAS = {
+    name: found
+    for module in (settings, pipeline_settings)
+    for name, found in vars(module).items()
+    if isinstance(found, type) and is_dataclass(found) and found.__module__ == module.__name__
+}
+
+
+def _as_text(value: Any) -> Any:
+    """Escape what OmegaConf would resolve: a run that someone sent must not read the environment."""
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)
+    if isinstance(value, dict):
+        return {key: _as_text(each) for key, each in value.items()}
+    return [_as_text(each) for each in value] if isinstance(value, list) else value
 
 
 def mean_over_frames(probabilities: np.ndarray, songs: list[str], classes: list[str]) -> Prediction:

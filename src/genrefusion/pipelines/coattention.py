@@ -118,6 +118,21 @@ class CoattentionPipeline:
             raise UserError(f"pipeline.sides={self.settings.sides} needs audio, but there is features=none.")
         return frozenset({"audio", "lyrics"} if self.settings.sides == "both" else {self.settings.sides})
 
+    def require_corpus(self, tracks: Tracks) -> None:
+        """Refuse to train on songs of which all lack a side: nothing could be learned of it."""
+        if self._sides != {"audio", "lyrics"}:
+            return
+        if len(tracks.lacking("lyrics")) == len(tracks):
+            raise UserError(
+                f"No track of {tracks.corpus} has lyrics. Read the audio alone: pipeline.sides=audio, or "
+                "experiment=multiframe"
+            )
+        if not ids_with_audio(self.features, tracks):
+            raise UserError(
+                f"No track of {tracks.corpus} has audio. Read the lyrics alone: pipeline.sides=lyrics, or "
+                "experiment=lyrics"
+            )
+
     def prepare(self, tracks: Tracks) -> None:
         """Embed the lyrics, and compute what of the audio does not depend on the training."""
         self._require(tracks)
