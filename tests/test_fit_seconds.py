@@ -16,6 +16,7 @@ from genrefusion.ensembles import run_ensemble
 from genrefusion.experiment import run_experiment
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.mel import MelExtractor
+from genrefusion.features.shards import ShardStore
 from genrefusion.pipelines import frames
 from genrefusion.pipelines.base import Pipeline, Workbench, make_pipeline
 from genrefusion.pipelines.xgboost import XgboostPipeline
@@ -64,8 +65,8 @@ def test_a_fit_computes_nothing_that_its_preparation_could(
     overrides: list[str], tracks: Tracks, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = prepared(composed(overrides, tiny_encoder), tracks, tmp_path)
-    assert list(tmp_path.rglob("*.npy")) or overrides == EXPERIMENTS["lyrics"]
-    monkeypatch.setattr(FeatureCache, "put", refuse)
+    assert list(tmp_path.rglob("*.safetensors")) or overrides == EXPERIMENTS["lyrics"]
+    monkeypatch.setattr(ShardStore, "fill", refuse)
     fit(pipeline, tracks)
 
 
@@ -74,7 +75,8 @@ def test_what_trained_convolutions_make_of_the_songs_is_a_part_of_every_fit(
 ) -> None:
     config = composed(COATTENTION, tiny_encoder)
     heard = []
-    monkeypatch.setattr(frames, "_outputs", lambda *given, real=frames._outputs: heard.append(1) or real(*given))
+    forward = frames._Sequence.forward
+    monkeypatch.setattr(frames._Sequence, "forward", lambda *given: heard.append(1) or forward(*given))
     pipelines = [prepared(config, tracks, tmp_path) for _ in range(2)]
     monkeypatch.setattr(MelExtractor, "__call__", refuse)
     for pipeline in pipelines:  # the second finds in the cache what the first put there

@@ -38,7 +38,7 @@ from genrefusion.files import alone_in
 from genrefusion.machine import peak_memory_mb
 from genrefusion.pipeline_settings import NetworkSettings
 from genrefusion.pipelines.base import Pipeline, Watch, Workbench, make_pipeline, read_settings
-from genrefusion.record import code, require_same_code, signature
+from genrefusion.record import RESULTS_VERSION, code, require_same_code, signature
 from genrefusion.results import gather_tables, prediction_tables, show, summarise, write_json, write_names, write_tables
 from genrefusion.settings import process_count
 from genrefusion.terminal import Terminal
@@ -344,15 +344,17 @@ def _open_record(
             raise UserError(f"{directory}: a trial of a sweep. Go on with the sweep: the same command and resume=true.")
         if old["status"] == "finished" and (directory / "report.html").is_file():
             raise UserError(f"{directory}: finished already; there is nothing to resume.")
+        other = old["signature"] != sign
+        if old["status"] == "finished" and old.get("results_version") != RESULTS_VERSION:  # signed by another rule
+            other = (old["corpus_digest"], old["split_digest"]) != (tracks.digest, split.digest)
+        if old["status"] != "finished":
+            require_same_code(old, directory)
+        if other:
+            raise UserError(f"{directory}: was begun with other settings or data:\n{_difference(old, config)}")
         if old["status"] == "finished":  # older versions wrote the page last
             if process_count() > 1:
                 raise UserError(f"{directory}: lacks its page alone. Go on in one process, without a launcher.")
-            if (old["corpus_digest"], old["split_digest"]) != (tracks.digest, split.digest):
-                raise UserError(f"{directory}: lacks its page, and the corpus or the split is another one by now.")
             return dict(old)
-        require_same_code(old, directory)
-        if old["signature"] != sign:
-            raise UserError(f"{directory}: was begun with other settings or data:\n{_difference(old, config)}")
     elif config.resume:
         raise UserError(f"{directory}: no run to resume there.")
     else:
