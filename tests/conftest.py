@@ -26,7 +26,7 @@ from genrefusion.terminal import Terminal
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"
 
-TINY_DATA = ["data.songs_per_genre=8", "data.seconds=9", "data.test_fraction=0.2"]
+TINY_DATA = ["data.songs_per_genre=8", "data.seconds=9", "data.test_fraction=0.2", "data.val_fraction=0.1"]
 """Settings that make the demo corpus a matter of seconds."""
 
 TINY_NETWORK = ["features.frame_seconds=3", "pipeline.width=4", "pipeline.batch_size=8"]

@@ -71,6 +71,7 @@ class DemoData(DataSettings):
     seconds: float = 32.0
     seed: int = 0
     test_fraction: float = 0.34  # what split=holdout tests of it: enough that the first figure says something
+    val_fraction: float = 0.12  # and what it validates on: some songs of every genre
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -78,6 +79,7 @@ class DemoData(DataSettings):
         check_range("data.songs_per_genre", self.songs_per_genre, 4, 1000)
         check_range("data.seconds", self.seconds, 5, 300)
         check_range("data.test_fraction", self.test_fraction, 0.01, 0.5)
+        check_range("data.val_fraction", self.val_fraction, 0.01, 0.5)
         check_seed("data.seed", self.seed)
 
 
