@@ -84,7 +84,7 @@ def test_twelve_songs_that_are_all_right_do_not_prove_a_system_without_errors() 
         (range(6), ALONE, "n = 6 songs: too few"),
         ([0, 0, 1, 1, 2, 2], "artists", "n = 6 songs of 3 artists: too few"),
         ([0] * 20, "artists", "n = 20 songs of 1 artist: too few"),
-        ([0] * 20, "songs", "n = 20 pieces of 1 song: too few"),
+        ([0] * 20, "songs", "n = 20 tracks of 1 song: too few"),
         ([0] * 30 + list(range(6)), "artists", "n = 36 songs of 6 artists, most by a few of them: too few"),
         (range(10), ALONE, ""),
         ([0, 1, 2, 3, 4] * 2, "artists", ""),

@@ -72,7 +72,7 @@ def too_few(clusters: Labels, groups: Groups) -> str:
         of = f" of {len(sizes)} {word}{'s' if len(sizes) != 1 else ''}"
         if len(sizes) >= FEWEST_ARTISTS and len(clusters) >= FEWEST_SONGS:
             of += ", most by a few of them"
-    what = "piece" if groups.drawn == "songs" else "song"
+    what = "track" if groups.drawn == "songs" else "song"
     return f"n = {len(clusters)} {what}{'s' if len(clusters) != 1 else ''}{of}: too few to tell systems apart"
 
 
