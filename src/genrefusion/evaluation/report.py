@@ -17,6 +17,7 @@ from genrefusion.evaluation.pages import Cell, Column, Picture, data_uri, render
 from genrefusion.evaluation.predictions import read_predictions, worst_errors
 from genrefusion.evaluation.tables import figure_rows, notes
 from genrefusion.files import write_atomically
+from genrefusion.machine import machine_name
 
 HEADINGS = {"macro_f1": "macro F1", "top3": "top-3 accuracy"}
 """Of the figures whose names do not read well."""
@@ -216,6 +217,7 @@ def _provenance(directory: Path, record: dict[str, Any]) -> dict[str, str]:
         "results": f"version {record['results_version']}" if "results_version" in record else None,
         "processes": str(record["processes"]) if record.get("processes", 1) > 1 else None,
         "parameters": f"{record['parameters']:,}",
+        "machine": machine_name(record["machine"]) if "machine" in record else None,
         "wall time": _duration(record["wall_seconds"]),
         "peak memory": f"{record['peak_memory_mb']:,.0f} MiB" if "peak_memory_mb" in record else None,
     }
