@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from typing import Any
 
@@ -145,3 +146,9 @@ def test_artists_are_known_if_one_is() -> None:
 def test_the_key_of_lyrics_is_of_their_letters() -> None:
     assert lyrics_key(WORDS) == lyrics_key(WORDS.upper().replace(" ", "  ")) != lyrics_key(WORDS + " again")
     assert lyrics_key("la la la") == lyrics_key("") == ""
+
+
+def test_the_key_of_lyrics_never_changes() -> None:
+    """Runs keep it: another rule would make them forget what they learnt from."""
+    letters = b"thenightislongandtheroadiscoldandiamfarfromhome"
+    assert lyrics_key(f"[Verse 1]\n[00:01.00] {WORDS}") == hashlib.sha256(letters).hexdigest()

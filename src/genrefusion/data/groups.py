@@ -5,8 +5,10 @@ A split keeps a group on one side, an interval draws it as a whole, and inner se
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from genrefusion.data.names import plain, plain_artist
+from genrefusion.data.names import plain_artist
 
 Numbers = npt.NDArray[np.int64]
 Key = tuple[str, str]
@@ -25,6 +27,7 @@ RECORDING = ("file", "samples", "path")
 """Kinds of keys that two rows share only if they are one recording."""
 
 _IN_BRACKETS = re.compile(r"\[[^\]\n]*\]|\{[^}\n]*\}|<[^>\n]*>")
+_NO_LETTERS = re.compile(r"[\W_]+")
 _FEWEST_WORDS = 5
 
 _MOST_ARTISTS = 5
@@ -60,11 +63,12 @@ def group_names(table: pd.DataFrame, *, by_artist: bool = True) -> list[str]:
 
     That is the first name among its tracks' artists, or else songs, or else ids, such as ``artist abba``.
     """
-    keys = _keys(table)
-    if not by_artist:
-        keys = [[key for key in row if key[0] != "artist"] for row in keys]
-    rows = zip(table.to_dict("records"), table.index, strict=True)
-    return _connect(keys, [_name(row, track, by_artist=by_artist) for row, track in rows])
+    rows = table.drop(columns="lyrics", errors="ignore").to_dict("records")
+    keys = [[key for key in _own_keys(row) if by_artist or key[0] != "artist"] for row in rows]
+    for own, key in zip(keys, _lyrics_keys(table), strict=True):
+        own += [("lyrics", key)] if key else []
+    names = [_name(row, track, by_artist=by_artist) for row, track in zip(rows, table.index, strict=True)]
+    return _connect(keys, names)
 
 
 def knows_artists(table: pd.DataFrame) -> bool:
@@ -74,7 +78,8 @@ def knows_artists(table: pd.DataFrame) -> bool:
 
 def recordings(table: pd.DataFrame) -> Numbers:
     """Number the recordings: tracks with one file, one path, or the same samples are one, whoever plays."""
-    keys = [[key for key in row if key[0] in RECORDING] for row in _keys(table)]
+    rows = table.drop(columns="lyrics", errors="ignore").to_dict("records")
+    keys = [[key for key in _own_keys(row) if key[0] in RECORDING] for row in rows]
     names = _connect(keys, [str(track) for track in table.index])
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
@@ -91,22 +96,17 @@ def recordings_of_two_genres(table: pd.DataFrame) -> list[str]:
     return rows
 
 
-def lyrics_key(text: Any) -> str:
+@functools.lru_cache(maxsize=1 << 17)
+def lyrics_key(text: str | None) -> str:
     """Digest of the letters of lyrics, without what stands in brackets; empty for fewer words than say anything.
 
     Runs keep these digests, so the rule stays as it is, however lyrics are cleaned for reading.
     """
-    sung = _IN_BRACKETS.sub(" ", text) if isinstance(text, str) else ""
-    return "" if len(sung.split()) < _FEWEST_WORDS else hashlib.sha256(plain(sung).encode()).hexdigest()
-
-
-def _keys(table: pd.DataFrame) -> list[list[Key]]:
-    """What each row can share with others."""
-    rows = [list(_own_keys(row)) for row in table.to_dict("records")]
-    for row, key in zip(rows, _lyrics_keys(table), strict=True):
-        if key:
-            row.append(("lyrics", key))
-    return rows
+    sung = _IN_BRACKETS.sub(" ", text or "")
+    if len(sung.split()) < _FEWEST_WORDS:
+        return ""
+    letters = _NO_LETTERS.sub("", unicodedata.normalize("NFKC", sung).casefold())
+    return hashlib.sha256(letters.encode()).hexdigest() if letters else ""
 
 
 def _own_keys(row: dict[Any, Any]) -> Iterator[Key]:
@@ -129,7 +129,7 @@ def _lyrics_keys(table: pd.DataFrame) -> list[str]:
     """Key of each row's lyrics; none of those that many artists share."""
     if "lyrics" not in table:
         return [""] * len(table)
-    keys = [lyrics_key(text) for text in table["lyrics"]]
+    keys = [lyrics_key(text if isinstance(text, str) else None) for text in table["lyrics"]]
     artists: dict[str, set[str]] = defaultdict(set)
     for key, artist, track in zip(keys, table.get("artist", [None] * len(table)), table.index, strict=True):
         artists[key].add(plain_artist(artist) or f"/{track}")
