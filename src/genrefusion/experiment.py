@@ -37,7 +37,7 @@ from genrefusion.features.precomputed import ready_tracks, with_digests
 from genrefusion.files import alone_in
 from genrefusion.machine import peak_memory_mb
 from genrefusion.pipeline_settings import NetworkSettings
-from genrefusion.pipelines.base import Pipeline, Watch, Workbench, make_pipeline, read_settings
+from genrefusion.pipelines.base import Pipeline, Watch, Workbench, make_pipeline, read_features, read_settings
 from genrefusion.record import RESULTS_VERSION, code, require_same_code, signature
 from genrefusion.results import gather_tables, prediction_tables, show, summarise, write_json, write_names, write_tables
 from genrefusion.settings import process_count
@@ -206,7 +206,7 @@ def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
         terminal=terminal,
         require=getattr(pipeline, "require_corpus", None),
     )
-    tracks = with_digests(tracks, [config.features])
+    tracks = with_digests(tracks, read_features(pipeline))
     return tracks, split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)
 
 

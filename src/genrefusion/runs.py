@@ -20,8 +20,7 @@ from genrefusion.evaluation.report import write_report
 from genrefusion.evaluations import replacing
 from genrefusion.experiment import make_bench, model_folder
 from genrefusion.features.precomputed import with_digests
-from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, read_settings
-from genrefusion.pipelines.base import parts as parts_of
+from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, read_features, read_settings
 from genrefusion.results import prediction_tables, show, summarise, write_names, write_tables
 from genrefusion.terminal import Terminal
 
@@ -137,7 +136,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         _require_unused_val(run)
     cache = cache_folder(config.cache)
     tracks = load_usable(data, pipelines[0].uses, cache=cache, workers=config.workers, terminal=terminal)
-    tracks = with_digests(tracks, [part.features for part in parts_of(pipelines[0])])
+    tracks = with_digests(tracks, read_features(pipelines[0]))
     if config.data is None:
         _require_same_corpus(run, tracks)
         parts = [([p], tracks.subset(fold.test)) for p, fold in zip(pipelines, run.split.folds, strict=True)]

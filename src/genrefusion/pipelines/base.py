@@ -279,3 +279,8 @@ def parts(pipeline: Any) -> list[Any]:
     """The pipeline, or the members of an ensemble and theirs."""
     members = getattr(pipeline, "members_", None)
     return [pipeline] if members is None else [part for member in members for part in parts(member)]
+
+
+def read_features(pipeline: Any) -> list[Any]:
+    """Settings of the features that the pipeline, or each member of an ensemble, reads: none where it reads lyrics."""
+    return [part.features for part in parts(pipeline) if part.uses != {"lyrics"}]
