@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -212,3 +213,90 @@ def test_of_folds_those_are_named_in_which_a_genre_is_lacking(demo: Tracks) -> N
     folds = [list(demo.table.index[demo.table["genre"] != name]), demo.ids]
     split = Split([Fold(demo.ids, demo.ids, test) for test in [*folds, folds[0]]], "folds")
     assert genres_without(demo, split) == [f"no test song of: {name} (folds 1, 3)"]
+
+
+@pytest.fixture(scope="module")
+def words_run(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on lyrics whose corpus has artists and titles."""
+    folder = tmp_path_factory.mktemp("words")
+    demo.table.drop(columns=["audio", "sha256", "samples_sha256"]).to_csv(folder / "trained.csv")
+    words = ["experiment=lyrics_tfidf", "data=manifest", f"data.manifest={folder}/trained.csv"]
+    run_experiment(compose_train(*words), folder / "run", quiet=True)
+    return folder / "run"
+
+
+def ask(run: Path, table: pd.DataFrame, path: Path) -> dict[str, Any]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path)
+    return evaluate_run(EvaluateConfig(run=str(run), data=ManifestData(manifest=str(path)), trainer=TrainerSettings()))
+
+
+def test_a_placeholder_for_lyrics_makes_no_song_known(words_run: Path, demo: Tracks, tmp_path: Path) -> None:
+    """Half of the songs that were trained on, and half of others, have a line of a lyrics site in their place."""
+    line = "We do not have the lyrics of this song yet"
+    corpus = demo.table[["genre", "artist"]].assign(lyrics=line)
+    words = ["experiment=xgboost", "features=table", "pipeline.rounds=2", "data=manifest"]
+    rng = np.random.default_rng(0)
+
+    def write(name: str) -> list[str]:
+        corpus.to_csv(tmp_path / f"{name}.csv")
+        features = pd.DataFrame(rng.normal(size=(len(demo), 20)), index=corpus.index).add_prefix("x")
+        features.to_csv(tmp_path / f"{name}_features.csv")
+        return [f"data.manifest={tmp_path / f'{name}.csv'}", f"features.path={tmp_path / f'{name}_features.csv'}"]
+
+    run_experiment(compose_train(*words, *write("one")), tmp_path / "run", quiet=True)
+    write("other")
+    asked = EvaluateConfig(run=str(tmp_path / "run"), trainer=TrainerSettings())
+    asked.data, asked.features.path = (
+        ManifestData(manifest=str(tmp_path / "other.csv")),
+        str(tmp_path / "other_features.csv"),
+    )
+    assert evaluate_run(asked, quiet=True)["test"]["n"] == len(demo)
+
+
+def test_a_song_is_known_again_by_artist_and_title(words_run: Path, demo: Tracks, tmp_path: Path) -> None:
+    """Other lyrics of it, as a second transcription has them."""
+    other = demo.table[["genre", "artist", "title"]].assign(
+        lyrics=[f"other words of it, number {i} in all" for i in range(len(demo))]
+    )
+    tested = pd.read_csv(words_run / "splits.csv").query("part == 'test'")
+    named = demo.table.loc[tested["track_id"], ["artist", "title"]].duplicated().sum()
+    assert not named
+    figures = ask(words_run, other.assign(artist=other["artist"].str.upper()), tmp_path / "other.csv")
+    assert figures["test"]["n"] == len(tested)
+
+
+def test_songs_by_artists_that_were_trained_on_are_counted(
+    words_run: Path, demo: Tracks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = demo.table[["genre", "artist"]].assign(
+        lyrics=[f"quite new words of song {i} by them" for i in range(len(demo))]
+    )
+    new.loc[new.index[:70], "artist"] = "Somebody Else"
+    assert ask(words_run, new, tmp_path / "new.csv")["test"]["n"] == len(demo)
+    trained = set(pd.read_csv(words_run / "splits.csv").query("part != 'test'")["track_id"])
+    artists = set(demo.table.loc[sorted(trained), "artist"])
+    count = new["artist"].isin(artists).sum()
+    assert f"{count} of {len(demo)} tracks are by artists that were trained on" in capsys.readouterr().out
+
+
+def test_corpora_of_one_name_are_evaluated_side_by_side(words_run: Path, demo: Tracks, tmp_path: Path) -> None:
+    fresh = demo.table[["genre"]].assign(
+        lyrics=[f"words of no other song are these {i} here" for i in range(len(demo))]
+    )
+    for number, folder in ((40, "a"), (20, "b"), (40, "a")):
+        ask(words_run, fresh[:number], tmp_path / folder / "songs.csv")
+    sizes = [
+        len(read_predictions(path / "predictions" / "test.csv")) for path in (words_run / "evaluations").glob("songs*")
+    ]
+    assert sorted(sizes) == [20, 40]
+
+
+def test_what_was_calibrated_stays_as_long_as_the_predictions_do(words_run: Path) -> None:
+    evaluate_run(EvaluateConfig(run=str(words_run), calibrate=True, trainer=TrainerSettings()), quiet=True)
+    evaluate_run(EvaluateConfig(run=str(words_run), trainer=TrainerSettings()), quiet=True)
+    (calibrated,) = (words_run / "evaluations").glob("*_calibrated")
+    path = calibrated.with_name(calibrated.name.removesuffix("_calibrated")) / "predictions" / "test.csv"
+    path.write_text(path.read_text().replace("0.", "0.0", 1))  # as if they were of another time
+    evaluate_run(EvaluateConfig(run=str(words_run), trainer=TrainerSettings()), quiet=True)
+    assert not calibrated.exists()

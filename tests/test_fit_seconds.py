@@ -79,10 +79,12 @@ def test_what_trained_convolutions_make_of_the_songs_is_a_part_of_every_fit(
     monkeypatch.setattr(frames._Sequence, "forward", lambda *given: heard.append(1) or forward(*given))
     pipelines = [prepared(config, tracks, tmp_path) for _ in range(2)]
     monkeypatch.setattr(MelExtractor, "__call__", refuse)
-    for pipeline in pipelines:  # the second finds in the cache what the first put there
+    before = sorted(tmp_path.rglob("*"))
+    for pipeline in pipelines:
         heard.clear()
         fit(pipeline, tracks)
         assert len(heard) == len(tracks)
+    assert sorted(tmp_path.rglob("*")) == before, "they serve no other run: the cache does not grow"
 
 
 def test_a_run_tells_the_time_of_its_fit_from_that_of_its_features(

@@ -181,7 +181,9 @@ def _command(name: str, task: Callable[[Any], None]) -> None:
         if name == "train" and not OmegaConf.is_missing(HydraConfig.get().job, "num"):
             return _train_one_of_several(config)
         try:
-            task(to_settings(config))
+            with forgotten_unless_begun(Path(HydraConfig.get().runtime.output_dir)):
+                settings = to_settings(config)
+            task(settings)
         except UserError as error:
             _fail(str(error))  # here, where Hydra does not yet add lines of its own
         except (HydraException, OmegaConfBaseException) as error:  # of an experiment that is composed on the way

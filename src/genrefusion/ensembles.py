@@ -85,6 +85,7 @@ def _run(
         "signature": sign,
         "members": [{"run": str(m.directory), "signature": m.record["signature"]} for m in members],
         "trained_on": sorted({digest for member in members for digest in member.record["trained_on"]}),
+        "trained_artists": sorted({artist for m in members for artist in m.record.get("trained_artists", [])}),
         "skipped": {track: why for member in members for track, why in member.record["skipped"].items()},
         **code(),
         "machines": list(dict.fromkeys(name for m in members for name in machine_names(m.record))),

@@ -116,8 +116,9 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
     write_predictions(split.to_table(), directory / "splits.csv")
     if trial is None:
         write_names(tracks, directory, of={track for fold in split.folds for track in (*fold.val, *fold.test)})
+    used = split.tracks
     make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).prepare(
-        tracks.subset([track for track in tracks.ids if track in split.tracks])
+        tracks.subset([track for track in tracks.ids if track in used])
     )
     if process_count() > 1:
         from genrefusion.training.loop import from_main  # only now: other pipelines need no PyTorch
@@ -379,6 +380,7 @@ def _open_record(
         "config": asdict(config),
         "data_schema": type(config.data).__name__,
         "trained_on": sorted(frozenset().union(*trained.content_digests())),
+        "trained_artists": sorted(set(trained.artist_digests()) - {""}),
     }
     write_json(record, path)
     (directory / "checkpoints").mkdir(exist_ok=True)

@@ -15,13 +15,13 @@ from genrefusion.data.corpora import load_usable
 from genrefusion.data.splits import Split, read_split
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
-from genrefusion.evaluation.predictions import Prediction, read_predictions
+from genrefusion.evaluation.predictions import Prediction, as_text, read_predictions
 from genrefusion.evaluation.report import write_report
 from genrefusion.evaluations import replacing
 from genrefusion.experiment import make_bench, model_folder
 from genrefusion.features.precomputed import with_digests
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, read_features, read_settings
-from genrefusion.results import prediction_tables, show, summarise, write_names, write_tables
+from genrefusion.results import prediction_tables, show, summarise, write_json, write_names, write_tables
 from genrefusion.terminal import Terminal
 
 
@@ -148,14 +148,18 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     to_explain = explanation.parts_to_explain(parts) if config.explain else []
     target = run.directory / "evaluations" / _place(run, tracks, own=config.data is None)
     calibrated = target.with_name(f"{target.name}_calibrated")
+    tables = _predict_parts(parts)
+    same = _is_there(target, tables)
     synthetic = " (synthetic)" if tracks.synthetic else ""
     title = f"{run.record['name']}, {tracks.corpus}{synthetic}, {protocol}"
     evaluated = {"corpus": tracks.corpus, "corpus_digest": tracks.digest, "synthetic": tracks.synthetic}
     evaluated |= {"protocol": protocol, "skipped": tracks.skipped, "run": run.directory.resolve().name}
-    # What was calibrated of an earlier evaluation does not go with this one.
-    targets = [target, calibrated] if config.calibrate or (calibrated / "calibration.json").is_file() else [target]
-    with replacing(*targets) as (folder, *others):
-        write_tables(_predict_parts(parts), folder)
+    # What was calibrated or explained of other predictions does not go with these.
+    stale = not same and (calibrated / "calibration.json").is_file()
+    targets = [target, calibrated] if config.calibrate or stale else [target]
+    with replacing(*targets, keep=("explanations",) if same and not config.explain else ()) as (folder, *others):
+        write_tables(tables, folder)
+        write_json(evaluated, folder / "evaluation.json")
         write_names(tracks, folder, of={track for _, part in parts for track in part.ids})
         figures = summarise(folder, tracks.table["genre"], title=title)
         terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
@@ -172,14 +176,27 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     terminal.say("figures", str(target))
     if config.calibrate:
         terminal.say("figures", str(calibrated))
+    elif stale:
+        terminal.say("removed", f"{calibrated}: it was of other predictions")
     if config.explain:
         terminal.say("explained", str((run.directory if config.data is None else target) / "explanations"))
     return figures
 
 
 def _place(run: Run, tracks: Tracks, *, own: bool) -> str:
-    """Name of an evaluation's folder: of the corpus, and where another has the name of the run's own, its digest."""
-    return tracks.corpus if own or tracks.corpus != run.record["corpus"] else f"{tracks.corpus}_{tracks.digest[:8]}"
+    """Name of an evaluation's folder: of the corpus, and where another corpus has the name already, its digest."""
+    if own:
+        return tracks.corpus
+    path = run.directory / "evaluations" / tracks.corpus / "evaluation.json"
+    there = json.loads(path.read_text(encoding="utf-8"))["corpus_digest"] if path.is_file() else tracks.digest
+    taken = tracks.corpus == run.record["corpus"] or there != tracks.digest
+    return f"{tracks.corpus}_{tracks.digest[:8]}" if taken else tracks.corpus
+
+
+def _is_there(target: Path, tables: dict[str, pd.DataFrame]) -> bool:
+    """Whether an evaluation's folder holds these very predictions."""
+    path = target / "predictions" / "test.csv"
+    return path.is_file() and path.read_text(encoding="utf-8") == as_text(tables["predictions/test.csv"])
 
 
 def mean_prediction(predictions: list[Prediction]) -> Prediction:
@@ -242,4 +259,7 @@ def _without_trained(run: Run, tracks: Tracks, terminal: Terminal) -> Tracks:
         raise UserError(f"The run was trained on every track of {tracks.corpus}. Leave out data=… for its test tracks.")
     if len(fresh) < len(tracks):
         terminal.say("left out", f"{len(tracks) - len(fresh)} of {len(tracks)} tracks, as the run was trained on them")
-    return tracks.subset(fresh)
+    tracks, artists = tracks.subset(fresh), set(run.record.get("trained_artists", []))
+    if familiar := sum(artist in artists for artist in tracks.artist_digests()):
+        terminal.say("note", f"{familiar} of {len(tracks)} tracks are by artists that were trained on: they flatter")
+    return tracks

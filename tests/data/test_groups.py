@@ -89,6 +89,18 @@ def test_lyrics_that_many_artists_share_are_a_placeholder() -> None:
     assert len(set(group_tracks(table(*rows[:3])))) == 1  # a song and two covers
 
 
+def test_pieces_and_copies_of_a_song_do_not_make_its_lyrics_a_placeholder() -> None:
+    """Two encodings of one song by nobody in particular, cut into pieces: their lyrics alone tell that they are one."""
+    rows = [{"song": song, "lyrics": WORDS} for song in ("a.flac", "b.ogg") for _ in range(20)]
+    assert together(*rows)
+
+
+@pytest.mark.parametrize(("artists", "groups"), [(5, 1), (6, 6)])
+def test_lyrics_of_up_to_five_artists_are_a_song(artists: int, groups: int) -> None:
+    rows = [{"artist": f"artist {i}", "lyrics": WORDS} for i in range(artists)]
+    assert len(set(group_tracks(table(*rows)))) == groups
+
+
 def test_an_artist_named_like_a_track_or_a_song_is_another_group() -> None:
     rows = [{"artist": None}, {"artist": "track t00"}, {"artist": "t00"}, {"song": "t00"}]
     assert len(set(group_tracks(table(*rows)))) == 4

@@ -361,3 +361,13 @@ def test_pieces_on_both_sides_with_artists_apart_are_a_contradiction() -> None:
 def test_pieces_on_both_sides_are_refused_where_no_song_has_two(tracks: Tracks) -> None:
     with pytest.raises(UserError, match=r"no song of small has two pieces.*\n.*data.piece_seconds=SECONDS"):
         split_tracks(tracks, SplitSettings(kind="kfold", by_artist=False, by_song=False), seed=0)
+
+
+def test_a_song_without_a_name_on_two_sides_is_called_one() -> None:
+    rows: list[tuple[str, str | None]] = [(genre, f"{genre} {i}") for genre in ("jazz", "rock") for i in range(6)]
+    tracks = make(rows, split=["train", "train", "train", "val", "test", "test"] * 2)
+    shared = tracks.table.assign(sha256=[None if i not in (0, 5) else "ab" for i in range(12)])
+    with pytest.raises(
+        UserError, match=r"1 songs of small are on several sides.\n  one song  t000 in train, t005 in test"
+    ):
+        split_tracks(Tracks(shared, "small"), SplitSettings(kind="predefined"), seed=0)

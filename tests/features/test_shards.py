@@ -126,14 +126,6 @@ def test_kinds_of_a_song_are_found_together_or_not_at_all(store: ShardStore) -> 
     assert set(store.find(["a"], ["mean", "tokens"])["a"]) == {"mean", "tokens"}
 
 
-def test_what_is_computed_anew_takes_the_place_of_what_was_there(store: ShardStore, tmp_path: Path) -> None:
-    fill(store, 3)
-    list(store.fill(["1"], ["mel"], lambda _: {"mel": ARRAY - 1}, anew=True))
-    for each in (store, open_store(tmp_path)):
-        values = [float(arrays["mel"][0, 0]) for arrays in each.find("012", ["mel"]).values()]
-        assert values == [0, -1, 2]
-
-
 def test_songs_share_files(store: ShardStore) -> None:
     fill(store, 2 * SONGS_A_SHARD + 1)
     assert len(shard_files(store)) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -115,8 +116,9 @@ def load_folder(root: Path) -> Tracks:
         )
     relative = [song.relative_to(root) for song in songs]
     stems = [str(path.with_suffix("")) for path in relative]
+    counts = Counter(stems)
     # Two encodings of one song lie side by side now and then; their endings tell them apart.
-    ids = [str(path) if stems.count(stem) > 1 else stem for path, stem in zip(relative, stems, strict=True)]
+    ids = [str(path) if counts[stem] > 1 else stem for path, stem in zip(relative, stems, strict=True)]
     table = pd.DataFrame(
         {
             "track_id": ids,

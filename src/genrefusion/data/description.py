@@ -120,7 +120,7 @@ def counts(tracks: Tracks, seconds: pd.Series[float] | None = None) -> pd.DataFr
     rows = {
         str(genre): {
             "tracks": len(group),
-            "artists": group["artist"].nunique() if tracks.has("artist") else None,
+            "artists": count_artists(group["artist"]) if knows_artists(tracks.table) else None,
             "audio": int(group["audio"].notna().sum()) if tracks.has("audio") else None,
             "minutes": group["seconds"].sum() / 60 if timed else None,
             "lyrics": int(group["words"].notna().sum()) if tracks.has("lyrics") else None,
@@ -187,13 +187,18 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def count_artists(names: pd.Series[Any]) -> int:
+    """Count different artists, however their names are written; those who are nobody do not count."""
+    return int(names.map(plain_artist).nunique())
+
+
 def _parts(tracks: Tracks) -> str:
     if not tracks.has("split"):
         return "none in the table"
     parts = []
     for part in PARTS:
         rows = tracks.table[tracks.table["split"] == part]
-        artists = f" ({rows['artist'].nunique()} artists)" if tracks.has("artist") else ""
+        artists = f" ({count_artists(rows['artist'])} artists)" if knows_artists(tracks.table) else ""
         parts.append(f"{len(rows)} {part}{artists}")
     rest = int(tracks.table["split"].isna().sum())
     return ", ".join(parts) + (f", {rest} in none" if rest else "")
@@ -255,11 +260,9 @@ def _crossing(tracks: Tracks) -> Iterator[Problem]:
     """Artists, and songs that tracks are pieces of, with tracks in several parts of the column ``split``."""
     if not tracks.has("split"):
         return
+    table = tracks.table[tracks.table["split"].notna()]
     for column, name_of in (("artist", plain_artist), ("song", lambda name: name)):
-        if not tracks.has(column):
-            continue
-        table = tracks.table[tracks.table["split"].notna()]
-        for _, rows in table.groupby(table[column].map(name_of), sort=True):
+        for _, rows in table.groupby(table[column].map(name_of), sort=True) if column in table else ():
             shares = [f"{part} ({', '.join(group.index[:2])})" for part, group in rows.groupby("split")]
             if len(shares) > 1:
                 where = f"{column} {rows[column].iloc[0]}"

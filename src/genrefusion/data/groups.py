@@ -9,7 +9,7 @@ import functools
 import hashlib
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,10 @@ _NO_LETTERS = re.compile(r"[\W_]+")
 _FEWEST_WORDS = 5
 
 _MOST_ARTISTS = 5
-"""Lyrics that more artists share are a placeholder ("no lyrics were found for this song"), not a song."""
+"""Lyrics that more artists share are a placeholder ("no lyrics were found for this song"), not a song.
+
+Where artists are unknown songs are counted: pieces and copies of one count once.
+"""
 
 
 def group_tracks(table: pd.DataFrame, *, by_artist: bool = True) -> Numbers:
@@ -65,7 +68,7 @@ def group_names(table: pd.DataFrame, *, by_artist: bool = True) -> list[str]:
     """
     rows = table.drop(columns="lyrics", errors="ignore").to_dict("records")
     keys = [[key for key in _own_keys(row) if by_artist or key[0] != "artist"] for row in rows]
-    for own, key in zip(keys, _lyrics_keys(table), strict=True):
+    for own, key in zip(keys, lyrics_keys(table), strict=True):
         own += [("lyrics", key)] if key else []
     names = [_name(row, track, by_artist=by_artist) for row, track in zip(rows, table.index, strict=True)]
     return _connect(keys, names)
@@ -109,6 +112,22 @@ def lyrics_key(text: str | None) -> str:
     return hashlib.sha256(letters.encode()).hexdigest() if letters else ""
 
 
+def lyrics_keys(table: pd.DataFrame) -> list[str]:
+    """Key of each row's lyrics (`lyrics_key`); none of a text that is a placeholder."""
+    if "lyrics" not in table:
+        return [""] * len(table)
+    keys = [lyrics_key(text if isinstance(text, str) else None) for text in table["lyrics"]]
+    shared = {key for key, count in Counter(filter(None, keys)).items() if count > _MOST_ARTISTS}
+    if not shared:
+        return keys
+    rows = table.drop(columns="lyrics").to_dict("records")
+    voices = _connect([list(_own_keys(row)) for row in rows], [f"track {track}" for track in table.index])
+    singers: dict[str, set[str]] = defaultdict(set)
+    for key, voice in zip(keys, voices, strict=True):
+        singers[key].add(voice)
+    return [key if len(singers[key]) <= _MOST_ARTISTS else "" for key in keys]
+
+
 def _own_keys(row: dict[Any, Any]) -> Iterator[Key]:
     if artist := plain_artist(row.get("artist")):
         yield "artist", artist
@@ -123,17 +142,6 @@ def _own_keys(row: dict[Any, Any]) -> Iterator[Key]:
     audio = row.get("song_path") or row.get("audio")
     if isinstance(audio, str) and audio.strip():
         yield "path", str(Path(audio).with_suffix(""))
-
-
-def _lyrics_keys(table: pd.DataFrame) -> list[str]:
-    """Key of each row's lyrics; none of those that many artists share."""
-    if "lyrics" not in table:
-        return [""] * len(table)
-    keys = [lyrics_key(text if isinstance(text, str) else None) for text in table["lyrics"]]
-    artists: dict[str, set[str]] = defaultdict(set)
-    for key, artist, track in zip(keys, table.get("artist", [None] * len(table)), table.index, strict=True):
-        artists[key].add(plain_artist(artist) or f"/{track}")
-    return [key if len(artists[key]) <= _MOST_ARTISTS else "" for key in keys]
 
 
 def _name(row: dict[Any, Any], track: Any, *, by_artist: bool) -> str:

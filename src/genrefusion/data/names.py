@@ -8,7 +8,9 @@ from typing import Any
 
 _NOBODY = frozenset(
     "unknown unknownartist artistunknown unknownartists various variousartists variousartist va vvaa nan na none null "
-    "noartist untitled anonymous".split()
+    "noartist untitled anonymous soundtrack originalsoundtrack originalcast compilation unbekannt unbekannterkünstler "
+    "verschiedene verschiedeneinterpreten artisteinconnu inconnu artistesdivers desconocido artistadesconocido "
+    "variosartistas sconosciuto artistasconosciuto artistivari".split()
 )
 """Plain names that programs and people put where no artist is known, or where there are many."""
 

@@ -227,7 +227,8 @@ def _crossing(tracks: Tracks, parts: dict[str, str], groups: Groups, column: str
         shown = _one_of_each([str(track) for track in ids], parts)
         if len(shown) > 1:
             where = ", ".join(f"{track} in {parts[track]}" for track in shown)
-            rows.append(f"{names[shown[0]] or 'one recording'}  {where}")
+            known = next((name for name in names[shown] if isinstance(name, str) and name.strip()), "one song")
+            rows.append(f"{known}  {where}")
     return rows
 
 

@@ -12,15 +12,16 @@ import difflib
 import functools
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from genrefusion.data.groups import lyrics_key
+from genrefusion.data.groups import lyrics_keys
 from genrefusion.data.lyrics import clean_lyrics
+from genrefusion.data.names import plain, plain_artist
 from genrefusion.data.table_files import read_table
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.terminal import is_plain
@@ -84,19 +85,16 @@ class Tracks:
         return hashlib.sha256(rows.encode()).hexdigest()
 
     def content_digests(self) -> list[frozenset[str]]:
-        """Digests by which each track is known again: of its audio, its decoded samples, its lyrics, ready features.
+        """Digests by which each track is known again.
 
-        For a piece they are those of its whole song: who has heard one piece has heard the song. How lyrics are cleaned
-        does not change theirs (`genrefusion.data.groups.lyrics_key`). A track that has none of them has that of corpus
-        and track id.
+        They are of its audio, its decoded samples, its lyrics, ready features, and of artist and title. For a piece
+        they are those of its whole song: who has heard one piece has heard the song. How lyrics are cleaned does not
+        change theirs, and a placeholder has none (`genrefusion.data.groups.lyrics_keys`). A track that has none of them
+        has that of corpus and track id.
         """
         found = []
-        for row, track in zip(self.table.to_dict("records"), self.ids, strict=True):
-            own = {
-                row.get("song_sha256") or row.get("sha256"),
-                row.get("samples_sha256"),
-                lyrics_key(row.get("lyrics")),
-            }
+        for row, track, text in zip(self.table.to_dict("records"), self.ids, lyrics_keys(self.table), strict=True):
+            own = {row.get("song_sha256") or row.get("sha256"), row.get("samples_sha256"), text, _title_digest(row)}
             own |= set(str(row.get("features_sha256") or "").split())
             found.append(frozenset(filter(None, own)) or frozenset({_name_digest(f"{self.corpus}\0{track}")}))
         return found
@@ -110,6 +108,11 @@ class Tracks:
             name = text or ("" if audio else f"{self.corpus}\0{track}")
             found.append(today | frozenset(filter(None, [audio, name and _name_digest(name)])))
         return found
+
+    def artist_digests(self) -> list[str]:
+        """Digest of each track's artist; empty where it is unknown."""
+        artists = map(plain_artist, self.table.get("artist", [None] * len(self)))
+        return [_name_digest(artist) if artist else "" for artist in artists]
 
     def has(self, column: str) -> bool:
         """Whether any track has a value in the column."""
@@ -205,6 +208,12 @@ def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
         table["lyrics"] = pd.Series(lyrics, index=table.index, dtype=object)
     synthetic = "synthetic" in table and (table["synthetic"].astype(str).str.lower() == "true").any()
     return Tracks(table.set_index("track_id"), corpus, bool(synthetic), skipped)
+
+
+def _title_digest(row: Mapping[Any, Any]) -> str:
+    """Digest of artist and title, where both are known."""
+    artist, title = plain_artist(row.get("artist")), row.get("title")
+    return _name_digest(f"{artist}/{plain(title)}") if artist and isinstance(title, str) and title.strip() else ""
 
 
 def _name_digest(name: str) -> str:

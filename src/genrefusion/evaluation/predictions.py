@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.errors import UserError, bullet_list
-from genrefusion.files import atomic_path
+from genrefusion.files import write_atomically
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -150,9 +150,13 @@ def worst_errors(table: pd.DataFrame, *, most: int = 15) -> pd.DataFrame:
 
 
 def write_predictions(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of predictions; nine significant digits bring single precision back."""
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.9g")
+    """Write a table of predictions."""
+    write_atomically(path, as_text(table).encode())
+
+
+def as_text(table: pd.DataFrame) -> str:
+    """Table of predictions as it stands in its file; nine significant digits bring single precision back."""
+    return str(table.to_csv(index=False, float_format="%.9g"))
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

@@ -135,7 +135,6 @@ class Store(Protocol):
         compute: Callable[[str], Mapping[str, Array]],
         *,
         workers: int = 1,
-        anew: bool = False,
     ) -> Iterator[str]:
         """Compute the arrays of songs that have none, and tell each song that is done."""
 
@@ -205,7 +204,6 @@ class MemoryStore:
         compute: Callable[[str], Mapping[str, Array]],
         *,
         workers: int = 1,
-        anew: bool = False,
     ) -> Iterator[str]:
         """Compute the arrays of songs, and tell each that is done."""
         songs = list(dict.fromkeys(songs))
@@ -258,7 +256,6 @@ def look_up(
     *,
     workers: int,
     terminal: Terminal,
-    anew: bool = False,
 ) -> dict[str, LazyArray]:
     """Find the array of each track in the cache, or compute it.
 
@@ -272,16 +269,14 @@ def look_up(
         Told which tracks have none, gives the function that computes one; not called where nothing is missing.
     cache, workers, terminal
         As for `extract`.
-    anew : bool
-        Compute also what is there.
     """
     store, kind = cache.store(recipe), recipe.name
     digests = {str(track): str(digest) for track, digest in tracks.table["sha256"].items()}
-    found = {} if anew else store.find(digests.values(), [kind])
+    found = store.find(digests.values(), [kind])
     missing = {digest: track for track, digest in digests.items() if digest not in found}
     if missing:
         compute = begin(list(missing.values()))
-        done = store.fill(missing, [kind], lambda digest: {kind: compute(missing[digest])}, workers=workers, anew=anew)
+        done = store.fill(missing, [kind], lambda digest: {kind: compute(missing[digest])}, workers=workers)
         for _ in terminal.track(done, kind, len(missing), "songs"):
             pass
         lacking = sum(digest in missing for digest in digests.values())

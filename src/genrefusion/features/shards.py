@@ -73,7 +73,6 @@ class ShardStore:
         compute: Callable[[str], Mapping[str, Array]],
         *,
         workers: int = 1,
-        anew: bool = False,
     ) -> Iterator[str]:
         """Compute the arrays of songs that have none; a song that another process is computing is waited for.
 
@@ -87,8 +86,6 @@ class ShardStore:
             Gives all kinds of a song.
         workers : int
             Threads that compute.
-        anew : bool
-            Compute also what is there; the newer arrays are those that are found.
 
         Yields
         ------
@@ -98,7 +95,7 @@ class ShardStore:
         waiting = list(dict.fromkeys(songs))
         while waiting:
             busy: list[str] = []
-            yield from self._pass(waiting, kinds, compute, workers, busy, anew)
+            yield from self._pass(waiting, kinds, compute, workers, busy)
             if busy:
                 with locked(self._lock_of(busy[0])):
                     pass  # while nothing is held here, so two processes never wait for each other
@@ -113,7 +110,6 @@ class ShardStore:
         compute: Callable[[str], Mapping[str, Array]],
         workers: int,
         busy: list[str],
-        anew: bool,
     ) -> Iterator[str]:
         """Compute all songs that no other process has, and note those that are busy."""
         held: dict[str, contextlib.ExitStack] = {}
@@ -132,7 +128,7 @@ class ShardStore:
                 except BlockingIOError:
                     return song, None
                 with self._lock:
-                    there = not anew and self._find([song], kinds)  # another process may have had the lock
+                    there = self._find([song], kinds)  # another process may have had the lock
                 arrays = {} if there else compute(song)
                 held[song] = lock.pop_all()
                 return song, arrays

@@ -22,7 +22,7 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError, bullet_list
 from genrefusion.evaluation import metrics
 from genrefusion.evaluation.predictions import Prediction
-from genrefusion.features.cache import LazyArray
+from genrefusion.features.cache import LazyArray, ScratchCache
 from genrefusion.features.text_encoder import HalfArray, TokenEncoder
 from genrefusion.models.coattention import CoAttentionNetwork, Pairs
 from genrefusion.models.crnn import Trunk
@@ -156,8 +156,7 @@ class CoattentionPipeline:
             self.trunk_ = self._published_trunk()
             if self._trains_trunk:
                 histories.append(self._fit_trunk(train, val))
-        # What new convolutions make of the songs is a part of the fit: the cache may have it of the same fit before.
-        songs, val_songs = (self._songs(part, anew=self._trains_trunk) for part in (train, val))
+        songs, val_songs = self._songs(train), self._songs(val)
         self.shape_ = {
             "levels": self._level_sizes(songs),
             "text_width": self._encoder.width if "lyrics" in self._sides else 1,
@@ -301,20 +300,23 @@ class CoattentionPipeline:
             return [songs.channels]
         return list(self.trunk_.channels)
 
-    def _audio(self, tracks: Tracks, *, anew: bool = False) -> dict[str, LazyArray]:
+    def _audio(self, tracks: Tracks) -> dict[str, LazyArray]:
         if "audio" not in self._sides:
             return {}
-        return audio_sequences(self.features, self.trunk_, tracks, self.bench, levels=self.settings.levels, anew=anew)
+        # What convolutions make of the songs that were trained here serves no other run: it stays in memory.
+        outputs = ScratchCache(self.bench.cache.directory) if self._trains_trunk else self.bench.cache
+        levels = self.settings.levels
+        return audio_sequences(self.features, self.trunk_, tracks, self.bench, levels=levels, outputs=outputs)
 
-    def _songs(self, tracks: Tracks, *, anew: bool = False) -> Sequences:
-        """Both sides of the tracks as the network reads them; see `trunk_outputs` for `anew`."""
+    def _songs(self, tracks: Tracks) -> Sequences:
+        """Both sides of the tracks as the network reads them."""
         self._require(tracks)
         nothing = [np.zeros((0, 1), np.float16)] * len(tracks)
         embedded = self._encoder.embed(tracks.lyrics) if "lyrics" in self._sides else nothing
         known = {genre: number for number, genre in enumerate(self.classes_)}
         labels = [known.get(genre, -1) for genre in tracks.table["genre"]]
         words = dict(zip(tracks.ids, embedded, strict=True))
-        songs = Sequences(tracks.ids, self._audio(tracks, anew=anew), words, labels)
+        songs = Sequences(tracks.ids, self._audio(tracks), words, labels)
         if self.shape_:
             songs.channels = sum(self.shape_["levels"])
         return songs

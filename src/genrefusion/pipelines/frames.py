@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
 
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import Array, LazyArray, Recipe, decoders, extract, look_up
+from genrefusion.features.cache import Array, FeatureCache, LazyArray, Recipe, decoders, extract, look_up
 from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, frame_starts, trimmed_span
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Workbench
@@ -74,7 +74,7 @@ class SongFrames(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 
 
 def trunk_outputs(
-    trunk: Trunk, tracks: Tracks, features: MelFeatures, bench: Workbench, *, anew: bool = False
+    trunk: Trunk, tracks: Tracks, features: MelFeatures, bench: Workbench, *, outputs: FeatureCache | None = None
 ) -> dict[str, LazyArray]:
     """All levels of frozen convolutions for each frame of each track, from the cache where they are there.
 
@@ -88,8 +88,8 @@ def trunk_outputs(
         Spectrogram and frames.
     bench : Workbench
         Cache, device, terminal.
-    anew : bool
-        Compute all of them, and put them into the cache: the time of a fit does not depend on what is there.
+    outputs : FeatureCache, optional
+        Where they are kept; by default in the cache of the bench.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def trunk_outputs(
         return lambda track: apply(model, SongFrames({track: mels[track]}, [-1], features)).numpy()
 
     # One worker: the convolutions themselves take all cores.
-    return look_up(tracks, recipe, begin, bench.cache, workers=1, terminal=bench.terminal, anew=anew)
+    return look_up(tracks, recipe, begin, outputs or bench.cache, workers=1, terminal=bench.terminal)
 
 
 def on_device(model: nn.Module, bench: Workbench) -> nn.Module:

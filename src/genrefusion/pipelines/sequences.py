@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
-from genrefusion.features.cache import LazyArray, LazyView, extract
+from genrefusion.features.cache import FeatureCache, LazyArray, LazyView, extract
 from genrefusion.features.mel import MelExtractor, frame_columns, frame_starts
 from genrefusion.features.precomputed import read_sequences
 from genrefusion.models import msd
@@ -144,7 +144,7 @@ def audio_sequences(
     bench: Workbench,
     *,
     levels: str = "all",
-    anew: bool = False,
+    outputs: FeatureCache | None = None,
 ) -> dict[str, LazyArray]:
     """Compute or look up the audio side of the tracks that have one, shape (frames, positions, channels) each.
 
@@ -160,8 +160,8 @@ def audio_sequences(
         Cache, device, terminal.
     levels : str
         ``all`` levels of the convolutions side by side, or the ``last`` alone. The cache has all of them.
-    anew : bool
-        Let the convolutions hear every track, whatever the cache has.
+    outputs : FeatureCache, optional
+        Where the outputs of convolutions are kept; by default in the cache of the bench.
 
     Raises
     ------
@@ -177,10 +177,10 @@ def audio_sequences(
     if isinstance(features, NoFeatures) or not len(known):
         return {}
     if isinstance(features, MelFeatures) and trunk is not None:
-        outputs = trunk_outputs(trunk, known, features, bench, anew=anew)
+        found = trunk_outputs(trunk, known, features, bench, outputs=outputs)
         if levels == "all":
-            return outputs
-        return {track: LazyView(array, np.s_[:, :, -trunk.channels[-1] :]) for track, array in outputs.items()}
+            return found
+        return {track: LazyView(array, np.s_[:, :, -trunk.channels[-1] :]) for track, array in found.items()}
     if isinstance(features, PrecomputedFeatures):
         sequences = read_sequences(Path(str(features.path)))
         return {track: sequences[track][None] for track in known.ids}

@@ -186,7 +186,8 @@ class XgboostPipeline:
         heard, read, targets = [], [], []
         ids = np.array(train.ids)
         text, columns = self.text_, self.columns_
-        folds = inner_folds(self._labels(train), [group_tracks(train.table)], most=_STACK_FOLDS, seed=self.bench.seed)
+        groups = [group_tracks(train.table), group_tracks(train.table, by_artist=False)]
+        folds = inner_folds(self._labels(train), groups, most=_STACK_FOLDS, seed=self.bench.seed)
         if not folds:
             raise UserError("pipeline.late=stack needs two training tracks of every genre. Use pipeline.late=mean.")
         for fitted, held in folds:
