@@ -208,3 +208,10 @@ def test_of_the_runs_there_the_last_unfinished_one_is_resumed(tmp_path: Path) ->
     assert Path(cli.run_folder(str(tmp_path), "multiframe", "demo", True)).name == "2"
     (tmp_path / "multiframe" / "demo" / "4" / "report.html").unlink()
     assert Path(cli.run_folder(str(tmp_path), "multiframe", "demo", True)).name == "4", "its page is missing"
+
+
+@pytest.mark.parametrize("mistake", ["workers=-1", "seed=-4", "data=folder", "pipeline.lr=1000"])
+def test_a_mistake_in_the_settings_leaves_no_folder(mistake: str, tmp_path: Path) -> None:
+    answer = call("train", mistake, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert not [path for path in tmp_path.rglob("*") if not path.is_dir() or path.name[0].isdigit()]

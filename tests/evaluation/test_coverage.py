@@ -6,17 +6,25 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 
 from genrefusion.evaluation.clusters import (
+    Groups,
     bonett_price,
     effective_n_of_values,
     proportion_interval,
     quantile,
 )
+from genrefusion.evaluation.predictions import with_truth
 from genrefusion.evaluation.resampling import REDUCED, count
-from genrefusion.evaluation.statistics import bootstrap_intervals, seeds_proportion_interval
+from genrefusion.evaluation.statistics import (
+    bootstrap_intervals,
+    paired_difference,
+    seeds_interval,
+    seeds_proportion_interval,
+)
 
 EMOTIFY = np.repeat([1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 17], [47, 27, 9, 7, 2, 1, 2, 3, 2, 2, 1, 3])
 """Songs of each of its 106 artists, 320 in all."""
@@ -107,6 +115,31 @@ def seeds_coverage(
         low, high = seeds_proportion_interval(hits[:, met], tested[:, met])
         covered += low <= share <= high
     return covered / sets
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_simulated_is_what_is_printed(seed: int) -> None:
+    """The simulations take many sets at once; runs and tables ask for one."""
+    rng = np.random.default_rng(seed)
+    sizes = artist_sizes(40, 15)
+    clusters = np.repeat(np.arange(15), sizes.astype(int))
+    truth = rng.integers(3, size=40)
+    systems = [np.eye(3)[np.where(rng.random(40) < 0.7, truth, rng.integers(3, size=40))] for _ in range(3)]
+    right = np.array([system.argmax(axis=1) == truth for system in systems])
+    printed = bootstrap_intervals(truth, systems[0], ["accuracy"], clusters=clusters)["accuracy"]
+    assert printed == pytest.approx(proportion_interval(by_artist(right[0], sizes), sizes))
+    gains = right[0].astype(float) - right[1]
+    n = effective_n_of_values(by_artist(gains, sizes), np.asarray((gains**2).sum()), sizes)
+    middle, error = bonett_price((gains > 0).mean(), (gains < 0).mean(), n)
+    ends = paired_difference(truth, systems[0], systems[1], clusters=clusters).ends
+    assert ends == pytest.approx((middle - quantile(14) * error, middle + quantile(14) * error))
+    ids = pd.Index([f"t{i}" for i in range(40)], name="track_id")
+    genres = pd.Series(np.array([*"abc"])[truth], ids)
+    runs = [with_truth(pd.DataFrame(system, ids, [*"abc"]), genres) for system in systems]
+    groups = Groups(dict(zip(ids, map(str, clusters), strict=True)))
+    hits = np.array([by_artist(row, sizes) for row in right])
+    simulated = seeds_proportion_interval(hits, np.tile(sizes, (3, 1)))
+    assert seeds_interval(runs, "accuracy", groups=groups)[1] == pytest.approx(simulated)
 
 
 def confused(sizes: np.ndarray, icc: float, strength: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:

@@ -285,6 +285,17 @@ def test_runs_that_differ_widen_the_interval(figure: str) -> None:
     assert widths[1] > 1.2 * widths[0]
 
 
+@pytest.mark.parametrize("figure", ["macro_f1", "balanced_accuracy", "log_loss"])
+def test_the_variance_of_the_seeds_is_added(figure: str) -> None:
+    """Many songs, so that next to nothing but the seeds moves the mean: half the width is t times their error."""
+    shares = (0.5, 0.7, 0.9)
+    runs = [run_of(range(4000), seed=seed, share=share) for seed, share in enumerate(shares)]
+    (low, high) = seeds_interval(runs, figure, draws=300)[1]
+    values = [seeds_interval([run], figure, draws=50)[0] for run in runs]
+    error = np.std(values, ddof=1) / 3**0.5
+    assert (high - low) / 2 > 2.5 * error
+
+
 def test_seeds_that_are_all_right_have_an_interval_within_the_range() -> None:
     mean, (low, high) = seeds_interval([run_of(range(20), seed=seed, share=1.0) for seed in range(3)], "accuracy")
     assert (mean, high) == (1, 1)
