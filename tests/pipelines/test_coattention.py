@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ from conftest import TINY_DATA, compose_train
 from genrefusion.data.tracks import Tracks
 from genrefusion.errors import UserError
 from genrefusion.experiment import prepare
-from genrefusion.features.cache import FeatureCache, ScratchCache
+from genrefusion.features.cache import FeatureCache
+from genrefusion.pipelines import sequences
 from genrefusion.pipelines.base import Workbench, load_pipeline
 from genrefusion.pipelines.coattention import CoattentionPipeline
 from genrefusion.pipelines.sequences import Sequences, drop_sides
@@ -134,21 +136,22 @@ def test_without_none_vectors_songs_of_one_side_are_predicted_and_attention_is_a
 
 
 def test_of_the_convolutions_the_last_level_alone_is_read_where_it_is_asked_for(
-    parts: tuple[Tracks, Tracks], cache: Path, tmp_path: Path
+    parts: tuple[Tracks, Tracks], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline(cache, "pipeline.levels=last").fit(*parts).save(tmp_path / "model")
-    entries = ScratchCache(tmp_path / "features")
-    last = load_pipeline(tmp_path / "model", Workbench(entries))
+    last = pipeline(cache, "pipeline.levels=last").fit(*parts)
     songs = parts[1].subset(parts[1].ids[:3])
     expected = last.predict_proba(songs).tracks
-    (outputs,) = (store.songs for store in entries.stores.values() if store.recipe.name == "trunk")
-    levels = {song: arrays["trunk"] for song, arrays in outputs.items()}
-    assert {array.shape[2] for array in levels.values()} == {4 + 3 * 8}
+    outputs = sequences.trunk_outputs
     for changed, ignored in ((np.s_[:, :, :-8], True), (np.s_[:, :, -8:], False)):
-        for song, array in levels.items():
-            other = array.copy()
-            other[changed] = 1 - 2 * other[changed]
-            outputs[song]["trunk"] = other
+
+        def other(*given: Any, changed: Any = changed, **named: Any) -> dict[str, np.ndarray]:
+            arrays = {song: np.array(array) for song, array in outputs(*given, **named).items()}
+            assert {array.shape[2] for array in arrays.values()} == {4 + 3 * 8}
+            for array in arrays.values():
+                array[changed] = 1 - 2 * array[changed]
+            return arrays
+
+        monkeypatch.setattr(sequences, "trunk_outputs", other)
         assert np.allclose(last.predict_proba(songs).tracks, expected) == ignored
 
 
