@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from genrefusion.features.cache import FeatureCache
 from genrefusion.features.text_encoder import _minilm_folder
 from genrefusion.pipelines.base import Workbench
 from genrefusion.terminal import Terminal
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and what they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"

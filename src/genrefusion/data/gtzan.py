@@ -75,7 +75,7 @@ def fault_filtered_split() -> dict[str, str]:
     except (ImportError, OSError) as error:
         raise UserError(
             f"The fault-filtered lists come with torchaudio, which does not import here ({error}).\n"
-            'It needs a torch of its own time: pip install "torch>=2.11,<2.13" "torchaudio==2.11.*"'
+            'It needs a torch of its own time: pip install "torch>=2.11,<2.13" "torchaudio==2.11.0"'
         ) from error
     parts = {"train": lists.filtered_train, "val": lists.filtered_valid, "test": lists.filtered_test}
     return {clip: part for part, clips in parts.items() for clip in clips}
