@@ -250,7 +250,7 @@ def _open_sweep(directory: Path, settings: TrainConfig, typed: Sequence[str]) ->
     if settings.resume and not there:
         raise UserError(f"{directory}: no sweep to resume there.")
     study = open_study(directory, settings.sweep)
-    if there:
+    if study.trials:  # a sweep that was killed before its first trial has nothing to mix with
         require_same_code(study.user_attrs, directory)
     study.set_user_attr("results_version", RESULTS_VERSION)
     begun = study.user_attrs.get("typed")
