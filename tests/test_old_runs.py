@@ -1,9 +1,10 @@
-"""Runs that were made with d8fd36f (version 0.1) open, evaluate and predict; what cannot go on says so."""
+"""Runs of earlier commits open, evaluate and predict; what was broken off goes on, or says why it cannot."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 
 from conftest import REPOSITORY, compose_train
 from genrefusion.api import load_pipeline, open_corpus
+from genrefusion.cli import train
 from genrefusion.config import EvaluateConfig, PredictConfig
 from genrefusion.data.tracks import load_table
 from genrefusion.errors import UserError
@@ -20,18 +22,26 @@ from genrefusion.prediction import predict_files
 from genrefusion.runs import evaluate_run, open_run
 from genrefusion.settings import ManifestData, TrainerSettings
 
-FIXTURES = REPOSITORY / "tests" / "fixtures" / "d8fd36f"
+FIXTURES = REPOSITORY / "tests" / "fixtures"
+COMMITS = ("d8fd36f", "cea9ebd")
+"""Of version 0.1: the first whose results are of another kind, and one whose runs can be resumed."""
+
 HOLDOUTS = ("xgboost", "xgboost_text", "lyrics", "coattention", "multiframe_knn", "ensemble")
 FINISHED = (*HOLDOUTS, "kfold")
 TEST = ["blues8", "blues9", "metal8", "metal9", "pop8", "pop9"]
 
 
-@pytest.fixture
-def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which the runs were made; they name their corpus by a path from there."""
-    shutil.copytree(FIXTURES, tmp_path / "old")
+@pytest.fixture(params=COMMITS)
+def old(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the runs of a commit were made; they name their corpus by a path from there."""
+    shutil.copytree(FIXTURES / "d8fd36f" / "corpus", tmp_path / "old" / "corpus")
+    shutil.copytree(FIXTURES / request.param / "runs", tmp_path / "old" / "runs")
     monkeypatch.chdir(tmp_path / "old")
     return tmp_path / "old"
+
+
+of_other_results = pytest.mark.parametrize("old", ["d8fd36f"], indirect=True)
+resumable = pytest.mark.parametrize("old", ["cea9ebd"], indirect=True)
 
 
 def probabilities(table: pd.DataFrame) -> pd.DataFrame:
@@ -87,6 +97,7 @@ def test_an_old_run_without_its_page_is_given_one(old: Path) -> None:
     assert (directory / "predictions" / "test.csv").read_bytes() == before
 
 
+@of_other_results
 def test_an_old_run_that_was_broken_off_is_not_gone_on_with(old: Path) -> None:
     directory = old / "runs" / "broken_off"
     record = json.loads((directory / "run.json").read_text())
@@ -97,6 +108,7 @@ def test_an_old_run_that_was_broken_off_is_not_gone_on_with(old: Path) -> None:
         run_experiment(compose_train(*words, "resume=true"), directory, quiet=True)
 
 
+@of_other_results
 def test_an_old_sweep_shows_what_it_found_and_is_not_gone_on_with(old: Path) -> None:
     from genrefusion.sweeping import _open_sweep, open_study
 
@@ -110,6 +122,31 @@ def test_an_old_sweep_shows_what_it_found_and_is_not_gone_on_with(old: Path) -> 
         _open_sweep(old / "runs" / "sweep", settings, words)
     best = compose_train("experiment=xgboost", *[f"pipeline.{k}={v}" for k, v in _best(old).items()])
     assert best.pipeline.max_depth == study.best_params["pipeline.max_depth"]
+
+
+@resumable
+def test_a_run_that_was_broken_off_goes_on_to_what_it_would_have_been(old: Path) -> None:
+    directory = old / "runs" / "broken_off"
+    words = json.loads((directory / "run.json").read_text())["command"].split()
+    run_experiment(compose_train(*words, "resume=true"), directory, quiet=True)
+    history = pd.read_csv(directory / "history.csv")
+    assert list(history["epoch"]) == list(range(1, len(history) + 1))
+    whole = read_predictions(old / "runs" / "whole" / "predictions" / "test.csv")
+    found = probabilities(open_run(directory).predictions())
+    pd.testing.assert_frame_equal(found, probabilities(whole), atol=1e-3)
+
+
+@resumable
+@pytest.mark.slow
+def test_a_sweep_that_was_broken_off_goes_on_to_what_it_would_have_found(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["-m", "experiment=xgboost", "sweep=xgboost", "sweep.trials=3", "pipeline.rounds=8"]
+    words += ["features.kind=published", "data=manifest", "data.manifest=corpus/tracks.csv", "split=predefined"]
+    monkeypatch.setattr(sys, "argv", ["train", *words, "hydra.sweep.dir=runs/sweep", "resume=true"])
+    train()
+    found, whole = (pd.read_csv(f"runs/{name}/sweep.csv").drop(columns="seconds") for name in ("sweep", "whole_sweep"))
+    pd.testing.assert_frame_equal(found, whole, atol=1e-6)
 
 
 def _best(old: Path) -> dict[str, object]:
