@@ -42,7 +42,7 @@ def extraction() -> Rows:
     from joblib import Parallel, delayed
 
     from genrefusion.features.mel import MelExtractor
-    from genrefusion.settings import MelFeatures
+    from genrefusion.settings.features import MelFeatures
 
     extractor = MelExtractor(MelFeatures())
 
@@ -151,7 +151,7 @@ def features() -> Rows:
 def boosting() -> Rows:
     """Train 500 rounds on 38,500 rows of 97 random features and 7 classes, the published size (18.5 minutes there)."""
     from genrefusion.models.tabular import TabularModel
-    from genrefusion.pipeline_settings import XgboostSettings
+    from genrefusion.settings.pipelines import XgboostSettings
 
     rng = np.random.default_rng(0)
     rows, labels = rng.normal(size=(38_500, 97)).astype(np.float32), rng.integers(0, 7, 38_500)

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.tracks import load_table
-from genrefusion.errors import UserError, bullet_list
-from genrefusion.evaluation.clusters import too_few
-from genrefusion.evaluation.metrics import accuracy
-from genrefusion.evaluation.predictions import arrays, genre_columns, read_predictions
-from genrefusion.evaluation.rows import aligned
-from genrefusion.evaluation.statistics import holm, mcnemar, paired_difference
-from genrefusion.results import groups_of
+from genrefusion.metrics.clusters import too_few
+from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions
+from genrefusion.metrics.scores import accuracy
+from genrefusion.metrics.statistics import holm, mcnemar, paired_difference
+from genrefusion.reports.rows import aligned
+from genrefusion.reports.summary import groups_of
 
 
 def averaged(runs: str) -> pd.DataFrame:

@@ -15,14 +15,14 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
-from genrefusion.cli import register  # and with it the resolvers of run folders
-from genrefusion.config import TrainConfig, configs_directory
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.corpora import check_audio, load_corpus
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.text_encoder import _minilm_folder
 from genrefusion.pipelines.base import Workbench
-from genrefusion.terminal import Terminal
+from genrefusion.settings.commands import TrainConfig
+from genrefusion.settings.composing import configs_directory, register
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

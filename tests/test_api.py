@@ -11,10 +11,10 @@ import pytest
 import genrefusion
 from conftest import TINY_DATA, compose_train
 from genrefusion import find_runs, load_pipeline, open_corpus, open_run
+from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
-from genrefusion.evaluation.predictions import genre_columns
-from genrefusion.experiment import run_experiment
+from genrefusion.metrics.predictions import genre_columns
+from genrefusion.runs.training import run_experiment
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 Every case of `FILES` is refused by ``train`` with the file, the reason and the cure, and listed by
 ``corpus action=validate``, which tells the rest all the same; every case of `TABLES` is refused by name. Those of `FINE`
 look bad and are not. Elsewhere: each kind of damage in every format in ``data/test_audio.py``, rules of tables in
-``data/test_tracks.py``, files that a build meets in ``data/test_building.py``, lyrics with marks of all kinds in
+``data/test_tracks.py``, files that a build meets in ``commands/corpus/test_build.py``, lyrics with marks of all kinds in
 ``data/test_lyrics.py``, wrong settings in ``test_cli.py``.
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY, TINY_DATA
-from genrefusion import cli
+from genrefusion.core import folders
 
 COMMANDS = ("train", "evaluate", "predict", "reproduce", "corpus")
 
@@ -89,13 +89,13 @@ def test_help_has_the_settings_of_the_experiment_that_is_typed(tmp_path: Path) -
 def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_now", lambda: "now")
+    monkeypatch.setattr(folders, "_now", lambda: "now")
     for name in ("now", "now+2", "now+3"):
-        folder = Path(cli.run_folder(str(tmp_path), "multiframe", "demo", False))
+        folder = Path(folders.run_folder(str(tmp_path), "multiframe", "demo", False))
         assert folder == tmp_path / "multiframe" / "demo" / name
         assert folder.is_dir(), "the next one cannot take it"
     for name in ("now_sweep", "now_sweep+2"):
-        assert Path(cli.sweep_folder(str(tmp_path), "multiframe", "demo", False)).name == name
+        assert Path(folders.sweep_folder(str(tmp_path), "multiframe", "demo", False)).name == name
 
 
 @pytest.mark.parametrize(
@@ -170,12 +170,12 @@ def test_an_environment_with_which_nothing_would_be_done_is_refused(
 def test_two_runs_that_begin_at_once_are_both_made(cache: Path, tmp_path: Path) -> None:
     """Both are held until the other knows the time too, which stands still."""
     code = (
-        "import os, time; from pathlib import Path; from genrefusion import cli\n"
+        "import os, time; from pathlib import Path; from genrefusion import cli; from genrefusion.core import folders\n"
         "def now():\n"
         "    Path(f'here{os.getpid()}').touch()\n"
         "    while len(list(Path().glob('here*'))) < 2: time.sleep(0.01)\n"
         "    return 'now'\n"
-        "cli._now = now; cli.train()"
+        "folders._now = now; cli.train()"
     )
     words = [sys.executable, "-c", code, *TINY_DATA, "experiment=lyrics_tfidf"]
     both = [subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) for _ in range(2)]
@@ -205,9 +205,9 @@ def test_of_the_runs_there_the_last_unfinished_one_is_resumed(tmp_path: Path) ->
         (folder / "checkpoints").mkdir(parents=True)
         (folder / "run.json").write_text("{" if status == "damaged" else f'{{"status": "{status}"}}')
         (folder / "report.html").touch()
-    assert Path(cli.run_folder(str(tmp_path), "multiframe", "demo", True)).name == "2"
+    assert Path(folders.run_folder(str(tmp_path), "multiframe", "demo", True)).name == "2"
     (tmp_path / "multiframe" / "demo" / "4" / "report.html").unlink()
-    assert Path(cli.run_folder(str(tmp_path), "multiframe", "demo", True)).name == "4", "its page is missing"
+    assert Path(folders.run_folder(str(tmp_path), "multiframe", "demo", True)).name == "4", "its page is missing"
 
 
 @pytest.mark.parametrize("mistake", ["workers=-1", "seed=-4", "data=folder", "pipeline.lr=1000"])

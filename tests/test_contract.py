@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from conftest import TINY_DATA, TINY_NETWORK, compose_train
+from genrefusion.core.errors import UserError
 from genrefusion.data.splits import Fold, split_tracks
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, make_pipeline
 
 NETWORK = ["experiment=multiframe", *TINY_NETWORK]

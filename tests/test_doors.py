@@ -14,14 +14,15 @@ import pytest
 
 from conftest import REPOSITORY, compose_train
 from genrefusion.api import load_pipeline, open_corpus
-from genrefusion.config import EvaluateConfig, PredictConfig
-from genrefusion.ensembles import run_ensemble
-from genrefusion.evaluation.predictions import genre_columns, read_predictions
-from genrefusion.experiment import run_experiment
+from genrefusion.commands.evaluate import evaluate_run
+from genrefusion.commands.predict import predict_files
+from genrefusion.metrics.predictions import genre_columns, read_predictions
 from genrefusion.pipelines.base import PIPELINES
-from genrefusion.prediction import predict_files
-from genrefusion.runs import evaluate_run
-from genrefusion.settings import ManifestData, TrainerSettings
+from genrefusion.runs.ensembles import run_ensemble
+from genrefusion.runs.training import run_experiment
+from genrefusion.settings.commands import EvaluateConfig, PredictConfig
+from genrefusion.settings.data import ManifestData
+from genrefusion.settings.trainer import TrainerSettings
 
 CORPUS = REPOSITORY / "tests" / "fixtures" / "d8fd36f" / "corpus"
 NETWORK = ["features.frame_seconds=3", "pipeline.width=2", "pipeline.epochs=1", "pipeline.batch_size=4"]

@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import REPOSITORY, TINY
-from genrefusion.config import EvaluateConfig
+from genrefusion.commands.evaluate import evaluate_run
 from genrefusion.data.tracks import Tracks
-from genrefusion.runs import evaluate_run
-from genrefusion.settings import TrainerSettings
+from genrefusion.settings.commands import EvaluateConfig
+from genrefusion.settings.trainer import TrainerSettings
 from training.test_loop import fit, new_network
 
 pytestmark = pytest.mark.slow

@@ -13,14 +13,16 @@ import pytest
 from conftest import REPOSITORY, compose_train
 from genrefusion.api import load_pipeline, open_corpus
 from genrefusion.cli import train
-from genrefusion.config import EvaluateConfig, PredictConfig
+from genrefusion.commands.evaluate import evaluate_run
+from genrefusion.commands.predict import predict_files
+from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import load_table
-from genrefusion.errors import UserError
-from genrefusion.evaluation.predictions import genre_columns, read_predictions
-from genrefusion.experiment import run_experiment
-from genrefusion.prediction import predict_files
-from genrefusion.runs import evaluate_run, open_run
-from genrefusion.settings import ManifestData, TrainerSettings
+from genrefusion.metrics.predictions import genre_columns, read_predictions
+from genrefusion.runs.store import open_run
+from genrefusion.runs.training import run_experiment
+from genrefusion.settings.commands import EvaluateConfig, PredictConfig
+from genrefusion.settings.data import ManifestData
+from genrefusion.settings.trainer import TrainerSettings
 
 FIXTURES = REPOSITORY / "tests" / "fixtures"
 COMMITS = ("d8fd36f", "cea9ebd")
@@ -110,7 +112,7 @@ def test_an_old_run_that_was_broken_off_is_not_gone_on_with(old: Path) -> None:
 
 @of_other_results
 def test_an_old_sweep_shows_what_it_found_and_is_not_gone_on_with(old: Path) -> None:
-    from genrefusion.sweeping import _open_sweep, open_study
+    from genrefusion.commands.sweep import _open_sweep, open_study
 
     words = ["experiment=xgboost", "sweep=xgboost", "sweep.trials=2", "pipeline.rounds=8", "features.kind=published"]
     words += ["data=manifest", "data.manifest=corpus/tracks.csv", "split=predefined", "resume=true"]

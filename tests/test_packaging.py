@@ -23,7 +23,7 @@ def test_an_unpacked_wheel_trains_from_any_folder(tmp_path: Path) -> None:
         assert "genrefusion/prediction.schema.json" in file.namelist()
         file.extractall(tmp_path / "site")
     code = (
-        "import genrefusion.cli as c, genrefusion.config as g, pathlib; "
+        "import genrefusion.cli as c, genrefusion.settings.composing as g, pathlib; "
         f"assert g.configs_directory() == pathlib.Path({str(tmp_path)!r}) / 'site/genrefusion/configs'; "
         "c.train()"
     )

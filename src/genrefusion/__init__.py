@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from genrefusion.core.version import __version__
+
 if TYPE_CHECKING:
     from genrefusion.api import find_runs, load_pipeline, open_corpus, open_run
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "find_runs", "load_pipeline", "open_corpus", "open_run"]
 
 

@@ -11,16 +11,18 @@ import pandas as pd
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from genrefusion.config import CorpusConfig, cache_folder, configs_directory, register, to_settings
+from genrefusion.core.folders import cache_folder
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.corpora import check_audio, load_corpus, load_usable
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
-from genrefusion.pipeline_settings import EnsembleSettings
 from genrefusion.pipelines.base import Pipeline, Workbench
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline
-from genrefusion.runs import Run, open_run
-from genrefusion.settings import NoFeatures
-from genrefusion.terminal import Terminal
+from genrefusion.runs.store import Run, open_run
+from genrefusion.settings.commands import CorpusConfig
+from genrefusion.settings.composing import configs_directory, register, to_settings
+from genrefusion.settings.features import NoFeatures
+from genrefusion.settings.pipelines import EnsembleSettings
 
 __all__ = ["Run", "find_runs", "load_pipeline", "open_corpus", "open_run"]
 

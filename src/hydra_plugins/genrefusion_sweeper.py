@@ -1,4 +1,4 @@
-"""Hydra's way to `genrefusion.sweeping` and `genrefusion.combinations`.
+"""Hydra's way to `genrefusion.commands.sweep` and `genrefusion.commands.multirun`.
 
 Hydra loads sweepers from this namespace alone, at every start of a command.
 """
@@ -31,11 +31,11 @@ class RunsSweeper(BasicSweeper):
         assert self.launcher is not None
         assert self.hydra_context is not None
         if self.config.sweep is not None:
-            from genrefusion.sweeping import run_sweep
+            from genrefusion.commands.sweep import run_sweep
 
             run_sweep(self.config, arguments, self.launcher)
             return
-        from genrefusion.combinations import run_combinations
+        from genrefusion.commands.multirun import run_combinations
 
         loader = self.hydra_context.config_loader
         overrides = OverridesParser.create(config_loader=loader).parse_overrides([*self._parse_config(), *arguments])

@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 import soundfile
 
+from genrefusion.core.errors import UserError
+from genrefusion.core.files import extend_record, read_record
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import digest_audio
 from genrefusion.data.corpora import check_audio, load_corpus, load_folder
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
-from genrefusion.files import extend_record, read_record
-from genrefusion.settings import DataSettings, FolderData, GtzanData, ManifestData
-from genrefusion.terminal import Terminal
+from genrefusion.settings.data import DataSettings, FolderData, GtzanData, ManifestData
 
 WriteTone = Callable[..., Path]
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from genrefusion.config import configs_directory
+from genrefusion.core.errors import UserError
 from genrefusion.data.genre_names import GenreMap, read_genre_map
 from genrefusion.data.names import plain
-from genrefusion.errors import UserError
-from genrefusion.settings import GenreNames
+from genrefusion.settings.composing import configs_directory
+from genrefusion.settings.data import GenreNames
 
 TEN = "blues classical country disco hiphop jazz metal pop reggae rock".split()
 GTZAN = read_genre_map(GenreNames(name="file", path=str(configs_directory() / "genres" / "gtzan10.yaml")))

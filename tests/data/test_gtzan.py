@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from conftest import shared
+from genrefusion.core.errors import UserError
 from genrefusion.data.audio import inspect_sound
 from genrefusion.data.gtzan import GENRES, fault_filtered_split, load_gtzan, read_artist_index
-from genrefusion.errors import UserError
-from genrefusion.settings import GtzanData
+from genrefusion.settings.data import GtzanData
 
 CLIPS = ("blues/blues.00000", "blues/blues.00012", "jazz/jazz.00000", "jazz/jazz.00029")
 

@@ -13,13 +13,13 @@ import pytest
 import soundfile
 
 from conftest import compose_train
+from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.corpora import load_usable
 from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
-from genrefusion.record import signature
-from genrefusion.settings import FolderData, ManifestData, SplitSettings
-from genrefusion.terminal import Terminal
+from genrefusion.runs.record import signature
+from genrefusion.settings.data import FolderData, ManifestData, SplitSettings
 
 RATE = 8000
 LENGTHS = {"even": 6.0, "rest": 5.2, "crumb": 4.9, "short": 1.5, "half": 5.0}

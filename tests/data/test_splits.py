@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genrefusion.core.errors import UserError
 from genrefusion.data.splits import Fold, Split, _check, read_split, split_tracks
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
-from genrefusion.settings import SplitSettings
+from genrefusion.settings.data import SplitSettings
 
 KINDS = ("holdout", "kfold", "predefined")
 SEEDS = range(6)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from genrefusion.core.errors import UserError
 from genrefusion.data.table_files import read_table
 from genrefusion.data.tracks import Tracks, load_table, validate_table
-from genrefusion.errors import UserError
 
 ROWS = [
     {"track_id": "01", "genre": "jazz", "artist": "Ann", "lyrics": "la\nla, la"},

@@ -17,10 +17,10 @@ from transformers import (
     Wav2Vec2Model,
 )
 
+from genrefusion.core.errors import UserError
 from genrefusion.data.audio import load_audio
-from genrefusion.errors import UserError
 from genrefusion.features.audio_encoder import AudioEncoder, cut_windows, load_audio_model
-from genrefusion.settings import AudioEncoderFeatures
+from genrefusion.settings.features import AudioEncoderFeatures
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import load_audio, sha256_of
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
 from genrefusion.features.cache import FeatureCache, LazyArray, LazyView, Recipe, ScratchCache, decoders, extract
-from genrefusion.terminal import Terminal
 
 QUIET = Terminal(quiet=True)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from genrefusion.errors import UserError
+from genrefusion.core.errors import UserError
 from genrefusion.features import descriptors as single
 from genrefusion.features import handcrafted as hc
 from genrefusion.features import handcrafted_wide as wide

@@ -19,7 +19,7 @@ from genrefusion.features.mel import (
     log_mel,
     trimmed_span,
 )
-from genrefusion.settings import MelFeatures
+from genrefusion.settings.features import MelFeatures
 
 # 12.8 kHz and a hop of 256 make 50 columns a second; a frame of 2 s has 101.
 SIMPLE = MelFeatures(sample_rate=12800, frame_seconds=2)

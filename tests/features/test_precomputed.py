@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from conftest import shared
-from genrefusion.errors import UserError
+from genrefusion.core.errors import UserError
 from genrefusion.features.precomputed import read_feature_table, read_sequences, summarise_sequence
 
 

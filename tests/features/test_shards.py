@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from genrefusion.core.files import locked
 from genrefusion.features import shards
 from genrefusion.features.shard_files import OPEN_SHARDS, StoredArray, read_header
 from genrefusion.features.shards import SONGS_A_SHARD, ShardStore
-from genrefusion.files import locked
 
 ARRAY = np.arange(600, dtype=np.float32).reshape(20, 30)
 FORK = multiprocessing.get_context("fork")

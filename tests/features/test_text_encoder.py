@@ -12,7 +12,8 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from genrefusion.errors import UserError
+from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.text_encoder import (
     TokenEncoder,
@@ -22,8 +23,7 @@ from genrefusion.features.text_encoder import (
     stitch,
     window_spans,
 )
-from genrefusion.pipeline_settings import TextEncoderSettings
-from genrefusion.terminal import Terminal
+from genrefusion.settings.pipelines import TextEncoderSettings
 
 
 def encoder(cache: Path, **settings: int) -> TokenEncoder:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from genrefusion.errors import UserError
+from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.text_encoder import minilm_encoder
 from genrefusion.features.text_vectors import (
@@ -19,7 +20,6 @@ from genrefusion.features.text_vectors import (
     Words,
     read_word_vectors,
 )
-from genrefusion.terminal import Terminal
 
 SONGS = [
     "rain on the roof\nrain in my heart",

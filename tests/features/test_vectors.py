@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genrefusion.features.vectors import HandcraftedExtractor, segment_spans
-from genrefusion.settings import HandcraftedFeatures
+from genrefusion.settings.features import HandcraftedFeatures
 
 
 @pytest.mark.parametrize("seconds", [1.0, 2.9, 3.0, 3.1, 4.999, 5.0, 5.001])

@@ -9,13 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genrefusion.models.coattention import (
-    AttentionPool,
-    BidirectionalLstm,
-    CoAttentionNetwork,
-    DenseCoAttention,
-    Pairs,
-)
+from genrefusion.models.coattention import AttentionPool, BidirectionalLstm, CoAttentionNetwork, DenseCoAttention, Pairs
 
 WIDTH, HEADS = 8, 2
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from conftest import shared
-from genrefusion.errors import UserError
+from genrefusion.core.errors import UserError
 from genrefusion.models import msd
 
 WEIGHTS = "weights/music_tagger_crnn_weights_theano.h5"

@@ -11,9 +11,9 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import FunctionTransformer
 
 import shap_reference
-from genrefusion.errors import UserError
+from genrefusion.core.errors import UserError
 from genrefusion.models.tabular import Held, TabularModel, load_skops
-from genrefusion.pipeline_settings import XgboostSettings
+from genrefusion.settings.pipelines import XgboostSettings
 
 KINDS = ("xgboost", "random_forest", "svm", "logistic")
 QUICK = XgboostSettings(rounds=20, colsample=1.0, lr=0.3)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from genrefusion.errors import UserError
+from genrefusion.core.errors import UserError
 from genrefusion.pipelines.base import read_settings
-from genrefusion.settings import ManifestData
+from genrefusion.settings.data import ManifestData
 
 
 @pytest.mark.parametrize("text", ["${oc.env:SECRET}", "a/${name}", r"\${oc.env:SECRET}", "${", "$", "{}"])

@@ -15,15 +15,15 @@ import pytest
 import torch
 
 from conftest import TINY_DATA, compose_train
+from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
-from genrefusion.experiment import prepare
 from genrefusion.features.cache import FeatureCache
 from genrefusion.pipelines import sequences
 from genrefusion.pipelines.base import Workbench, load_pipeline
 from genrefusion.pipelines.coattention import CoattentionPipeline
 from genrefusion.pipelines.sequences import Sequences, drop_sides
-from genrefusion.terminal import Terminal
+from genrefusion.runs.training import prepare
 
 TINY = ["experiment=coattention", "pipeline.width=16", "pipeline.epochs=1", "pipeline.trunk.width=4"]
 TINY += ["pipeline.trunk.epochs=1", "features.frame_seconds=3"]

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from conftest import TINY_DATA, compose_train
+from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
 from genrefusion.features.cache import FeatureCache
 from genrefusion.models.lyrics import LyricsHead
 from genrefusion.pipelines.base import Workbench, load_pipeline
 from genrefusion.pipelines.lyrics import LyricsPipeline
 from genrefusion.pipelines.readers import TunedReader
-from genrefusion.terminal import Terminal
 
 
 def pipeline(cache: Path, *overrides: str) -> LyricsPipeline:

@@ -6,7 +6,7 @@ import torch
 
 from genrefusion.features.mel import frame_starts
 from genrefusion.pipelines.multiframe import SongFrames
-from genrefusion.settings import MelFeatures
+from genrefusion.settings.features import MelFeatures
 
 # 12.8 kHz and a hop of 256 make 50 columns a second; a frame of 2 s has 101.
 TRIMMED = MelFeatures(sample_rate=12800, frame_seconds=2, trim=1)

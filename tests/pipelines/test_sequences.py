@@ -10,14 +10,15 @@ import pytest
 import torch
 
 from conftest import compose_train
+from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
 from genrefusion.features.cache import FeatureCache, LazyView, Recipe, ScratchCache, decoders
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Workbench, make_pipeline
 from genrefusion.pipelines.frames import trunk_outputs
 from genrefusion.pipelines.sequences import Sequences, audio_sequences, drop_sides, ids_with_audio
-from genrefusion.settings import MelFeatures, PrecomputedFeatures, TrainerSettings
+from genrefusion.settings.features import MelFeatures, PrecomputedFeatures
+from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training.loop import make_accelerator
 
 

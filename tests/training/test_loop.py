@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from genrefusion.errors import UserError
-from genrefusion.pipeline_settings import NetworkSettings
-from genrefusion.settings import TrainerSettings
-from genrefusion.terminal import Terminal
+from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
+from genrefusion.settings.pipelines import NetworkSettings
+from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training.augment import classification_loss
 from genrefusion.training.loop import Checkpoint, Watch, rate_factor, train_network
 

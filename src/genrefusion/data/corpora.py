@@ -12,15 +12,15 @@ import pandas as pd
 import soundfile
 from joblib import Parallel, delayed
 
+from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.files import extend_record, read_record
+from genrefusion.core.terminal import Terminal
 from genrefusion.data import gtzan
 from genrefusion.data.audio import EXTENSIONS, inspect_sound
 from genrefusion.data.digests import digest_files
 from genrefusion.data.pieces import cut_into_pieces
 from genrefusion.data.tracks import Tracks, load_table, validate_table
-from genrefusion.errors import UserError, bullet_list
-from genrefusion.files import extend_record, read_record
-from genrefusion.settings import DataSettings, DemoData, FolderData, GtzanData, ManifestData
-from genrefusion.terminal import Terminal
+from genrefusion.settings.data import DataSettings, DemoData, FolderData, GtzanData, ManifestData
 
 CHANGED = "changed since the table was made (its SHA-256 differs)"
 
@@ -317,7 +317,7 @@ def _folder_name(folder: Path) -> str:
 
 
 def _demo(settings: DemoData, cache: Path, workers: int, terminal: Terminal) -> Tracks:
-    from genrefusion.data.demo import DEMO_VERSION, build_demo
+    from genrefusion.demo import DEMO_VERSION, build_demo
 
     name = f"demo-{DEMO_VERSION}-{settings.songs_per_genre}x{settings.seconds:g}s-{settings.seed}"
     table = build_demo(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
+from genrefusion.core.files import extend_record, read_record, signature
 from genrefusion.data.audio import digest_audio
-from genrefusion.files import extend_record, read_record, signature
 
 _RACE_NS = 2_000_000_000
 

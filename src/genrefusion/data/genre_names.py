@@ -9,10 +9,10 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from genrefusion.core.errors import UserError
 from genrefusion.data.names import plain
 from genrefusion.data.tracks import RESERVED
-from genrefusion.errors import UserError
-from genrefusion.settings import GenreNames
+from genrefusion.settings.data import GenreNames
 
 
 class GenreMap:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.tracks import Tracks, validate_table
-from genrefusion.errors import UserError, bullet_list
 
 FOLDERS = ("genres_original", "genres")
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")

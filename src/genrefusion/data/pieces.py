@@ -21,13 +21,13 @@ import pandas as pd
 import soundfile
 from joblib import Parallel, delayed
 
+from genrefusion.core.errors import UserError
+from genrefusion.core.files import write_atomically
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import AudioError, decode
 from genrefusion.data.digests import digest_files
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
-from genrefusion.files import write_atomically
-from genrefusion.settings import DataSettings
-from genrefusion.terminal import Terminal
+from genrefusion.settings.data import DataSettings
 
 Samples = npt.NDArray[np.int16]
 

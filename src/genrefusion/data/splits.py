@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.groups import Numbers, group_tracks, knows_artists
 from genrefusion.data.tracks import PARTS, Tracks
-from genrefusion.errors import UserError, bullet_list
-from genrefusion.settings import SplitSettings
+from genrefusion.settings.data import SplitSettings
 
 Groups = pd.Series  # number of each track's group, by track id
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from genrefusion.errors import UserError
+from genrefusion.core.errors import UserError
 
 
 def read_table(path: Path) -> pd.DataFrame:

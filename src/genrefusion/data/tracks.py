@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.terminal import is_plain
 from genrefusion.data.groups import lyrics_keys
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.names import plain, plain_artist
 from genrefusion.data.table_files import read_table
-from genrefusion.errors import UserError, bullet_list
-from genrefusion.terminal import is_plain
 
 if TYPE_CHECKING:
     import pandera.pandas as pa

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from genrefusion.core.errors import UserError
 from genrefusion.data.audio import load_audio
-from genrefusion.errors import UserError
 from genrefusion.features.text_encoder import DEVICE, model_identity
-from genrefusion.settings import AudioEncoderFeatures
+from genrefusion.settings.features import AudioEncoderFeatures
 
 Array = npt.NDArray[np.float32]
 

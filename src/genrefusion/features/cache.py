@@ -23,11 +23,11 @@ import soundfile
 import soxr
 from joblib import Parallel, delayed
 
+from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import AudioError
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
 from genrefusion.features.shards import ShardStore
-from genrefusion.terminal import Terminal
 
 Array = npt.NDArray[Any]
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from genrefusion.errors import UserError
+from genrefusion.core.errors import UserError
 from genrefusion.features.descriptors import (
     BLOCK,
     HOP,

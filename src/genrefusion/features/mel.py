@@ -17,7 +17,7 @@ import scipy.fft
 from genrefusion.data.audio import load_audio
 from genrefusion.features.cache import LazyArray
 from genrefusion.features.descriptors import hann, mel_filters
-from genrefusion.settings import MelFeatures
+from genrefusion.settings.features import MelFeatures
 
 Array = npt.NDArray[np.float32]
 

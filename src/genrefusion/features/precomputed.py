@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.audio import EXTENSIONS
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError, bullet_list
-from genrefusion.settings import PrecomputedFeatures, TableFeatures
+from genrefusion.settings.features import PrecomputedFeatures, TableFeatures
 
 Array = npt.NDArray[np.float32]
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
-from genrefusion.files import signature
+from genrefusion.core.files import signature
 
 Array = npt.NDArray[Any]
 

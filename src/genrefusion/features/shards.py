@@ -23,8 +23,8 @@ import numpy.typing as npt
 from joblib import Parallel, delayed
 from safetensors.numpy import save
 
+from genrefusion.core.files import extend_record, locked, read_record, signature, write_atomically
 from genrefusion.features.shard_files import Shard, StoredArray, checksum, damaged_arrays, read_header
-from genrefusion.files import extend_record, locked, read_record, signature, write_atomically
 
 Array = npt.NDArray[Any]
 

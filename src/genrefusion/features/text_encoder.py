@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from genrefusion.core.errors import UserError
+from genrefusion.core.files import signature
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import sha256_of
-from genrefusion.errors import UserError
 from genrefusion.features.cache import FeatureCache, LazyArray, Recipe, Store
-from genrefusion.files import signature
-from genrefusion.pipeline_settings import TextEncoderSettings
-from genrefusion.terminal import Terminal
+from genrefusion.settings.pipelines import TextEncoderSettings
 
 Array = npt.NDArray[np.float32]
 HalfArray = npt.NDArray[np.float16]

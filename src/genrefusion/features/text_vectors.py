@@ -14,10 +14,10 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
-from genrefusion.errors import UserError
+from genrefusion.core.errors import UserError
+from genrefusion.core.skops_files import load_skops, save_skops
 from genrefusion.features.text import STYLE_NAMES, split_words, style_statistics
 from genrefusion.features.text_encoder import TokenEncoder
-from genrefusion.models.skops_files import load_skops, save_skops
 
 Array = npt.NDArray[np.float32]
 Columns = Any  # an Array, or a sparse matrix of SciPy, shape (texts, columns)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import load_audio
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError, bullet_list
 from genrefusion.features import handcrafted, handcrafted_wide
 from genrefusion.features.cache import FeatureCache, extract
 from genrefusion.features.precomputed import read_feature_table, read_sequences, summarise_sequence
-from genrefusion.settings import HandcraftedFeatures, PrecomputedFeatures, TableFeatures
-from genrefusion.terminal import Terminal
+from genrefusion.settings.features import HandcraftedFeatures, PrecomputedFeatures, TableFeatures
 
 Array = npt.NDArray[np.float32]
 

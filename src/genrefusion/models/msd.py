@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from genrefusion.core.errors import UserError
 from genrefusion.data.audio import sha256_of
-from genrefusion.errors import UserError
 from genrefusion.models.crnn import Crnn
-from genrefusion.settings import MelFeatures
+from genrefusion.settings.features import MelFeatures
 
 SHA256 = "783d8198417fd5d6ceee551dea5ec3e7f0210ec743af4819172b5c943044081c"
 URL = (

@@ -19,10 +19,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 from xgboost import XGBClassifier
 from xgboost.core import XGBoostError
 
-from genrefusion.errors import UserError
+from genrefusion.core.errors import UserError
+from genrefusion.core.skops_files import load_skops, save_skops
 from genrefusion.models.folds import forget_folds, inner_folds, platt
-from genrefusion.models.skops_files import load_skops, save_skops
-from genrefusion.pipeline_settings import XgboostSettings
+from genrefusion.settings.pipelines import XgboostSettings
 
 Matrix = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

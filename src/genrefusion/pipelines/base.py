@@ -17,21 +17,22 @@ from typing import Any, Protocol, Self, TypeVar, cast
 import numpy as np
 import pandas as pd
 
-from genrefusion import pipeline_settings, settings
+from genrefusion.core.errors import UserError
+from genrefusion.core.files import write_atomically
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
-from genrefusion.evaluation.predictions import Prediction
 from genrefusion.features.cache import FeatureCache
-from genrefusion.files import write_atomically
-from genrefusion.settings import TrainerSettings
-from genrefusion.terminal import Terminal
+from genrefusion.metrics.predictions import Prediction
+from genrefusion.settings import data, features, sweep, tables, trainer
+from genrefusion.settings import pipelines as pipeline_settings
+from genrefusion.settings.trainer import TrainerSettings
 
 PIPELINES = {
     "coattention": ("genrefusion.pipelines.coattention", "CoattentionPipeline"),
     "ensemble": ("genrefusion.pipelines.ensemble", "EnsemblePipeline"),
     "lyrics": ("genrefusion.pipelines.lyrics", "LyricsPipeline"),
     "multiframe": ("genrefusion.pipelines.multiframe", "MultiframePipeline"),
-    "xgboost": ("genrefusion.pipelines.xgboost", "XgboostPipeline"),
+    "xgboost": ("genrefusion.pipelines.vectors", "XgboostPipeline"),
 }
 """Module and class of each pipeline by the name in its settings; imported when it is needed."""
 
@@ -234,7 +235,7 @@ def read_settings(values: dict[str, Any]) -> Any:
 
 _SCHEMAS = {
     name: found
-    for module in (settings, pipeline_settings)
+    for module in (data, features, pipeline_settings, trainer, sweep, tables)
     for name, found in vars(module).items()
     if isinstance(found, type) and is_dataclass(found) and found.__module__ == module.__name__
 }

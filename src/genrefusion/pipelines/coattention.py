@@ -18,15 +18,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError, bullet_list
-from genrefusion.evaluation import metrics
-from genrefusion.evaluation.predictions import Prediction
 from genrefusion.features.cache import LazyArray, ScratchCache
 from genrefusion.features.text_encoder import HalfArray, TokenEncoder
+from genrefusion.metrics import scores
+from genrefusion.metrics.predictions import Prediction
 from genrefusion.models.coattention import CoAttentionNetwork, Pairs
 from genrefusion.models.crnn import Trunk
-from genrefusion.pipeline_settings import CoattentionSettings, MultiframeSettings
 from genrefusion.pipelines.base import Workbench, genres_to_learn, read_state, rebuild, write_description, write_state
 from genrefusion.pipelines.frames import on_device
 from genrefusion.pipelines.lyrics import report_lyrics
@@ -42,7 +41,8 @@ from genrefusion.pipelines.sequences import (
     timelines,
 )
 from genrefusion.pipelines.weights import load_modules, save_modules
-from genrefusion.settings import AudioEncoderFeatures, MelFeatures, NoFeatures, PrecomputedFeatures
+from genrefusion.settings.features import AudioEncoderFeatures, MelFeatures, NoFeatures, PrecomputedFeatures
+from genrefusion.settings.pipelines import CoattentionSettings, MultiframeSettings
 from genrefusion.training.loop import Checkpoint, train_network
 
 Features = MelFeatures | PrecomputedFeatures | AudioEncoderFeatures | NoFeatures
@@ -340,8 +340,8 @@ class CoattentionPipeline:
         def validate(model: nn.Module) -> dict[str, float]:
             probabilities = predict([model], val)
             return {
-                "accuracy": metrics.accuracy(truth, probabilities),
-                "log_loss": metrics.log_loss(truth, probabilities),
+                "accuracy": scores.accuracy(truth, probabilities),
+                "log_loss": scores.log_loss(truth, probabilities),
             }
 
         def loss(model: nn.Module, pairs: Pairs, classes: Tensor) -> Tensor:

@@ -10,11 +10,10 @@ from typing import Any, NoReturn, Self
 import numpy as np
 import pandas as pd
 
+from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
-from genrefusion.evaluation.predictions import Prediction
-from genrefusion.models.pooling import Labels, LogarithmicPool, Probabilities
-from genrefusion.pipeline_settings import EnsembleSettings
+from genrefusion.metrics.pooling import Labels, LogarithmicPool, Probabilities
+from genrefusion.metrics.predictions import Prediction
 from genrefusion.pipelines.base import (
     Pipeline,
     Workbench,
@@ -24,6 +23,7 @@ from genrefusion.pipelines.base import (
     write_description,
     write_state,
 )
+from genrefusion.settings.pipelines import EnsembleSettings
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def fit_combination(
 class EnsemblePipeline:
     """Predicts with every member and joins what they say; see `genrefusion.pipelines.base.Pipeline`.
 
-    It is not fitted: `genrefusion.ensembles` joins pipelines that are trained. A track that lacks what a member needs
-    is predicted by the others.
+    It is not fitted: `genrefusion.runs.ensembles` joins pipelines that are trained. A track that lacks what a member
+    needs is predicted by the others.
 
     Parameters
     ----------

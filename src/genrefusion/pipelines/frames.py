@@ -15,7 +15,7 @@ from genrefusion.features.cache import Array, FeatureCache, LazyArray, Recipe, d
 from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, frame_starts, trimmed_span
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Workbench
-from genrefusion.settings import MelFeatures
+from genrefusion.settings.features import MelFeatures
 from genrefusion.training.loop import make_accelerator
 
 TRUNK_VERSION = 1

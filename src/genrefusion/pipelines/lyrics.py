@@ -11,11 +11,11 @@ import pandas as pd
 from genrefusion.data.groups import group_tracks
 from genrefusion.data.lyrics import is_short
 from genrefusion.data.tracks import Tracks
-from genrefusion.evaluation.predictions import Prediction
-from genrefusion.pipeline_settings import LyricsSettings
+from genrefusion.metrics.predictions import Prediction
 from genrefusion.pipelines.base import Workbench, genres_to_learn, rebuild, write_description
 from genrefusion.pipelines.readers import READERS, Labels, Reader, VectorReader
-from genrefusion.settings import NoFeatures
+from genrefusion.settings.features import NoFeatures
+from genrefusion.settings.pipelines import LyricsSettings
 
 
 class LyricsPipeline:

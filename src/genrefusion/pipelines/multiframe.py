@@ -15,19 +15,19 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
-from genrefusion.evaluation import metrics
-from genrefusion.evaluation.predictions import Prediction
 from genrefusion.features.cache import extract
 from genrefusion.features.mel import MelExtractor
+from genrefusion.metrics import scores
+from genrefusion.metrics.predictions import Prediction
 from genrefusion.models import msd
 from genrefusion.models.crnn import FrameClassifier
-from genrefusion.pipeline_settings import MultiframeSettings
 from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
 from genrefusion.pipelines.frames import SongFrames, apply, on_device, trunk_outputs
 from genrefusion.pipelines.weights import load_modules, save_modules
-from genrefusion.settings import MelFeatures
+from genrefusion.settings.features import MelFeatures
+from genrefusion.settings.pipelines import MultiframeSettings
 from genrefusion.training.augment import classification_loss
 from genrefusion.training.loop import Checkpoint, train_network
 
@@ -155,7 +155,7 @@ class MultiframePipeline:
         def validate(current: nn.Module) -> dict[str, float]:
             frames = apply(current, val).softmax(dim=1).numpy()
             songs = mean_over_frames(frames, val.songs, self.classes_).tracks.to_numpy()
-            return {name: metrics.FIGURES[name](truth, songs) for name in ("accuracy", "macro_f1", "log_loss")}
+            return {name: scores.FIGURES[name](truth, songs) for name in ("accuracy", "macro_f1", "log_loss")}
 
         checkpoint = None
         if self.bench.checkpoints is not None:

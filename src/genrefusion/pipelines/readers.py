@@ -21,8 +21,8 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from genrefusion.errors import UserError
-from genrefusion.evaluation import metrics
+from genrefusion.core.errors import UserError
+from genrefusion.core.skops_files import load_skops, save_skops
 from genrefusion.features.cache import LazyArray
 from genrefusion.features.text_encoder import (
     Coverage,
@@ -33,13 +33,13 @@ from genrefusion.features.text_encoder import (
     window_spans,
 )
 from genrefusion.features.text_vectors import MeanEmbedding, MeanWordVector, Scaled, Style, TextVectors, Words
+from genrefusion.metrics import scores
 from genrefusion.models.folds import forget_folds, inner_folds
 from genrefusion.models.lyrics import LyricsHead, TunedTransformer, make_estimator
-from genrefusion.models.skops_files import load_skops, save_skops
-from genrefusion.pipeline_settings import LyricsSettings
 from genrefusion.pipelines.base import Workbench
 from genrefusion.pipelines.frames import on_device
 from genrefusion.pipelines.weights import load_modules, save_modules
+from genrefusion.settings.pipelines import LyricsSettings
 from genrefusion.training.loop import Checkpoint, train_network
 
 Labels = npt.NDArray[np.int64]
@@ -196,7 +196,7 @@ class NetworkReader:
 
         def validate(model: nn.Module) -> dict[str, float]:
             found = self._apply(model, val_texts)
-            return {"accuracy": metrics.accuracy(val_labels, found), "log_loss": metrics.log_loss(val_labels, found)}
+            return {"accuracy": scores.accuracy(val_labels, found), "log_loss": scores.log_loss(val_labels, found)}
 
         checkpoint = None
         if self.bench.checkpoints is not None:

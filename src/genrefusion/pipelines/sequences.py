@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
-from genrefusion.errors import UserError
 from genrefusion.features.cache import FeatureCache, LazyArray, LazyView, extract
 from genrefusion.features.mel import MelExtractor, frame_columns, frame_starts
 from genrefusion.features.precomputed import read_sequences
@@ -23,7 +23,7 @@ from genrefusion.models.coattention import Pairs
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Workbench
 from genrefusion.pipelines.frames import trunk_outputs
-from genrefusion.settings import AudioEncoderFeatures, MelFeatures, NoFeatures, PrecomputedFeatures
+from genrefusion.settings.features import AudioEncoderFeatures, MelFeatures, NoFeatures, PrecomputedFeatures
 
 Array = npt.NDArray[Any]
 Item = tuple[tuple[Tensor, Tensor, Tensor], Tensor]

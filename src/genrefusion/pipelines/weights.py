@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from genrefusion.errors import UserError
-from genrefusion.files import atomic_path
+from genrefusion.core.errors import UserError
+from genrefusion.core.files import atomic_path
 
 _FILE = "weights.safetensors"
 _BANK = "bank."

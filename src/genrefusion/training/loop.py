@@ -30,11 +30,12 @@ from torch import Tensor, nn
 from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
 from torch.utils.data import DataLoader, Dataset
 
-from genrefusion.errors import UserError
-from genrefusion.files import atomic_path
-from genrefusion.pipeline_settings import NetworkSettings
-from genrefusion.settings import TrainerSettings, process_count
-from genrefusion.terminal import Terminal
+from genrefusion.core.errors import UserError
+from genrefusion.core.files import atomic_path
+from genrefusion.core.processes import process_count
+from genrefusion.core.terminal import Terminal
+from genrefusion.settings.pipelines import NetworkSettings
+from genrefusion.settings.trainer import TrainerSettings
 
 Batch = tuple[Any, Tensor]
 Loss = Callable[[nn.Module, Any, Tensor], Tensor]

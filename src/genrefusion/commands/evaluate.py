@@ -1,0 +1,188 @@
+"""Scoring a finished run again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from genrefusion.commands.calibrate import calibrate
+from genrefusion.core.errors import UserError
+from genrefusion.core.folders import cache_folder
+from genrefusion.core.terminal import Terminal
+from genrefusion.data.corpora import load_usable
+from genrefusion.data.tracks import Tracks
+from genrefusion.features.precomputed import with_digests
+from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
+from genrefusion.pipelines.base import Pipeline, read_features, read_settings
+from genrefusion.reports.run_page import write_report
+from genrefusion.reports.summary import prediction_tables, show, summarise, write_json, write_names, write_tables
+from genrefusion.runs.evaluation_folders import replacing
+from genrefusion.runs.explain.explain import explain
+from genrefusion.runs.explain.songs import parts_to_explain, require_attention
+from genrefusion.runs.store import Run, open_run
+from genrefusion.runs.training import make_bench
+from genrefusion.settings.commands import EvaluateConfig
+
+
+def run(config: EvaluateConfig) -> None:
+    """Score a saved run."""
+    evaluate_run(config)
+
+
+def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, Any]:
+    """Score a saved run again: its own test tracks, or all tracks of another corpus with the same genres.
+
+    On another corpus the models of all folds are averaged, and tracks that were trained on are left out. The result
+    goes to ``evaluations/<corpus>/`` in the run folder; the run itself is not changed. With ``calibrate`` the result
+    with calibrated probabilities goes to ``evaluations/<corpus>_calibrated/`` as well. With ``explain`` what a
+    co-attention run looked at goes to ``explanations/``, in the run folder or for another corpus beside its result.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        Checked settings.
+    quiet : bool
+        Nothing on the terminal.
+
+    Returns
+    -------
+    dict
+        Figures as in ``metrics.json``; with ``calibrate`` those of the calibrated probabilities.
+
+    Raises
+    ------
+    UserError
+        The run is not finished, the corpus has genres that it does not know, or there is nothing to explain.
+    """
+    if not config.run:
+        raise UserError("evaluate needs run=DIR: the folder that train named in its last line.")
+    terminal = Terminal(quiet=quiet)
+    run = open_run(Path(config.run))
+    trained = run.record["config"]["data"]
+    data = config.data or read_settings({"schema": run.record["data_schema"], **trained})
+    # What a prediction depends on is the run's: songs are heard for as long as in training.
+    data = replace(data, max_seconds=trained["max_seconds"])
+    bench = make_bench(config, terminal, max_seconds=data.max_seconds)
+    pipelines = run.pipelines(bench, features_path=config.features.path)
+    if config.explain:
+        require_attention(pipelines)
+    if config.calibrate:
+        _require_unused_val(run)
+    cache = cache_folder(config.cache)
+    tracks = load_usable(data, pipelines[0].uses, cache=cache, workers=config.workers, terminal=terminal)
+    tracks = with_digests(tracks, read_features(pipelines[0]))
+    if config.data is None:
+        _require_same_corpus(run, tracks)
+        parts = [([p], tracks.subset(fold.test)) for p, fold in zip(pipelines, run.split.folds, strict=True)]
+        protocol = run.split.protocol
+    else:
+        _require_known_genres(tracks, pipelines[0].classes_)
+        parts = [(pipelines, _without_trained(run, tracks, terminal))]
+        protocol = f"trained on {run.record['corpus']}"
+    to_explain = parts_to_explain(parts) if config.explain else []
+    target = run.directory / "evaluations" / _place(run, tracks, own=config.data is None)
+    calibrated = target.with_name(f"{target.name}_calibrated")
+    tables = _predict_parts(parts)
+    same = _is_there(target, tables)
+    synthetic = " (synthetic)" if tracks.synthetic else ""
+    title = f"{run.record['name']}, {tracks.corpus}{synthetic}, {protocol}"
+    evaluated = {"corpus": tracks.corpus, "corpus_digest": tracks.digest, "synthetic": tracks.synthetic}
+    evaluated |= {"protocol": protocol, "skipped": tracks.skipped, "run": run.directory.resolve().name}
+    # What was calibrated or explained of other predictions does not go with these.
+    stale = not same and (calibrated / "calibration.json").is_file()
+    targets = [target, calibrated] if config.calibrate or stale else [target]
+    with replacing(*targets, keep=("explanations",) if same and not config.explain else ()) as (folder, *others):
+        write_tables(tables, folder)
+        write_json(evaluated, folder / "evaluation.json")
+        write_names(tracks, folder, of={track for _, part in parts for track in part.ids})
+        figures = summarise(folder, tracks.table["genre"], title=title)
+        terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
+        show(figures, terminal)
+        write_report(folder, run.record | {"evaluated": evaluated})
+        if config.calibrate:
+            val = read_predictions(run.directory / "predictions" / "val.csv")
+            by_fold = config.data is None
+            figures = calibrate(folder, val, others[0], by_fold=by_fold, title=title, terminal=terminal)
+        if config.explain:
+            explained = (run.directory if config.data is None else folder) / "explanations"
+            explain(to_explain, explained, config.explain, title=title, terminal=terminal)
+    terminal.say("report", str(target / "report.html"))
+    terminal.say("figures", str(target))
+    if config.calibrate:
+        terminal.say("figures", str(calibrated))
+    elif stale:
+        terminal.say("removed", f"{calibrated}: it was of other predictions")
+    if config.explain:
+        terminal.say("explained", str((run.directory if config.data is None else target) / "explanations"))
+    return figures
+
+
+def _place(run: Run, tracks: Tracks, *, own: bool) -> str:
+    """Name of an evaluation's folder: of the corpus, and where another corpus has the name already, its digest."""
+    if own:
+        return tracks.corpus
+    path = run.directory / "evaluations" / tracks.corpus / "evaluation.json"
+    there = json.loads(path.read_text(encoding="utf-8"))["corpus_digest"] if path.is_file() else tracks.digest
+    taken = tracks.corpus == run.record["corpus"] or there != tracks.digest
+    return f"{tracks.corpus}_{tracks.digest[:8]}" if taken else tracks.corpus
+
+
+def _is_there(target: Path, tables: dict[str, pd.DataFrame]) -> bool:
+    """Whether an evaluation's folder holds these very predictions."""
+    path = target / "predictions" / "test.csv"
+    return path.is_file() and path.read_text(encoding="utf-8") == as_text(tables["predictions/test.csv"])
+
+
+def _predict_parts(parts: list[tuple[list[Pipeline], Tracks]]) -> dict[str, pd.DataFrame]:
+    """Tables of the mean prediction for each group of pipelines and its tracks."""
+    found: dict[str, list[pd.DataFrame]] = {}
+    for number, (pipelines, tracks) in enumerate(parts):
+        prediction = mean_prediction([pipeline.predict_proba(tracks) for pipeline in pipelines])
+        for path, table in prediction_tables(prediction, tracks.table["genre"], "test", fold=number).items():
+            found.setdefault(path, []).append(table)
+    return {path: pd.concat(tables, ignore_index=True) for path, tables in found.items()}
+
+
+def _require_unused_val(run: Run) -> None:
+    """Refuse to calibrate on the tracks that an ensemble's own weights were fitted on."""
+    if run.record.get("fitted_on_val"):
+        raise UserError(
+            "calibrate=true: weights of this ensemble, or of a member (pipeline.combine=stack), were fitted on its\n"
+            "validation tracks, and none are left to calibrate on. Calibrate one with pipeline.combine=mean or product."
+        )
+
+
+def _require_same_corpus(run: Run, tracks: Tracks) -> None:
+    if tracks.digest != run.record["corpus_digest"]:
+        raise UserError(
+            f"{tracks.corpus} changed since the run was made (tracks, genres, artists or audio).\n"
+            "To score the run on it as it is now, name it: data=…"
+        )
+
+
+def _require_known_genres(tracks: Tracks, known: list[str]) -> None:
+    unknown = sorted(set(tracks.genres) - set(known))
+    if unknown:
+        raise UserError(
+            f"{tracks.corpus} has genres that the run was not trained on: {', '.join(unknown)}.\n"
+            f"It knows: {', '.join(known)}."
+        )
+
+
+def _without_trained(run: Run, tracks: Tracks, terminal: Terminal) -> Tracks:
+    """Leave out tracks whose audio, lyrics or ready features the run was fitted on."""
+    trained = set(run.record["trained_on"])
+    digests = zip(tracks.ids, tracks.all_digests(), strict=True)
+    fresh = [track for track, known in digests if trained.isdisjoint(known)]
+    if not fresh:
+        raise UserError(f"The run was trained on every track of {tracks.corpus}. Leave out data=… for its test tracks.")
+    if len(fresh) < len(tracks):
+        terminal.say("left out", f"{len(tracks) - len(fresh)} of {len(tracks)} tracks, as the run was trained on them")
+    tracks, artists = tracks.subset(fresh), set(run.record.get("trained_artists", []))
+    if familiar := sum(artist in artists for artist in tracks.artist_digests()):
+        terminal.say("note", f"{familiar} of {len(tracks)} tracks are by artists that were trained on: they flatter")
+    return tracks

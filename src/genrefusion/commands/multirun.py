@@ -1,0 +1,222 @@
+"""Several runs of one command, ``train -m experiment=NAME pipeline.lr=1e-3,3e-4``: every combination of the values.
+
+A mistake in one of them does not keep the others from being made. At the end the error output lists which runs are
+there, and which are not and why.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf, read_write
+
+from genrefusion.core.errors import UserError
+from genrefusion.core.folders import forget_empty
+from genrefusion.core.terminal import shown, shown_lines
+from genrefusion.settings.composing import to_settings
+from genrefusion.settings.mistakes import require_launcher, why
+
+
+@dataclass
+class Combination:
+    """One of the runs.
+
+    Attributes
+    ----------
+    number : int
+        Its place, and the name of its folder.
+    overrides : list of str
+        With which it is composed.
+    named : str
+        What tells it from the others.
+    folder : Path, optional
+        Where it is made, as far as that is known.
+    problem : str, optional
+        Why it was not.
+    """
+
+    number: int
+    overrides: list[str]
+    named: str
+    folder: Path | None = None
+    problem: str | None = None
+
+
+def run_combinations(
+    config: DictConfig,
+    jobs: Sequence[list[str]],
+    varied: set[str],
+    launcher: Launcher,
+    loader: ConfigLoader,
+    *,
+    at_once: int | None = None,
+) -> bool:
+    """Make a run of each combination.
+
+    Parameters
+    ----------
+    config : DictConfig
+        What was composed without the values that vary, with ``hydra``.
+    jobs : sequence of list of str
+        Overrides of each run.
+    varied : set of str
+        Settings that have several values.
+    launcher : Launcher
+        Starts the runs.
+    loader : ConfigLoader
+        Composes them.
+    at_once : int, optional
+        So many are given to the launcher together; by default all, and one after the other to Hydra's own, which runs
+        them so.
+
+    Returns
+    -------
+    bool
+        Whether all went well. The list is on the error output.
+
+    Raises
+    ------
+    UserError
+        Not one of them has settings that are possible.
+    """
+    require_launcher(config.hydra)
+    combinations = [
+        Combination(number, job, " ".join(word for word in job if not varied or word.partition("=")[0] in varied))
+        for number, job in enumerate(jobs)
+    ]
+    composed = {}
+    for combination in combinations:
+        try:
+            composed[combination.number] = loader.load_sweep_config(config, combination.overrides)
+            with _current(composed[combination.number]):
+                to_settings(composed[combination.number])
+        except Exception as error:
+            combination.problem = why(error)
+    _require_one(combinations)
+    possible = [combination for combination in combinations if combination.problem is None]
+    folders: dict[str, Path] = {}
+    for combination in possible:
+        own = composed[combination.number]
+        with _current(own):
+            _choose_folder(combination, own, folders)
+    with read_write(config.hydra):  # launchers make it, and keep files of their own there
+        config.hydra.sweep.dir = str(next(iter(folders.values()))).replace("${", r"\${")
+    one_by_one = config.hydra.runtime.choices["hydra/launcher"] == "basic"
+    size = 1 if one_by_one else at_once or len(possible)
+    try:
+        for first in range(0, len(possible), size):
+            _launch(launcher, possible[first : first + size])
+    except KeyboardInterrupt:
+        for combination in possible:
+            if not _is_finished(combination):
+                combination.problem = combination.problem or "interrupted"
+        _tell(combinations)
+        raise
+    finally:
+        for folder in (*(c.folder for c in possible), *folders.values()):
+            if folder is not None:
+                forget_empty(folder)
+    _tell(combinations)
+    return all(combination.problem is None for combination in combinations)
+
+
+def _require_one(combinations: Sequence[Combination]) -> None:
+    """Refuse the whole where not one run can begin; what is wrong with all of them is said once."""
+    problems = [combination.problem for combination in combinations if combination.problem is not None]
+    if len(problems) < len(combinations):
+        return
+    if len(set(problems)) == 1:
+        raise UserError(problems[0])
+    raise UserError("\n".join(f"{c.named}:\n{_indented(str(c.problem))}" for c in combinations))
+
+
+def _choose_folder(combination: Combination, own: DictConfig, folders: dict[str, Path]) -> None:
+    """Take a folder for the runs of an experiment and corpus, and give each run its place there."""
+    raw = OmegaConf.to_container(own.hydra.sweep, resolve=False)
+    assert isinstance(raw, dict)
+    place = [own.output, own.hydra.runtime.choices.experiment, own.data.name] if "${" in raw["dir"] else [raw["dir"]]
+    key = json.dumps([raw["dir"], *map(str, place)])
+    if key not in folders:
+        folders[key] = Path(own.hydra.sweep.dir)
+        folders[key].mkdir(parents=True, exist_ok=True)
+    combination.overrides = [*combination.overrides, f"hydra.sweep.dir={_quoted(str(folders[key]))}"]
+    if raw["subdir"] == "${hydra.job.num}":  # otherwise a name that was typed, and is known when the run is made
+        combination.overrides.append(f"hydra.sweep.subdir={combination.number}")
+        combination.folder = folders[key] / str(combination.number)
+
+
+def _launch(launcher: Launcher, batch: Sequence[Combination]) -> None:
+    """Start runs, and note how each ended."""
+    try:
+        returned = launcher.launch([c.overrides for c in batch], initial_job_idx=batch[0].number)
+    except Exception as error:  # a process that died, or a launcher that could not start: the files tell what is there
+        for combination in batch:
+            if not _is_finished(combination):
+                combination.problem = why(error)
+        return
+    for combination, job in zip(batch, returned, strict=True):
+        combination.problem = _problem(job)
+        if combination.folder is None and job.hydra_cfg is not None:
+            combination.folder = Path(job.hydra_cfg.hydra.runtime.output_dir)
+
+
+def _problem(job: JobReturn) -> str | None:
+    """Why a run was not made; `JobReturn.return_value` would print a line of its own."""
+    if job.status == JobStatus.COMPLETED:
+        return None
+    return why(job._return_value) if isinstance(job._return_value, Exception) else "its process ended before it did"
+
+
+def _is_finished(combination: Combination) -> bool:
+    if combination.folder is None:
+        return False
+    try:
+        record = json.loads((combination.folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(record["status"] == "finished")
+
+
+def _tell(combinations: Sequence[Combination]) -> None:
+    """List on the error output which runs are there, and which are not and why."""
+    made = [c for c in combinations if c.problem is None]
+    failed = [c for c in combinations if c.problem is not None]
+    lines = [f"{len(made)} of {len(combinations)} runs are finished{':' if made else '.'}"]
+    lines += [f"  {c.number}   {shown(c.named)}   {shown(c.folder)}" for c in made]
+    if failed:
+        lines.append(f"{len(failed)} failed:")
+    for combination in failed:
+        lines += [f"  {combination.number}   {shown(combination.named)}", _indented(str(combination.problem))]
+    print("\n".join(lines), file=sys.stderr)  # noqa: T201 (beside the tables of the runs)
+
+
+def _indented(message: str) -> str:
+    return "\n".join(f"      {line}" for line in shown_lines(message).split("\n"))
+
+
+def _quoted(text: str) -> str:
+    """Text as Hydra reads it again, whatever is in it."""
+    quoted = text.replace("${", r"\${")
+    quoted = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + (r"\'" if found[2] else ""), quoted)
+    return f"'{quoted}'"
+
+
+@contextmanager
+def _current(config: DictConfig) -> Iterator[None]:
+    """Let ``${hydra:…}`` mean what it does in these settings."""
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = before

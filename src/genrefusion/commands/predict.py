@@ -1,0 +1,333 @@
+"""Genres of songs that are in no corpus: what `predict` does.
+
+Songs are read a few at a time: checked, predicted, answered, forgotten. Their features are kept in no cache, unless one
+is named: a song is seldom asked for twice, and a folder of them would fill the disk. How answers are shown is in
+`genrefusion.commands.predict_formats`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from genrefusion.commands.predict_formats import Answer, Song, show
+from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.folders import cache_folder
+from genrefusion.core.terminal import Terminal, shown, shown_lines
+from genrefusion.data.audio import EXTENSIONS, AudioError, decoded_once, digest_audio, usable_seconds
+from genrefusion.data.tags import SIDECARS, find_lyrics
+from genrefusion.data.tracks import Tracks
+from genrefusion.features.cache import FeatureCache, ScratchCache
+from genrefusion.features.mel import frame_spans
+from genrefusion.metrics.predictions import Prediction, mean_prediction
+from genrefusion.pipelines.base import Pipeline, Workbench, parts
+from genrefusion.runs.store import Run, open_run
+from genrefusion.settings.commands import PredictConfig
+from genrefusion.settings.features import HandcraftedFeatures, MelFeatures
+
+Spans = list[tuple[float, float]]
+
+_AT_ONCE = 2  # songs for each worker: they are in memory together
+
+
+@dataclass(frozen=True)
+class Model:
+    """What was trained in one run.
+
+    Attributes
+    ----------
+    run : Run
+        The run.
+    pipelines : list of Pipeline
+        One for each fold; their mean is the answer.
+    """
+
+    run: Run
+    pipelines: list[Pipeline]
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Sides of which a song must have one."""
+        return self.pipelines[0].uses
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Shortest audio that it takes, and the length of which it takes the beginning; in seconds."""
+        settings = self.run.record["config"]["data"]
+        return settings["min_seconds"], settings["max_seconds"]
+
+    def predict(self, tracks: Tracks) -> Prediction:
+        """Predict the tracks that have a side to read; without any, the tables are empty."""
+        without = set(tracks.lacking(*sorted(self.uses)))
+        able = tracks.subset([track for track in tracks.ids if track not in without])
+        if not len(able):
+            return Prediction(pd.DataFrame())
+        return mean_prediction([pipeline.predict_proba(able) for pipeline in self.pipelines])
+
+    def spans(self, seconds: float) -> Spans:
+        """When the frames of a song of that length are heard."""
+        from genrefusion.features.vectors import segment_spans
+
+        features, seconds = self.pipelines[0].features, min(seconds, self.limits[1])
+        if isinstance(features, MelFeatures):
+            return frame_spans(seconds, features)
+        if isinstance(features, HandcraftedFeatures) and features.segment_seconds is not None:
+            return segment_spans(seconds, features.segment_seconds)
+        return []
+
+
+def run(config: PredictConfig) -> None:
+    """Name the genre of songs; the process ends with 1 where some could not be used."""
+    try:
+        sys.exit(predict_files(config))
+    except BrokenPipeError:  # `predict … | head`: who read the answer has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def predict_files(config: PredictConfig) -> int:
+    """Say the genre of each song, and of each of its frames.
+
+    Parameters
+    ----------
+    config : PredictConfig
+        `run` is a run folder or a list of them, `audio` a file, a folder or a pattern, `lyrics` a file or a folder;
+        `format` is ``table``, ``json`` or ``csv``.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 1 if some files could not be used (they are named on the error output, the rest goes on), or
+        all of them.
+
+    Raises
+    ------
+    UserError
+        There is no run or no song, or the runs cannot be joined.
+    """
+    folders = config.run if isinstance(config.run, list) else [config.run]
+    if not config.run or not all(folders) or not (config.audio or config.lyrics):
+        raise UserError("predict needs run=DIR, the folder of a run, and audio=PATH: a song, a folder or a pattern.")
+    runs = [open_run(Path(str(folder)).expanduser()) for folder in folders]
+    _require_same_genres(runs)
+    lyrics = Path(config.lyrics).expanduser() if config.lyrics else None
+    songs = _listed(config.audio, lyrics)
+    terminal = Terminal(quiet=config.format != "table")
+    folder = cache_folder(config.cache) / "features"
+    cache = FeatureCache(folder) if config.cache else ScratchCache(folder)
+    models = _load(runs, config, cache)
+    _require_sides(models, config)
+    answered = 0
+
+    def counted(found: Iterator[tuple[Answer | None, list[str]]]) -> Iterator[tuple[Answer | None, list[str]]]:
+        nonlocal answered
+        for given in found:
+            answered += given[0] is not None
+            yield given
+
+    found = counted(answer(models, songs, lyrics, workers=config.workers))
+    if len(songs) > 1:
+        found = terminal.track(found, "predict", len(songs), "songs")
+    problems = show(
+        found,
+        sorted(runs[0].record["genres"]),
+        config.format,
+        Path(config.output) if config.plot else None,
+        terminal,
+    )
+    for problem in problems:
+        print(shown_lines(problem), file=sys.stderr)  # noqa: T201 (beside the answer, which others may read)
+    if not answered:
+        print(f"Not one of {len(songs)} songs could be answered.", file=sys.stderr)  # noqa: T201
+    return 1 if problems or not answered else 0
+
+
+def find_songs(where: str) -> list[Path]:
+    """List the audio files that a path, a folder (with all below it) or a pattern means.
+
+    Raises
+    ------
+    UserError
+        There are none.
+    """
+    path = Path(where).expanduser()
+    try:
+        if path.exists() and not path.is_dir():
+            return [path]
+        anchor = Path(path.anchor)
+        found = [path] if path.is_dir() else anchor.glob(str(path.relative_to(anchor)))
+        songs = {song for each in found for song in (each.rglob("*") if each.is_dir() else [each])}
+    except (OSError, ValueError) as error:
+        raise UserError(f"audio={shown(where)}: {getattr(error, 'strerror', None) or error}.") from error
+    songs = {song for song in songs if song.suffix.lower() in EXTENSIONS}
+    if not songs:
+        raise UserError(f"audio={shown(where)}: no song there (files that end in {', '.join(EXTENSIONS)}).")
+    return sorted(songs)
+
+
+def answer(
+    models: list[Model], songs: list[Song], lyrics: Path | None, *, workers: int
+) -> Iterator[tuple[Answer | None, list[str]]]:
+    """Predict songs one after another.
+
+    Parameters
+    ----------
+    models : list of Model
+        Whose answers are averaged; of a song that lacks a side, those that can do without it.
+    songs : list of Song
+        Where they are.
+    lyrics : Path, optional
+        File or folder to look for lyrics in before other places.
+    workers : int
+        Threads that decode and extract.
+
+    Yields
+    ------
+    (Answer or None, list of str)
+        Of each song in order, and what could not be read, by name.
+    """
+    limits = [model.limits for model in models if "audio" in model.uses]
+    shortest, longest = max(a for a, _ in limits) if limits else 0.0, max(b for _, b in limits) if limits else 0.0
+    reads_lyrics = any(pipeline.reads_lyrics for model in models for pipeline in model.pipelines)
+
+    def read(song: Song) -> tuple[Song | None, list[str]]:
+        problems = []
+        if song.audio is not None and limits:
+            song.digest, problem = digest_audio(song.audio)
+            try:
+                if not problem:
+                    song.seconds = usable_seconds(song.audio, shortest, longest)
+            except AudioError as error:
+                problem = str(error)
+            if problem:
+                return None, [f"{shown(song.audio)}   {problem}"]
+        if reads_lyrics:
+            song.lyrics = find_lyrics(song.path, given=lyrics if song.audio else song.path)
+            problems = [shown(song.lyrics.problem)] if song.lyrics.problem else []
+        if limits and song.audio is None:
+            song.lacks = "audio"
+        elif reads_lyrics and not song.lyrics.text:
+            song.lacks = "lyrics"
+        return song, problems
+
+    for first in range(0, len(songs), _AT_ONCE * workers):
+        chunk = songs[first : first + _AT_ONCE * workers]
+        with decoded_once():
+            checked = Parallel(n_jobs=workers, prefer="threads")(delayed(read)(song) for song in chunk)
+            answers = _answers(models, [song for song, _ in checked if song is not None])
+        for model in models:
+            for pipeline in model.pipelines:
+                pipeline.bench.cache.forget()
+        for song, problems in checked:
+            given = None if song is None else answers[song.path]
+            yield (None, [*problems, given]) if isinstance(given, str) else (given, problems)
+
+
+def _answers(models: list[Model], songs: list[Song]) -> dict[Path, Answer | str]:
+    """Answer of each song, or what is wrong with it."""
+    if not songs:
+        return {}
+    table = pd.DataFrame(
+        {
+            "audio": [None if song.audio is None else str(song.audio) for song in songs],
+            "lyrics": [song.lyrics.text for song in songs],
+            "sha256": [song.digest for song in songs],
+            "genre": "",
+        },
+        index=pd.Index([str(number) for number in range(len(songs))], name="track_id"),
+        dtype=object,
+    )
+    tracks = Tracks(table, "songs")
+    known = frozenset().union(*(model.run.record["trained_on"] for model in models))
+    for song, digests in zip(songs, tracks.all_digests(), strict=True):
+        song.trained_on = not known.isdisjoint(digests)
+    try:
+        predictions = [model.predict(tracks) for model in models]
+    except UserError as error:
+        if len(songs) == 1:
+            return {songs[0].path: f"{shown(songs[0].path)}   {error}"}
+        return {path: given for song in songs for path, given in _answers(models, [song]).items()}
+    return {song.path: _joined(models, predictions, song, str(number)) for number, song in enumerate(songs)}
+
+
+def _joined(models: list[Model], predictions: list[Prediction], song: Song, track: str) -> Answer | str:
+    """Mean of what the models that could read a song say; of its frames too, where they all have the same."""
+    able = [(m, p) for m, p in zip(models, predictions, strict=True) if track in p.tracks.index]
+    if not able:
+        sides = " and no ".join(sorted(frozenset().union(*(model.uses for model in models))))
+        return f"{shown(song.path)}   no {sides}, which the run needs"
+    genres = pd.concat([p.tracks.loc[[track]] for _, p in able]).mean()
+    spans = [[] if p.frames is None or song.seconds is None else m.spans(song.seconds) for m, p in able]
+    if not spans[0] or any(other != spans[0] for other in spans[1:]):
+        return Answer(song, genres, [])
+    rows = np.mean([p.frames.loc[track].to_numpy() for _, p in able if p.frames is not None], axis=0)
+    frames = [(span, pd.Series(row, index=genres.index)) for span, row in zip(spans[0], rows, strict=True)]
+    return Answer(song, genres, frames)
+
+
+def _listed(audio: str | None, lyrics: Path | None) -> list[Song]:
+    """Songs by their audio or, without any, by their lyrics."""
+    if lyrics is not None and not lyrics.exists():
+        raise UserError(f"lyrics={shown(lyrics)}: no such file or folder.")
+    if audio is not None:
+        songs = find_songs(audio)
+        if lyrics is not None and not lyrics.is_dir() and len(songs) > 1:
+            raise UserError(
+                f"lyrics={shown(lyrics)}: one file for {len(songs)} songs. Name a folder that has them as SONG.lrc or "
+                "SONG.txt, or put them beside the songs."
+            )
+        return [Song(path, path) for path in songs]
+    assert lyrics is not None
+    texts = sorted(p for p in lyrics.iterdir() if p.suffix.lower() in SIDECARS) if lyrics.is_dir() else [lyrics]
+    if not texts:
+        raise UserError(f"lyrics={shown(lyrics)}: no lyrics there (files that end in {' or '.join(SIDECARS)}).")
+    return [Song(path) for path in texts]
+
+
+def _load(runs: list[Run], config: PredictConfig, cache: FeatureCache) -> list[Model]:
+    models = []
+    for run in runs:
+        bench = Workbench(
+            cache,
+            workers=config.workers,
+            max_seconds=run.record["config"]["data"]["max_seconds"],
+            trainer=config.trainer,
+            views=False,
+        )
+        models.append(Model(run, run.pipelines(bench)))
+    return models
+
+
+def _require_same_genres(runs: list[Run]) -> None:
+    first = runs[0]
+    for other in runs[1:]:
+        differing = sorted(set(first.record["genres"]) ^ set(other.record["genres"]))
+        if differing:
+            names = [
+                f"{genre}: only in {(first if genre in first.record['genres'] else other).directory}"
+                for genre in differing
+            ]
+            raise UserError(f"run=[…]: runs that know other genres cannot be joined:\n{bullet_list(names)}")
+
+
+def _require_sides(models: list[Model], config: PredictConfig) -> None:
+    """Refuse runs that read what songs do not have, and lyrics that no run reads."""
+    for model in models:
+        for part in parts(model.pipelines[0]):
+            if getattr(part.features, "path", None) is not None:
+                raise UserError(
+                    f"run={model.run.directory}: reads ready features ({part.features.path}), which other songs do not "
+                    "have.\nTrain a run that computes its own, such as experiment=multiframe or experiment=xgboost."
+                )
+    reads_lyrics = any(model.pipelines[0].reads_lyrics for model in models)
+    if config.lyrics and not reads_lyrics:
+        raise UserError(f"lyrics={shown(config.lyrics)}: the run reads no lyrics. Leave it out.")
+    if not config.audio and not any("lyrics" in model.uses for model in models):
+        raise UserError("predict needs audio=PATH for this run: a song, a folder or a pattern.")

@@ -1,0 +1,217 @@
+"""How the answers of `predict` are shown: as tables, JSON, CSV and pictures.
+
+What the JSON holds is described, field by field, in ``prediction.schema.json`` at the top of the package.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from genrefusion.core.terminal import Terminal, shown
+from genrefusion.data.tags import FoundLyrics
+
+BAR_WIDTH = 24
+LONGEST_NAME = 150
+"""Bytes of a song's name that its picture's name takes over; file systems end at 255."""
+
+
+@dataclass
+class Song:
+    """A song to predict, and what was found of it.
+
+    Attributes
+    ----------
+    path : Path
+        The file that it is known by: its audio, or its lyrics where these alone are given.
+    audio : Path, optional
+        Its audio.
+    digest : str
+        SHA-256 of the audio, where it is read.
+    seconds : float, optional
+        How much audio was read.
+    lyrics : FoundLyrics
+        Its lyrics, where they are read.
+    trained_on : bool
+        Whether a run learnt from this very song, so that its answer says little.
+    lacks : str
+        Side that the runs read and the song has not.
+    """
+
+    path: Path
+    audio: Path | None = None
+    digest: str = ""
+    seconds: float | None = None
+    lyrics: FoundLyrics = field(default_factory=FoundLyrics)
+    trained_on: bool = False
+    lacks: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Genres of a song.
+
+    Attributes
+    ----------
+    song : Song
+        Which.
+    genres : Series
+        Probability of each genre.
+    frames : list of ((float, float), Series)
+        Beginning and end of each frame in seconds, and its probabilities.
+    """
+
+    song: Song
+    genres: pd.Series
+    frames: list[tuple[tuple[float, float], pd.Series]]
+
+
+def show(
+    answers: Iterable[tuple[Answer | None, list[str]]],
+    genres: list[str],
+    form: str,
+    pictures: Path | None,
+    terminal: Terminal,
+) -> list[str]:
+    """Print answers as they come (JSON when all are there), and draw them.
+
+    Parameters
+    ----------
+    answers : iterable of (Answer or None, list of str)
+        With the problems of each song.
+    genres : list of str
+        In the order of the columns.
+    form : str
+        ``table``, ``json`` or ``csv``.
+    pictures : Path, optional
+        Folder to draw into.
+    terminal : Terminal
+        Where tables are shown.
+
+    Returns
+    -------
+    list of str
+        All problems.
+    """
+    problems: list[str] = []
+    records = []
+    drawn: set[str] = set()
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    if form == "csv":
+        rows.writerow(["audio", "lyrics", "begin", "end", "predicted", *genres])
+    for found, faults in answers:
+        problems += faults
+        if found is None:
+            continue
+        if form == "table":
+            _show_table(found, terminal)
+        elif form == "csv":
+            rows.writerows(_csv_rows(found))
+        else:
+            records.append(as_record(found))
+        if pictures is not None:
+            terminal.say("drawn", str(_draw(found, pictures, drawn)))
+    if form == "json":
+        print(json.dumps(records, indent=2, ensure_ascii=False))  # noqa: T201 (a program that reads it gets a list)
+    return problems
+
+
+def as_record(answer: Answer) -> dict[str, Any]:
+    """Turn an answer into plain objects; ``prediction.schema.json`` describes them."""
+    song = answer.song
+    return {
+        "audio": None if song.audio is None else encodable(song.audio),
+        "seconds": None if song.seconds is None else round(song.seconds, 3),
+        "lyrics": encodable(song.lyrics.source) or None,
+        "trained_on": song.trained_on,
+        "genre": str(answer.genres.idxmax()),
+        "probabilities": _rounded(answer.genres),
+        "frames": [
+            {"begin": round(begin, 3), "end": round(end, 3), "probabilities": _rounded(row)}
+            for (begin, end), row in answer.frames
+        ],
+    }
+
+
+def encodable(name: object) -> str:
+    """Name of a file in which bytes that are no UTF-8 are escaped, as they could not be printed."""
+    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are some."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def percent(probability: float) -> str:
+    """Whole percents."""
+    return f"{100 * probability:.0f} %"
+
+
+def _rounded(row: pd.Series) -> dict[str, float]:
+    return {str(genre): round(float(p), 6) for genre, p in row.items()}
+
+
+def _show_table(answer: Answer, terminal: Terminal) -> None:
+    """Genres of one percent and more as bars, and the two most probable ones of each frame below."""
+    song = answer.song
+    facts = [str(song.path)]
+    if song.seconds is not None:
+        facts.append(clock(song.seconds))
+    if song.lyrics.source:
+        facts.append(f"lyrics: {song.lyrics.source}")
+    if song.lacks:
+        facts.append(f"no {song.lacks}: answered without")
+    if song.trained_on:
+        facts.append("the run was trained on it")
+    terminal.say("song", "   ".join(facts))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column()
+    for genre, p in answer.genres.sort_values(ascending=False).items():
+        if p >= 0.005:
+            table.add_row(Text(shown(genre)), percent(p), Text("━" * max(1, round(BAR_WIDTH * p)), style="cyan"))
+    if answer.frames:
+        table.add_row()
+    for (begin, end), row in answer.frames:
+        best = ", ".join(f"{shown(genre)} {percent(p)}" for genre, p in row.nlargest(2).items())
+        table.add_row(f"{clock(begin)}–{clock(end)}", "", Text(best))
+    terminal.table(table)
+
+
+def _csv_rows(answer: Answer) -> Iterable[list[object]]:
+    """The song, without begin and end, then its frames."""
+    names = [encodable(answer.song.audio or ""), encodable(answer.song.lyrics.source)]
+    yield [*names, "", "", answer.genres.idxmax(), *(f"{p:.6g}" for p in answer.genres)]
+    for (begin, end), row in answer.frames:
+        yield [*names, f"{begin:.3f}", f"{end:.3f}", row.idxmax(), *(f"{p:.6g}" for p in row)]
+
+
+def _draw(answer: Answer, folder: Path, drawn: set[str]) -> Path:
+    """Draw a song into a file of its name, or of its name and a number where another song has it."""
+    from genrefusion.reports.plots import plot_song
+
+    stem = encodable(answer.song.path.stem).encode()[:LONGEST_NAME].decode("utf-8", "ignore")
+    stem = "".join(c if c.isprintable() else "_" for c in stem)
+    name, number = stem, 1
+    while name in drawn:
+        number += 1
+        name = f"{stem} ({number})"
+    drawn.add(name)
+    facts = [shown(answer.song.path.name)]
+    if answer.song.lyrics.source:
+        facts.append(f"lyrics: {shown(answer.song.lyrics.source)}")
+    plot_song(answer.genres, answer.frames, folder / f"{name}.png", title=", ".join(facts))
+    return folder / f"{name}.png"

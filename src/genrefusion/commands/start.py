@@ -1,0 +1,138 @@
+"""How a command begins: its settings are composed, and mistakes printed with exit code 2."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from genrefusion.core.errors import UserError
+from genrefusion.core.folders import forgotten_unless_begun
+from genrefusion.core.processes import LAUNCHER_GRACE, process_count, process_number
+from genrefusion.settings.composing import configs_directory, take_folders, to_settings
+from genrefusion.settings.help import help_text
+from genrefusion.settings.mistakes import in_words
+
+
+def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None = None) -> None:
+    """Compose the settings of a command, run it, and print mistakes.
+
+    Parameters
+    ----------
+    name : str
+        Of the command, of its primary config, and of the module of `genrefusion.commands` whose ``run`` gets the
+        settings; ``run_one_of_several`` there gets what is composed for one of several runs.
+    usage : str
+        How it is called, for ``--help``.
+    given : mapping of str to str, optional
+        Settings that were not left to Hydra: see `take_names`.
+    """
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        _print_help(name, str(usage))
+        return
+    try:
+        if process_count() > 1:
+            _check_launched(name)
+        if process_number():
+            _keep_aside()
+    except UserError as error:
+        _fail(str(error))
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
+
+    def checked(config: DictConfig) -> None:
+        command = importlib.import_module(f"genrefusion.commands.{name}")
+        if name == "train" and not OmegaConf.is_missing(HydraConfig.get().job, "num"):
+            command.run_one_of_several(config)
+            return
+        try:
+            with forgotten_unless_begun(Path(HydraConfig.get().runtime.output_dir)):
+                settings = to_settings(config)
+            command.run(replace(settings, **(given or {})))
+        except UserError as error:
+            _fail(str(error))  # here, where Hydra does not yet add lines of its own
+        except (HydraException, OmegaConfBaseException) as error:  # of an experiment that is composed on the way
+            _fail(in_words(error, "train"))
+
+    try:
+        _check_options()
+        if not _SHOWING & {word.partition("=")[0] for word in sys.argv[1:]}:
+            take_folders()
+        hydra.main(version_base="1.3", config_path=str(configs_directory()), config_name=name)(checked)()
+    except UserError as error:
+        _fail(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        _fail(in_words(error, name))
+    except KeyboardInterrupt:
+        several = {"-m", "--multirun"} & set(sys.argv) and not any(word.startswith("sweep=") for word in sys.argv)
+        advice = " What had begun to train goes on with the same command and resume=true."
+        _fail("Interrupted." + (advice if name == "train" and not several else ""), code=130)
+
+
+def _print_help(name: str, usage: str) -> None:
+    print(help_text(name, usage))  # noqa: T201
+
+
+def _check_options() -> None:
+    """Refuse options that Hydra does not have, which it would take for others that begin alike."""
+    known = [option for action in get_args_parser()._actions for option in action.option_strings]
+    for word in sys.argv[1:]:
+        name = word.partition("=")[0]
+        if name.startswith("--") and name not in known:
+            setting = name.lstrip("-")
+            raise UserError(f"{word}: settings are written without dashes, as {setting}=VALUE (see --help).")
+
+
+def take_names(*settings: str) -> dict[str, str]:
+    """Take names of files out of what was typed: Hydra would read the quotes, brackets, commas and ``${`` in them."""
+    names = {}
+    for argument in sys.argv[1:]:
+        setting, _, value = argument.partition("=")
+        quoted = value[:1] == value[-1:] and value[:1] in ("'", '"')  # as Hydra wants it
+        if setting in settings and value not in ("", "null") and not quoted:
+            names[setting] = value
+            sys.argv.remove(argument)
+    return names
+
+
+def _check_launched(name: str) -> None:
+    """Refuse what makes no sense in several processes."""
+    if name != "train":
+        _fail(f"{name} runs in one process: start it without a launcher.")
+    if {"-m", "--multirun"} & set(sys.argv):
+        _fail("train -m runs in one process: with a launcher, start one run after the other.")
+
+
+def _keep_aside() -> None:
+    """Keep a process beside the main one from printing, from making a run folder, and from a word at Ctrl-C."""
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (for as long as the process lives)
+    sys.argv.append("hydra.run.dir=.")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+_SHOWING = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
+"""Options of Hydra with which a command begins nothing."""
+
+
+def _fail(message: str, code: int = 2) -> None:
+    from genrefusion.core.terminal import shown_lines
+
+    with contextlib.suppress(UserError):  # of the environment, which may be what is said here
+        if process_number():
+            time.sleep(LAUNCHER_GRACE)  # the main process says the same
+    if "debug=true" in sys.argv and sys.exc_info()[1] is not None:
+        raise
+    print(shown_lines(message), file=sys.stderr)  # noqa: T201 (the one place where mistakes are printed)
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""Version, errors, files, folders, terminal: what every other room stands on."""

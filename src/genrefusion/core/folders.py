@@ -1,0 +1,133 @@
+"""Folders of runs and searches: taken by the time, found again, removed where nothing was begun; the cache."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from genrefusion.core.errors import UserError
+
+
+def cache_folder(chosen: str | None) -> Path:
+    """Folder of features, fetched weights and the demo corpus.
+
+    The setting `cache`, or else the environment's `GENREFUSION_CACHE`, or else the user's cache folder.
+    """
+    import platformdirs
+
+    chosen = chosen or os.environ.get("GENREFUSION_CACHE")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("genrefusion"))
+
+
+def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
+    """Take a folder for a run: a new one by the time, or with `resume` the last one that is not finished.
+
+    Raises
+    ------
+    UserError
+        There is nothing to resume.
+    """
+    return resumed_run(output, name, corpus) if resume else str(_taken(Path(output) / name / corpus / _now()))
+
+
+def sweep_folder(output: str, name: str, corpus: str, resume: bool) -> str:
+    """Take a folder for several runs: a new one by the time, or with `resume` that of the last search.
+
+    Raises
+    ------
+    UserError
+        There is nothing to resume.
+    """
+    return resumed_sweep(output, name, corpus) if resume else str(_taken(_sweep_place(output, name, corpus)))
+
+
+def resumed_run(output: str, name: str, corpus: str) -> str:
+    """Folder of the last run that is not finished."""
+    parent = Path(output) / name / corpus
+    begun = [path.parent for path in parent.glob("*/run.json") if _is_unfinished(path)]
+    return _last(begun, f"no unfinished run in {parent}", "hydra.run.dir")
+
+
+def resumed_sweep(output: str, name: str, corpus: str) -> str:
+    """Folder of the last search."""
+    parent = Path(output) / name / corpus
+    return _last([path.parent for path in parent.glob("*/study.db")], f"no sweep in {parent}", "hydra.sweep.dir")
+
+
+def _is_unfinished(record: Path) -> bool:
+    """Whether a run was broken off; older versions wrote its page when they had called it finished."""
+    try:
+        status = json.loads(record.read_text(encoding="utf-8"))["status"]
+    except (OSError, ValueError, KeyError, TypeError):  # damaged
+        return False
+    return status == "running" or (status == "finished" and not (record.parent / "report.html").is_file())
+
+
+def _sweep_place(output: str, name: str, corpus: str) -> Path:
+    return Path(output) / name / corpus / f"{_now()}_sweep"
+
+
+def _taken(folder: Path) -> Path:
+    """Make the folder, or one with a number where it is there: two runs of one experiment may begin at once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(2):
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            folder = folder.with_name(f"{folder.name.partition('+')[0]}+{number}")
+        else:
+            break
+    return folder
+
+
+def _now() -> str:
+    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def _last(begun: list[Path], none: str, setting: str) -> str:
+    """The newest of the folders, which are called by the time."""
+    if not begun:
+        raise UserError(f"resume=true: {none}. Leave out resume=true, or name a folder: {setting}=…")
+    return str(max(begun, key=_age))
+
+
+def _age(folder: Path) -> tuple[str, int]:
+    """Time and number in the name of a folder: the 10th of a second comes after the 9th."""
+    time_of, _, number = folder.name.partition("+")
+    return time_of, int(number) if number.isdecimal() else 0
+
+
+def named_run(output: str, name: str, corpus: str, resume: bool) -> str:
+    """Name the folder that `run_folder` would take."""
+    return resumed_run(output, name, corpus) if resume else str(Path(output) / name / corpus / _now())
+
+
+def named_sweep(output: str, name: str, corpus: str, resume: bool) -> str:
+    """Name the folder that `sweep_folder` would take."""
+    return resumed_sweep(output, name, corpus) if resume else str(_sweep_place(output, name, corpus))
+
+
+@contextlib.contextmanager
+def forgotten_unless_begun(directory: Path) -> Iterator[None]:
+    """Remove a run folder again if the block breaks off before anything is begun there."""
+    had_log = (directory / "run.log").exists()
+    try:
+        yield
+    except BaseException:
+        if not (directory / "run.json").exists() and not (directory / ".lock").exists():  # of another process
+            if not had_log:
+                (directory / "run.log").unlink(missing_ok=True)
+            forget_empty(directory)
+        raise
+
+
+def forget_empty(directory: Path) -> None:
+    """Remove a folder in which there is nothing."""
+    if directory.is_dir() and not directory.samefile(Path.cwd()):
+        with contextlib.suppress(OSError):
+            directory.rmdir()

@@ -1,1 +1,0 @@
-"""Predictions, figures with their intervals, tables and plots."""

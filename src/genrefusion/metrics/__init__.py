@@ -1,0 +1,1 @@
+"""Tables of predictions and what is computed from them: scores, intervals, comparisons, pooling, calibration."""

@@ -1,0 +1,1 @@
+"""Saved predictions as terminal tables, tables of rows, pictures and pages."""

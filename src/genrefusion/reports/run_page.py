@@ -1,0 +1,232 @@
+"""The page of a run, ``report.html``: figures, pictures, errors, settings and provenance, to send to a colleague.
+
+All of it comes from files of the run folder.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from genrefusion.core.files import write_atomically
+from genrefusion.core.machine import machine_name
+from genrefusion.metrics.predictions import read_predictions, worst_errors
+from genrefusion.metrics.scores import FIGURES
+from genrefusion.reports.pages import Cell, Column, Picture, data_uri, render
+from genrefusion.reports.terminal_tables import figure_rows, notes
+
+HEADINGS = {"macro_f1": "macro F1", "top3": "top-3 accuracy"}
+"""Of the figures whose names do not read well."""
+
+PICTURES = {
+    "confusion": (
+        "Test songs by true and predicted genre. The darker a field, the larger its share of the true genre.",
+        "Confusion matrix; recall and precision of each genre are in the table of genres.",
+    ),
+    "roc": (
+        "ROC curves of the test songs, each genre against the rest; the legend gives the areas under them.",
+        "ROC curve of each genre and their mean.",
+    ),
+    "reliability": (
+        "Share of test songs that are right against how sure the prediction is, in ten bins; numbers count songs.",
+        "Reliability diagram: bars from the diagonal show where predictions are too sure, or not sure enough.",
+    ),
+    "learning_curve": (
+        "Losses, and accuracy of the validation songs, by epoch. Dots mark the epoch that was kept.",
+        "Learning curves: losses at the left, validation accuracy at the right.",
+    ),
+    "importance": (
+        "Features with the highest gain, and how far they move the score of each genre (mean |SHAP|).",
+        "Bars of the gain of features beside a map of their mean absolute SHAP values by genre.",
+    ),
+}
+"""Caption and text in place of the picture, by name of the file, in the order on the page."""
+
+MOST_ERRORS = 15
+
+
+def write_report(directory: Path, record: dict[str, Any]) -> Path:
+    """Write ``report.html`` from the files of a run folder, or of a folder with an evaluation of a run.
+
+    Parameters
+    ----------
+    directory : Path
+        With ``metrics.json``, ``predictions/test.csv``, perhaps ``figures/*.png``, and ``tracks.csv`` where artists or
+        titles are known.
+    record : dict
+        What ``run.json`` holds. For an evaluation also ``evaluated``: its ``corpus``, ``corpus_digest``, ``synthetic``,
+        ``protocol``, ``skipped``, and the ``run``'s name.
+
+    Returns
+    -------
+    Path
+        Of the page.
+    """
+    figures = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
+    predictions = read_predictions(directory / "predictions" / "test.csv")
+    subject = record | record.get("evaluated", {})
+    page = render(
+        "run.html.j2",
+        name=record["name"],
+        corpus=subject["corpus"],
+        synthetic=subject["synthetic"],
+        protocol=subject["protocol"],
+        evaluated="evaluated" in record,
+        seed=record["seed"],
+        summary=_summary(figures["test"]),
+        figures=figures_section(figure_rows(figures)),
+        notes=notes(list(figure_rows(figures).values())),
+        folds=_folds(figures.get("folds", [])),
+        pictures=pictures(directory / "figures"),
+        genres=genres_section(figures["test"]["genres"]),
+        errors=_errors(predictions, read_names(directory / "tracks.csv")),
+        wrong=int((predictions["genre"] != predictions["predicted"]).sum()),
+        songs=len(predictions),
+        skipped=subject["skipped"],
+        genres_without=[] if "evaluated" in record else record.get("genres_without", []),
+        configuration=OmegaConf.to_yaml(OmegaConf.create(record["config"])),
+        provenance=_provenance(directory, record),
+        versions=record["versions"],
+    )
+    path = directory / "report.html"
+    write_atomically(path, page.encode())
+    return path
+
+
+def figures_section(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Columns and rows of a table of figures with their intervals.
+
+    Parameters
+    ----------
+    rows : dict of str to dict
+        Title of each row, and what `genrefusion.metrics.scores.score` gave. What a row lacks stays empty.
+    """
+    columns = [Column("", number=False), Column("n")]
+    columns += [Column(HEADINGS.get(name, name.replace("_", " "))) for name in FIGURES]
+    cells = [
+        [Cell(title), Cell(f"{row['n']:,}"), *(_figure(row, name) for name in FIGURES)] for title, row in rows.items()
+    ]
+    return {"columns": columns, "rows": cells}
+
+
+def genres_section(genres: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Columns and rows of the table of genres; its argument is the ``genres`` of a score."""
+    columns = [Column("genre", number=False), Column("n"), Column("recall"), Column("precision"), Column("F1")]
+    columns.append(Column("most often taken for", number=False))
+    rows = [
+        [
+            Cell(genre),
+            Cell(str(row["n"])),
+            Cell(_share(row["recall"]), share=row["recall"]),
+            Cell(_share(row["precision"])),
+            Cell(_share(row["f1"])),
+            Cell(row["taken_for"] or "–"),
+        ]
+        for genre, row in genres.items()
+    ]
+    return {"columns": columns, "rows": rows}
+
+
+def pictures(folder: Path) -> list[Picture]:
+    """Take all pictures of a folder, those that are known by name first."""
+    found = {path.stem: path for path in sorted(folder.glob("*.png"))}
+    order = [stem for stem in PICTURES if stem in found] + [stem for stem in found if stem not in PICTURES]
+    texts = {stem: PICTURES.get(stem, (stem.replace("_", " "), f"Picture: {stem.replace('_', ' ')}")) for stem in order}
+    return [Picture(data_uri(found[stem]), *texts[stem]) for stem in order]
+
+
+def _figure(row: dict[str, Any], name: str) -> Cell:
+    if name not in row:
+        return Cell("–")
+    low, high = row.get(f"{name}_ci95", (None, None))
+    return Cell(_share(row[name]), "" if low is None else f"[{low:.3f}, {high:.3f}]")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _summary(test: dict[str, Any]) -> dict[str, str]:
+    """The first figure of the page, and what it has to be compared with."""
+    counts = [row["n"] for row in test["genres"].values()]
+    low, high = test["accuracy_ci95"]
+    return {
+        "accuracy": f"{test['accuracy']:.3f}",
+        "interval": f"[{low:.3f}, {high:.3f}]",
+        "few": test.get("too_few", ""),
+        "n": f"{test['n']:,}",
+        "genres": str(len(counts)),
+        "commonest": f"{max(counts) / sum(counts):.3f}",
+    }
+
+
+def _folds(folds: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Columns and rows of the table of folds, with their mean at the end."""
+    if not folds:
+        return None
+    rows = {f"fold {fold['fold'] + 1}": fold for fold in folds}
+    section = figures_section(rows)
+    means = [Cell(_share(sum(fold[name] for fold in folds) / len(folds))) for name in FIGURES]
+    section["rows"].append([Cell("mean of the folds"), Cell(""), *means])
+    return section
+
+
+def read_names(path: Path) -> dict[str, str]:
+    """Artist and title by track id, where a run has them."""
+    if not path.is_file():
+        return {}
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
+    return {row["track_id"]: " – ".join(filter(None, (row.get("artist"), row.get("title")))) for row in rows}
+
+
+def _errors(predictions: pd.DataFrame, names: dict[str, str]) -> dict[str, Any]:
+    """Columns and rows of the wrongly predicted tracks, those with the most probable wrong genre first."""
+    columns = [Column("track", number=False), Column("true genre", number=False), Column("probability")]
+    columns += [Column("predicted", number=False), Column("probability")]
+    rows = [
+        [
+            Cell(row["track_id"], names.get(row["track_id"], "")),
+            Cell(row["genre"]),
+            Cell(_share(row["p_genre"])),
+            Cell(row["predicted"]),
+            Cell(_share(row["p_predicted"])),
+        ]
+        for row in worst_errors(predictions, most=MOST_ERRORS).to_dict("records")
+    ]
+    return {"columns": columns, "rows": rows}
+
+
+def _provenance(directory: Path, record: dict[str, Any]) -> dict[str, str]:
+    """What it takes to make the run again, and what it took; a fact that is not known is left out."""
+    evaluated = record.get("evaluated", {})
+    facts = {
+        "run": evaluated.get("run", directory.resolve().name),
+        "command": f"train {record['command']}" if record["command"] else None,
+        "signature": record["signature"],
+        "evaluated corpus": f"{evaluated['corpus']}  {evaluated['corpus_digest']}" if evaluated else None,
+        "corpus": f"{record['corpus']}  {record['corpus_digest']}",
+        "split": f"{record['protocol']}  {record['split_digest']}",
+        "seed": str(record["seed"]),
+        "members": "\n".join(f"{m['run']}  {m['signature']}" for m in record.get("members", [])),
+        "git commit": record["git_commit"],
+        "changes to it": record.get("git_difference"),
+        "results": f"version {record['results_version']}" if "results_version" in record else None,
+        "processes": str(record["processes"]) if record.get("processes", 1) > 1 else None,
+        "parameters": f"{record['parameters']:,}",
+        "machine": machine_name(record["machine"]) if "machine" in record else None,
+        "wall time": _duration(record["wall_seconds"]),
+        "peak memory": f"{record['peak_memory_mb']:,.0f} MiB" if "peak_memory_mb" in record else None,
+    }
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

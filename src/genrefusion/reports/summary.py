@@ -1,0 +1,200 @@
+"""Tables, figures and plots of a run folder, all from its predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from genrefusion.core.files import write_atomically
+from genrefusion.core.terminal import Terminal
+from genrefusion.data.groups import group_names
+from genrefusion.data.names import plain_artist
+from genrefusion.data.tracks import Tracks
+from genrefusion.metrics import scores
+from genrefusion.metrics.clusters import Groups
+from genrefusion.metrics.predictions import (
+    TEXT,
+    Prediction,
+    frames_table,
+    read_predictions,
+    with_truth,
+    write_predictions,
+)
+from genrefusion.metrics.statistics import folds_interval
+from genrefusion.reports.terminal_tables import figure_rows, figures_table, weakest_genres, with_interval
+
+NEARLY_ALL = 0.95
+"""Share of tracks whose artist is known, from which on intervals are said to draw artists."""
+
+
+def prediction_tables(prediction: Prediction, genres: pd.Series, part: str, *, fold: int) -> dict[str, pd.DataFrame]:
+    """Lay a prediction out as the tables of a run folder.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Of one fold.
+    genres : Series
+        True genre by track id.
+    part : str
+        ``val`` or ``test``.
+    fold : int
+        Number to note.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        By path in the folder: ``predictions/test.csv``, ``frames/test.csv``, ``views/<view>/test.csv``.
+    """
+    tables = {f"predictions/{part}.csv": with_truth(prediction.tracks, genres, fold=fold)}
+    if prediction.frames is not None:
+        tables[f"frames/{part}.csv"] = frames_table(prediction.frames, fold=fold)
+    for view, table in prediction.views.items():
+        tables[f"views/{view}/{part}.csv"] = with_truth(table, genres, fold=fold)
+    return tables
+
+
+def write_tables(tables: dict[str, pd.DataFrame], directory: Path) -> None:
+    """Write tables to their paths in a folder."""
+    for path, table in tables.items():
+        write_predictions(table, directory / path)
+
+
+def write_names(tracks: Tracks, directory: Path, *, of: set[str]) -> None:
+    """Write artist and title of some tracks, the songs that pieces are of, and their group to ``tracks.csv``.
+
+    The report shows names, and intervals draw groups: what was kept on one side of the split
+    (`genrefusion.data.groups.group_tracks`). Without names, and with groups of one track each, there is no file.
+    """
+    columns = [column for column in ("artist", "title", "song") if tracks.has(column)]
+    groups = group_names(tracks.table)
+    if columns or len(set(groups)) < len(groups):
+        names = tracks.table[columns].assign(group=groups).loc[[track for track in tracks.ids if track in of]]
+        write_predictions(names.reset_index(), directory / "tracks.csv")
+
+
+def groups_of(folders: Sequence[Path]) -> Groups:
+    """Which tracks of the runs in some folders are drawn together, from what their ``tracks.csv`` say.
+
+    That is the column ``group`` where there is one (artist, song and recording taken together), else the artist, else
+    the song that a piece is of; a track of which nothing is known stands alone, as do all where there is no file.
+    """
+    names: dict[str, str] = {}
+    artists: dict[str, str | None] = {}
+    for path in (folder / "tracks.csv" for folder in folders):
+        if not path.is_file():
+            continue
+        for row in pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records"):
+            track, artist = str(row["track_id"]), plain_artist(row.get("artist"))
+            artists[track] = artist
+            if name := row.get("group") or (f"artist {artist}" if artist else row.get("song")):
+                names[track] = name
+    return _groups(names, sum(artist is not None for artist in artists.values()) / max(1, len(artists)))
+
+
+def groups_in(parts: Sequence[Tracks]) -> Groups:
+    """Which of the tracks are drawn together, as `groups_of` has it for finished runs."""
+    names = {track: name for part in parts for track, name in zip(part.ids, group_names(part.table), strict=True)}
+    artists = [plain_artist(name) for part in parts for name in part.table.get("artist", [None] * len(part))]
+    return _groups(names, sum(artist is not None for artist in artists) / max(1, len(artists)))
+
+
+def _groups(names: dict[str, str], known: float) -> Groups:
+    """Groups by their names, and what they are where a share of the artists is known."""
+    if known >= NEARLY_ALL:
+        return Groups(names, "artists")
+    if known:
+        return Groups(names, "artists where they are known")
+    return Groups(names, "songs") if len(set(names.values())) < len(names) else Groups(names)
+
+
+def gather_tables(folders: Sequence[Path], directory: Path) -> None:
+    """Put the tables of the folds under each other in the run folder."""
+    for name in sorted({str(path.relative_to(folder)) for folder in folders for path in folder.rglob("*.csv")}):
+        tables = [
+            pd.read_csv(folder / name, dtype=TEXT, keep_default_na=False)
+            for folder in folders
+            if (folder / name).is_file()
+        ]
+        write_predictions(pd.concat(tables, ignore_index=True), directory / name)
+
+
+def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, Any]:
+    """Compute figures and plots of a run folder from its tables of predictions, and write them there.
+
+    Parameters
+    ----------
+    directory : Path
+        With ``predictions/`` and perhaps ``frames/``, and with ``tracks.csv`` where artists or songs are known.
+    genres : Series
+        True genre by track id, for frames.
+    title : str
+        Of the plots.
+
+    Returns
+    -------
+    dict
+        ``val`` and, where it was predicted, ``test`` figures over tracks; with folds pooled over all tracks, ``folds``
+        lists each fold's test figures, or else validation figures, and ``folds_accuracy`` is their mean with
+        ``folds_accuracy_ci95``.
+    """
+    from genrefusion.reports import plots  # matplotlib takes half a second to import
+
+    figures: dict[str, Any] = {}
+    groups = groups_of([directory])
+    for part in ("val", "test"):
+        path = directory / "predictions" / f"{part}.csv"
+        if not path.is_file():
+            continue
+        predictions = read_predictions(path)
+        figures[part] = scores.score(predictions, groups=groups)
+        frames = directory / "frames" / f"{part}.csv"
+        if frames.is_file():
+            figures[part]["frames"] = scores.score_frames(read_predictions(frames), genres, groups=groups)
+        paths = sorted(directory.glob(f"views/*/{part}.csv"))
+        views = {path.parent.name: scores.score(read_predictions(path), groups=groups) for path in paths}
+        if views:
+            figures[part]["views"] = views
+    part = "test" if "test" in figures else "val"  # a sweep's trial has no other
+    predictions = read_predictions(directory / "predictions" / f"{part}.csv")
+    if predictions["fold"].max() > 0:
+        figures["folds"] = [
+            scores.score(rows, intervals=False) | {"fold": int(str(number))}
+            for number, rows in predictions.groupby("fold")
+        ]
+        accuracies = [fold["accuracy"] for fold in figures["folds"]]
+        mean, ends = folds_interval(accuracies, test_share=1 / len(accuracies))
+        figures |= {"folds_accuracy": mean, "folds_accuracy_ci95": list(ends)}
+    if "test" in figures:
+        count = f"{title}, n = {len(predictions)}"
+        plots.plot_confusion(predictions, directory / "figures" / "confusion.png", title=count)
+        plots.plot_roc(predictions, directory / "figures" / "roc.png", title=count)
+        plots.plot_reliability(predictions, directory / "figures" / "reliability.png", title=count)
+    importance = directory / "importance.csv"
+    if importance.is_file():
+        plots.plot_importance(pd.read_csv(importance), directory / "figures" / "importance.png", title=title)
+    history = directory / "history.csv"
+    if history.is_file():
+        plots.plot_learning_curve(pd.read_csv(history), directory / "figures" / "learning_curve.png", title=title)
+    write_json(figures, directory / "metrics.json")
+    return figures
+
+
+def show(figures: dict[str, Any], terminal: Terminal) -> None:
+    """Print the table of a run's figures."""
+    terminal.table(figures_table(figure_rows(figures)))
+    if "folds" in figures:
+        each = ", ".join(f"{fold['accuracy']:.3f}" for fold in figures["folds"])
+        terminal.say("folds", f"accuracy {each}   mean {with_interval(figures, 'folds_accuracy')}")
+    weakest = weakest_genres(figures["test" if "test" in figures else "val"])
+    if weakest:
+        terminal.say("weakest", weakest)
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write an object for people and programs to read."""
+    write_atomically(path, json.dumps(content, indent=2, default=str).encode())

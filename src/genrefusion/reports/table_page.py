@@ -1,0 +1,141 @@
+"""The page of a table of results, ``report.html`` beside its CSV file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from genrefusion.core.files import write_atomically
+from genrefusion.metrics.predictions import genre_columns, read_predictions
+from genrefusion.reports.pages import Cell, Column, Picture, data_uri, render
+from genrefusion.reports.result_tables import as_text, caption, interval_notes, measured_on, read_results
+from genrefusion.reports.run_page import MOST_ERRORS, read_names
+
+
+def write_table_report(path: Path, columns: Sequence[str], *, title: str, source: str, configuration: str) -> Path:
+    """Write the page of a table from its CSV file and the run folders that are named there.
+
+    Parameters
+    ----------
+    path : Path
+        The CSV file; its figure is ``.png`` beside it.
+    columns : sequence of str
+        What is shown of each row: see `genrefusion.settings.TABLE_COLUMNS`.
+    title, source : str
+        What is compared, and where claims come from.
+    configuration : str
+        Settings of the table, as YAML.
+
+    Returns
+    -------
+    Path
+        Of the page.
+    """
+    table = read_results(path)
+    runs = _runs(table)
+    records = {
+        folder: json.loads((folder / "run.json").read_text("utf-8")) for folders in runs.values() for folder in folders
+    }
+    predictions = {folder: read_predictions(folder / "predictions" / "test.csv") for folder in records}
+    picture = path.with_suffix(".png")
+    first = next(iter(records.values()), {"versions": {"genrefusion": "?"}})
+    page = render(
+        "table.html.j2",
+        heading=title,
+        about=caption(table),
+        source=source,
+        machines=measured_on(table, columns),
+        synthetic=any(record["synthetic"] for record in records.values()),
+        notes=interval_notes(table),
+        results=_results(table, [column for column in columns if column != "evidence"]),
+        shown=Picture(data_uri(picture), f"{title}. {caption(table)}.", title) if picture.is_file() else None,
+        claims=_filled(table, "evidence"),
+        problems=_filled(table, "problem"),
+        genres=_genres(runs, predictions),
+        hardest=_hardest(predictions),
+        provenance={
+            str(folder): f"{record['signature']}\ngit commit {record['git_commit']}"
+            for folder, record in records.items()
+        },
+        versions=first["versions"],
+        configuration=configuration,
+    )
+    target = path.with_name("report.html")
+    write_atomically(target, page.encode())
+    return target
+
+
+def _runs(table: pd.DataFrame) -> dict[str, list[Path]]:
+    """Run folders of each row that was measured."""
+    if "runs" not in table:
+        return {}
+    return {
+        str(row["title"]): [Path(folder) for folder in str(row["runs"]).split("\n")]
+        for row in table.dropna(subset=["runs"]).to_dict("records")
+    }
+
+
+def _results(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
+    shown = as_text(table, columns)
+    words = ("", "corpus", "protocol")
+    return {
+        "columns": [Column(str(name), number=name not in words) for name in shown.columns],
+        "rows": [[Cell(text) for text in row] for row in shown.to_numpy().tolist()],
+    }
+
+
+def _filled(table: pd.DataFrame, column: str) -> dict[str, str]:
+    """Texts of a column by title of the row, where there are any."""
+    rows = table.dropna(subset=[column]).to_dict("records") if column in table else []
+    return {str(row["title"]): str(row[column]) for row in rows if row[column]}
+
+
+def _genres(runs: dict[str, list[Path]], predictions: dict[Path, pd.DataFrame]) -> dict[str, Any]:
+    """Recall of each genre, a row of the table to each line."""
+    names = sorted({genre for table in predictions.values() for genre in genre_columns(table)})
+    rows = []
+    for title, folders in runs.items():
+        tables = pd.concat([predictions[folder] for folder in folders])
+        recalls = (tables["genre"] == tables["predicted"]).groupby(tables["genre"]).mean()
+        shares = [float(recalls[genre]) if genre in recalls else None for genre in names]
+        rows.append([Cell(title), *(Cell("–" if s is None else f"{s:.2f}", share=s) for s in shares)])
+    return {"columns": [Column("", number=False), *(Column(name) for name in names)], "rows": rows}
+
+
+def _hardest(predictions: dict[Path, pd.DataFrame]) -> dict[str, Any]:
+    """Tracks that most runs get wrong; of equals, those whose wrong genre is the most probable."""
+    columns = [
+        Column("track", number=False),
+        Column("true genre", number=False),
+        Column("wrong"),
+        Column("taken for", number=False),
+    ]
+    if not predictions:
+        return {"columns": columns, "rows": []}
+    names = {track: name for folder in predictions for track, name in read_names(folder / "tracks.csv").items()}
+    every = pd.concat([t.assign(sure=t[genre_columns(t)].max(axis=1)) for t in predictions.values()])
+    tested = every.groupby("track_id").size()
+    wrong = every[every["genre"] != every["predicted"]].groupby("track_id")
+    found = wrong.agg(
+        genre=("genre", "first"), times=("genre", "size"), sure=("sure", "mean"), named=("predicted", _commonest)
+    )
+    found = found.assign(tests=tested.loc[found.index])
+    found = found.assign(share=found["times"] / found["tests"]).sort_values(["share", "sure"], ascending=False)
+    rows = [
+        [
+            Cell(str(track), names.get(str(track), "")),
+            Cell(row["genre"]),
+            Cell(f"{row['times']} of {row['tests']} runs"),
+            Cell(row["named"]),
+        ]
+        for track, row in found.head(MOST_ERRORS).iterrows()
+    ]
+    return {"columns": columns, "rows": rows}
+
+
+def _commonest(genres: pd.Series[Any]) -> str:
+    return str(genres.value_counts().index[0])

@@ -1,0 +1,82 @@
+"""Figures as text: what a run prints at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+
+def figure_rows(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name what a run's figures are about, in the order in which they are shown.
+
+    Parameters
+    ----------
+    figures : dict
+        What ``metrics.json`` holds.
+
+    Returns
+    -------
+    dict of str to dict
+        Test songs, their frames, their views (the one with both sides first) and val songs, where there are any.
+    """
+    test = figures.get("test", {})
+    rows = {"test, songs": test} if test else {}
+    if "frames" in test:
+        rows["test, frames"] = test["frames"]
+    views = test.get("views", {})
+    rows |= {f"test, {view}": views[view] for view in sorted(views, key=lambda view: (view != "both sides", view))}
+    if "val" in figures:
+        rows["val, songs"] = figures["val"]
+    return rows
+
+
+def figures_table(rows: dict[str, dict[str, Any]]) -> Table:
+    """Lay out figures with their 95 % intervals.
+
+    Parameters
+    ----------
+    rows : dict of str to dict
+        Title of each row, and what `genrefusion.metrics.scores.score` gave. What its intervals draw is said below,
+        and where there are too few songs, that too.
+    """
+    said = "\n".join(notes(rows.values()))
+    table = Table(box=None, pad_edge=False, caption=Text(said) if said else None, caption_justify="left")
+    table.add_column("")
+    for heading in ("n", "accuracy [95 % interval]", "macro F1", "log loss"):
+        table.add_column(heading, justify="right")
+    for title, figures in rows.items():
+        table.add_row(
+            Text(title),
+            str(figures["n"]),
+            with_interval(figures, "accuracy"),
+            f"{figures['macro_f1']:.3f}",
+            f"{figures['log_loss']:.2f}" if "log_loss" in figures else "",
+        )
+    return table
+
+
+def notes(rows: Collection[dict[str, Any]]) -> list[str]:
+    """What has to be said beside the intervals of some rows: what they draw, and which have too few songs."""
+    drawn = list(dict.fromkeys(row["drawn"] for row in rows if row.get("drawn")))
+    few = list(dict.fromkeys(row["too_few"] for row in rows if row.get("too_few")))
+    return ([f"95 % intervals draw {', or '.join(drawn)}"] if drawn else []) + few
+
+
+def with_interval(figures: dict[str, Any], name: str) -> str:
+    """Format as ``0.850 [0.750, 0.933]``."""
+    low, high = figures[f"{name}_ci95"]
+    return f"{figures[name]:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def weakest_genres(figures: dict[str, Any], *, most: int = 3) -> str:
+    """Name the genres with the lowest recall, and what they are taken for."""
+    recalls = {genre: row for genre, row in figures["genres"].items() if row["recall"] is not None}
+    worst = sorted(recalls, key=lambda genre: recalls[genre]["recall"])[:most]
+    return ", ".join(
+        f"{genre} {recalls[genre]['recall']:.2f} (taken for {recalls[genre]['taken_for']})"
+        for genre in worst
+        if recalls[genre]["taken_for"]
+    )

@@ -1,0 +1,1 @@
+"""Runs: made, recorded, opened, found, joined, measured, explained."""

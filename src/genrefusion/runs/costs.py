@@ -1,0 +1,218 @@
+"""What a prediction costs: time, multiply-adds, memory, size of the files, number of values."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from genrefusion.core.alone import run_alone
+from genrefusion.core.machine import machine, peak_memory_mb
+from genrefusion.core.terminal import Terminal
+from genrefusion.data.tracks import Tracks
+from genrefusion.features.cache import ScratchCache
+from genrefusion.features.precomputed import read_feature_table, read_sequences
+from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, parts, read_settings
+from genrefusion.settings.features import PrecomputedFeatures, TableFeatures
+
+Call = Callable[[], object]
+Shape = Sequence[int]
+
+_SONGS = 8
+
+
+def measure_alone(model: Path, bench: Workbench, tracks: Tracks) -> dict[str, Any]:
+    """Measure what a saved pipeline needs to predict one song, in a process that does nothing else.
+
+    Parameters
+    ----------
+    model : Path
+        ``model/`` of a run, or the folder of one of its folds.
+    bench : Workbench
+        Its device, threads and length of audio count.
+    tracks : Tracks
+        What to predict; some songs spread over the table are taken.
+
+    Returns
+    -------
+    dict
+        As from `measure_costs`; also ``peak_memory_mb``: most memory of the process in MiB, with Python, the libraries
+        and one song at a time; ``threads`` that a network may use; and ``machine``: see `genrefusion.core.machine`.
+
+    Raises
+    ------
+    UserError
+        The model cannot be loaded, or a song not be predicted.
+    """
+    songs = tracks.subset(_spread(tracks.ids, _SONGS + 1))
+    request = {
+        "model": str(model),
+        "trainer": {"schema": type(bench.trainer).__name__} | asdict(bench.trainer),
+        "max_seconds": bench.max_seconds,
+        "corpus": songs.corpus,
+        "tracks": json.loads(songs.table.reset_index().to_json(orient="records", double_precision=15)),
+    }
+    return run_alone("genrefusion.runs.costs:answer", request)
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What `measure_alone` asks of its process."""
+    tracks = Tracks(pd.DataFrame(request["tracks"]).set_index("track_id"), request["corpus"])
+    trainer = read_settings(request["trainer"])
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        bench = Workbench(ScratchCache(folder), max_seconds=request["max_seconds"], trainer=trainer)
+        costs = _measure(Path(request["model"]), bench, tracks, folder, songs=_SONGS)
+    return costs | {"threads": _threads(), "machine": machine()}
+
+
+def measure_costs(pipeline: Pipeline, tracks: Tracks, *, songs: int = _SONGS) -> dict[str, Any]:
+    """Measure what a trained pipeline needs to predict one song.
+
+    The pipeline is saved and loaded again, as `predict` would load it, with a cache of its own that is empty for every
+    song; `pipeline` and its cache are left as they are. One song is predicted before the measurement.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Trained.
+    tracks : Tracks
+        What to predict; some songs spread over the table are taken.
+    songs : int
+        At most how many are measured.
+
+    Returns
+    -------
+    dict
+        ``ms_per_song``: milliseconds from the audio file and the lyrics (of ready features: from the song's own
+        vectors) to the probabilities, one song at a time; the median. ``macs``: multiply-adds of the networks, a frozen
+        text encoder among them; the median over the same songs, or None where no network takes part. ``file_bytes``:
+        size of the model's files, without a frozen text encoder. ``parameters``: values that a prediction needs.
+        Not its memory: other work in this process would be counted with it.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        pipeline.save(folder / "model")
+        costs = _measure(folder / "model", pipeline.bench, tracks, folder, songs=songs)
+    del costs["peak_memory_mb"]
+    return costs
+
+
+def _measure(model: Path, bench: Workbench, tracks: Tracks, folder: Path, *, songs: int) -> dict[str, Any]:
+    """Load a pipeline and measure it, with `folder` for what it writes."""
+    first, *rest = [tracks.subset([track]) for track in _spread(tracks.ids, songs + 1)]
+    measured = rest or [first]
+    cache = ScratchCache(folder)
+    bench = replace(bench, cache=cache, workers=1, terminal=Terminal(quiet=True), views=False)
+    loaded = load_pipeline(model, bench)
+    sources = [part.features for part in parts(loaded)]
+
+    def unseen(song: Tracks) -> Call:
+        """Prediction of a song of which nothing is in the cache, and nothing but it in a file of ready features."""
+        own = Path(tempfile.mkdtemp(dir=folder))
+        cache.forget()
+        for number, (part, source) in enumerate(zip(parts(loaded), sources, strict=True)):
+            part.features = _features_of(song, source, own / str(number))
+        return lambda: loaded.predict_proba(song)
+
+    unseen(first)()
+    seconds = [_seconds(unseen(song)) for song in measured]
+    peak = peak_memory_mb()  # before the multiply-adds, whose counting takes some too
+    # A pipeline that predicted without PyTorch has no network, and to import it takes seconds.
+    macs = [count_macs(unseen(song)) for song in measured] if "torch" in sys.modules else []
+    return {
+        "ms_per_song": 1000 * float(np.median(seconds)),
+        "macs": int(np.median(macs)) if any(macs) else None,
+        "file_bytes": sum(path.stat().st_size for path in model.rglob("*") if path.is_file()),
+        "parameters": loaded.parameter_count(),
+        "peak_memory_mb": peak,
+    }
+
+
+def count_macs(call: Call) -> int:
+    """Count the multiply-adds of matrix products, convolutions, recurrent layers and attention in a call.
+
+    `torch.utils.flop_counter` counts each as two operations. It has no formula for two kernels that PyTorch uses on the
+    CPU alone: an LSTM multiplies each input and each state by the weights of its four gates; attention is two products
+    for each pair of positions.
+
+    Parameters
+    ----------
+    call : callable
+        Its networks run in this thread.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    kernels = {
+        torch.ops.aten.mkldnn_rnn_layer: _lstm_operations,
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_operations,
+    }
+    counter: Any = FlopCounterMode(display=False, custom_mapping=kernels)
+    # Its tracker of modules hooks into gradients, which fails on parameters in inference mode; a sum needs no tracker.
+    counter.mod_tracker = nullcontext()
+    counter.mod_tracker.parents = {"Global"}
+    with torch.inference_mode(), counter:
+        call()
+    return int(counter.get_total_flops()) // 2
+
+
+def _lstm_operations(inputs: Shape, of_inputs: Shape, of_states: Shape, *_: Any, **__: Any) -> int:
+    """Two for each weight of one direction of one layer at each of the (steps, batch, …) inputs."""
+    steps, batch, _width = inputs
+    return 2 * steps * batch * (math.prod(of_inputs) + math.prod(of_states))
+
+
+def _attention_operations(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    """Two for each product of queries with keys and of weights with values, (batch, heads, positions, width) each."""
+    batch, heads, queries, width = query
+    return 2 * batch * heads * queries * key[2] * (width + value[3])
+
+
+def _spread(ids: list[str], count: int) -> list[str]:
+    """At most that many ids, evenly spread from the first to the last."""
+    return [ids[place] for place in np.unique(np.linspace(0, len(ids) - 1, count).round().astype(int))]
+
+
+def _features_of(song: Tracks, features: Any, folder: Path) -> Any:
+    """Settings of features; ready ones are in a file of their own, so that no time is spent on those of other songs."""
+    if isinstance(features, TableFeatures | PrecomputedFeatures):
+        folder.mkdir()
+    if isinstance(features, TableFeatures):
+        table = read_feature_table(Path(str(features.path)))
+        table[table.index.isin(song.ids)].to_csv(folder / "table.csv")
+        return replace(features, path=str(folder / "table.csv"))
+    if isinstance(features, PrecomputedFeatures):
+        every = read_sequences(Path(str(features.path)))
+        ids = [track for track in song.ids if track in every]  # none of it if a song has lyrics alone
+        frames = [every[track] for track in ids] or [next(iter(every.values()))[:0]]
+        offsets = np.cumsum([0, *(len(every[track]) for track in ids)])
+        np.savez(folder / "vectors.npz", track_id=ids, frames=np.concatenate(frames), offsets=offsets)
+        return replace(features, path=str(folder / "vectors.npz"))
+    return features
+
+
+def _threads() -> int:
+    """Threads of PyTorch, or else those that the environment or the machine gives to libraries of arrays."""
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() else max(1, int(machine()["cores"]))
+
+
+def _seconds(call: Call) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began

@@ -1,0 +1,1 @@
+"""What a co-attention run looks at."""

@@ -1,0 +1,94 @@
+"""Finished run folders: opening one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from genrefusion.core.errors import UserError
+from genrefusion.data.splits import Split, read_split
+from genrefusion.metrics.predictions import read_predictions
+from genrefusion.pipelines.base import (
+    Pipeline,
+    Workbench,
+    load_pipeline,
+)
+
+
+def model_folder(directory: Path, split: Split, number: int) -> Path:
+    """Where the trained pipeline of a fold lies in a run folder."""
+    return directory / "model" / (f"fold{number}" if len(split.folds) > 1 else "")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    directory : Path
+        The run folder.
+    record : dict
+        What ``run.json`` holds.
+    split : Split
+        As it was trained with.
+    """
+
+    directory: Path
+    record: dict[str, Any]
+    split: Split
+
+    def predictions(self, part: str = "test") -> pd.DataFrame:
+        """Probabilities of the tracks of a part: see `genrefusion.metrics.predictions`."""
+        return read_predictions(self.directory / "predictions" / f"{part}.csv")
+
+    def pipelines(self, bench: Workbench, *, features_path: str | None = None) -> list[Pipeline]:
+        """Trained pipeline of each fold; with `features_path` it reads its ready features from that file."""
+        numbers = range(len(self.split.folds))
+        pipelines = [load_pipeline(model_folder(self.directory, self.split, number), bench) for number in numbers]
+        if features_path is not None:
+            if not hasattr(pipelines[0].features, "path"):
+                raise UserError(f"features.path={features_path}: the run computes its features itself.")
+            for pipeline in pipelines:
+                pipeline.features = replace(pipeline.features, path=features_path)
+        return pipelines
+
+
+def open_run(directory: Path) -> Run:
+    """Open a finished run folder.
+
+    Raises
+    ------
+    UserError
+        There is no run, or it is not finished.
+    """
+    path = directory / "run.json"
+    if not path.is_file():
+        raise UserError(
+            f"run={directory}: no run there (no run.json). The last line that train prints names its folder."
+        )
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: damaged ({error}).") from error
+    if not isinstance(record, dict):
+        raise UserError(f"{path}: damaged (not what a run writes there).")
+    if record.get("status") == "trial":
+        raise UserError(
+            f"run={directory}: a trial of a sweep, which leaves no model and no test predictions. Train it again:\n"
+            "the last line of the sweep says how, for its best trial."
+        )
+    if record.get("status") != "finished":
+        raise UserError(
+            f"run={directory}: not finished. Go on with:\n"
+            f"train {record.get('command', 'experiment=…')} resume=true hydra.run.dir={directory}"
+        )
+    try:
+        table = pd.read_csv(directory / "splits.csv", dtype={"track_id": str}, keep_default_na=False)
+        return Run(directory, record, read_split(table, record["protocol"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"run={directory}: damaged (run.json or splits.csv: {error}).") from error

@@ -1,0 +1,332 @@
+"""One run from settings to its folder: corpus, split, fit, predictions, figures.
+
+A finished run folder holds ``config.yaml``, ``run.json``, ``run.log``, ``splits.csv``, ``history.csv``,
+``predictions/{val,test}.csv``, ``frames/{val,test}.csv`` (where a pipeline has frames), ``metrics.json``, ``figures/``,
+``report.html``, ``tracks.csv`` (artists and titles, where the corpus has them) and ``model/`` (``model/fold0/`` and so
+on with folds). Everything that is reported is computed from the predictions.
+
+Of several processes that train together, the main one makes the run (`run_experiment`); the others train the networks
+along with it and do nothing else (`take_part`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from genrefusion.core.alone import run_alone
+from genrefusion.core.errors import UserError
+from genrefusion.core.files import alone_in
+from genrefusion.core.folders import cache_folder
+from genrefusion.core.machine import peak_memory_mb
+from genrefusion.core.processes import process_count
+from genrefusion.core.terminal import Terminal
+from genrefusion.core.version import __version__
+from genrefusion.data.corpora import load_usable
+from genrefusion.data.coverage import genres_without
+from genrefusion.data.groups import recordings_of_two_genres
+from genrefusion.data.splits import Fold, Split, split_tracks
+from genrefusion.data.tracks import Tracks
+from genrefusion.features.cache import FeatureCache
+from genrefusion.features.precomputed import ready_tracks, with_digests
+from genrefusion.metrics.predictions import write_predictions
+from genrefusion.pipelines.base import Pipeline, Watch, Workbench, make_pipeline, read_features, read_settings
+from genrefusion.reports.run_page import write_report
+from genrefusion.reports.summary import (
+    gather_tables,
+    prediction_tables,
+    show,
+    summarise,
+    write_json,
+    write_names,
+    write_tables,
+)
+from genrefusion.runs.record import open_record
+from genrefusion.runs.store import model_folder
+from genrefusion.settings.commands import EvaluateConfig, TrainConfig
+from genrefusion.settings.pipelines import NetworkSettings
+
+_MOST_SKIPPED = 8
+
+
+def run_experiment(
+    config: TrainConfig, directory: Path, *, command: str = "", quiet: bool = False, trial: Watch | None = None
+) -> dict[str, Any]:
+    """Train and evaluate as the settings say, and leave everything in the run folder.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Checked settings.
+    directory : Path
+        The run folder. With ``config.resume`` what is finished there is taken over.
+    command : str
+        What was typed after ``train``, to be told how to go on.
+    quiet : bool
+        Nothing on the terminal.
+    trial : callable, optional
+        Makes the run a trial of a sweep, which only helps to choose settings: test tracks are not predicted, and
+        neither model nor report is left. ``trial(epoch, log_loss)`` is told the validation figure after each epoch of
+        the first network; what it raises ends the run.
+
+    Returns
+    -------
+    dict
+        What ``metrics.json`` holds.
+
+    Raises
+    ------
+    UserError
+        A mistake in settings or data, or a folder that holds another run, or in which another process is training.
+    """
+    if process_count() > 1:
+        _meet(config)
+    directory.mkdir(parents=True, exist_ok=True)
+    with alone_in(directory, "is training"):
+        return _run(config, directory, command, quiet, trial)
+
+
+def run_experiment_alone(config: TrainConfig, directory: Path, *, command: str) -> None:
+    """Do as `run_experiment` in a process of its own, whose peak of memory is that of this run and of no other."""
+    values = asdict(config)
+    for name, chosen in vars(config).items():
+        if isinstance(values[name], dict):  # a group of settings, which can be of several classes
+            values[name] = {"schema": type(chosen).__name__} | values[name]
+    request = {"config": values, "directory": str(directory), "command": command}
+    run_alone("genrefusion.runs.training:answer", request)
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run_experiment_alone` asks of its process."""
+    values = {n: read_settings(v) if isinstance(v, dict) else v for n, v in request["config"].items()}
+    run_experiment(TrainConfig(**values), Path(request["directory"]), command=request["command"])
+    return {}
+
+
+def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial: Watch | None) -> dict[str, Any]:
+    began = time.perf_counter()
+    terminal = Terminal(quiet=quiet, log=directory / "run.log")
+    tracks, split = prepare(config, terminal)
+    _announce(config, tracks, split, terminal)
+    record = open_record(config, tracks, split, directory, command, status="trial" if trial else "running")
+    if record["status"] == "finished":  # all but its page is there
+        return _finish(directory, record, json.loads((directory / "metrics.json").read_text("utf-8")), terminal)
+    write_predictions(split.to_table(), directory / "splits.csv")
+    if trial is None:
+        write_names(tracks, directory, of={track for fold in split.folds for track in (*fold.val, *fold.test)})
+    used = split.tracks
+    make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).prepare(
+        tracks.subset([track for track in tracks.ids if track in used])
+    )
+    if process_count() > 1:
+        from genrefusion.training.loop import from_main  # only now: other pipelines need no PyTorch
+
+        from_main((directory, tracks, split))
+    done: list[dict[str, Any]] = []
+    preparing = time.perf_counter() - began
+    for number, fold in enumerate(split.folds):
+        if len(split.folds) > 1:
+            terminal.say("fold", f"{number + 1} of {len(split.folds)}")
+        model = model_folder(directory, split, number)
+        done.append(_run_fold(config, tracks, fold, number, model, directory, terminal, trial))
+    gather_tables([_done(directory, number).parent for number in range(len(split.folds))], directory)
+    figures = summarise(directory, tracks.table["genre"], title=_title(config, tracks, split))
+    record |= {
+        "parameters": done[-1]["parameters"],
+        "wall_seconds": preparing + sum(fold["seconds"] for fold in done),
+        # Without the features, which are there sooner where the cache has them.
+        "fit_seconds": sum(fold["fit_seconds"] for fold in done) if all("fit_seconds" in f for f in done) else None,
+        "peak_memory_mb": peak_memory_mb(),
+    }
+    write_json(record, directory / "run.json")
+    _finish(directory, record, figures, terminal)
+    if process_count() > 1:
+        from genrefusion.training.loop import part
+
+        part()
+    return figures
+
+
+def _finish(directory: Path, record: dict[str, Any], figures: dict[str, Any], terminal: Terminal) -> dict[str, Any]:
+    """Show the figures and write the page; only then is the run called finished, and what it went on from removed."""
+    show(figures, terminal)
+    if record["status"] != "trial":
+        record["status"] = "finished"
+        terminal.say("report", str(write_report(directory, record)))
+        write_json(record, directory / "run.json")
+    shutil.rmtree(directory / "checkpoints", ignore_errors=True)
+    terminal.say("run", str(directory))
+    return figures
+
+
+def take_part(config: TrainConfig) -> None:
+    """Train along with the main process, which prints and writes; nothing is extracted here and nothing left behind.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The same as in the main process, which has checked it.
+    """
+    from genrefusion.training.loop import from_main, part
+
+    _meet(config)
+    directory, tracks, split = from_main(None)
+    for number, fold in enumerate(split.folds):
+        if not (config.resume and _done(directory, number).is_file()):
+            _fit(config, tracks, fold, number, directory, Terminal(quiet=True))
+    part()
+
+
+def _meet(config: TrainConfig) -> None:
+    """Bring several processes together, or refuse what they cannot do."""
+    from genrefusion.training.loop import make_accelerator
+
+    count = process_count()
+    if not isinstance(config.pipeline, NetworkSettings):
+        raise UserError(f"experiment={config.name} trains no network: start it without a launcher, in one process.")
+    size = config.pipeline.batch_size
+    if size % count or size < 2 * count:
+        raise UserError(
+            f"pipeline.batch_size={size} is divided among {count} processes: take a multiple of {count}, "
+            f"{2 * count} at least."
+        )
+    make_accelerator(config.trainer)
+
+
+def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
+    """Load and check the corpus, and divide it."""
+    cache = cache_folder(config.cache)
+    pipeline = make_pipeline(config.pipeline, config.features, train_bench(config, terminal))
+    tracks = load_usable(
+        config.data,
+        pipeline.uses,
+        cache=cache,
+        workers=config.workers,
+        terminal=terminal,
+        require=getattr(pipeline, "require_corpus", None),
+    )
+    tracks = with_digests(tracks, read_features(pipeline))
+    return tracks, split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)
+
+
+def _without_unready_val(config: TrainConfig, tracks: Tracks, terminal: Terminal) -> Tracks:
+    """Leave out the table's own validation tracks, if that is asked for or ready features lack all of them.
+
+    Others are held out of train then.
+    """
+    if config.split.kind != "predefined" or not tracks.has("split"):
+        return tracks
+    val = set(tracks.table.index[tracks.table["split"] == "val"].astype(str))
+    ready = ready_tracks(config.features)
+    lacking = ready is not None and not val & ready
+    if not val or not (config.split.val_from_train or lacking):
+        return tracks
+    why = f", none of them in {config.features.path}" if lacking else ""
+    terminal.say("left out", f"{len(val)} val tracks of the table{why}; val is taken from train")
+    return tracks.subset([track for track in tracks.ids if track not in val])
+
+
+def _run_fold(
+    config: TrainConfig,
+    tracks: Tracks,
+    fold: Fold,
+    number: int,
+    model: Path,
+    directory: Path,
+    terminal: Terminal,
+    trial: Watch | None,
+) -> dict[str, Any]:
+    """Fit and predict one fold, unless a run that is resumed did; returns what it took."""
+    done = _done(directory, number)
+    state = done.parent
+    if config.resume and done.is_file():
+        terminal.say("resume", "finished before")
+        return dict(json.loads(done.read_text()))
+    began = time.perf_counter()
+    pipeline, fit_seconds = _fit(config, tracks, fold, number, directory, terminal, trial)
+    parts = {"val": fold.val}
+    if trial is None:
+        pipeline.save(model)
+        parts["test"] = fold.test
+    for part, ids in parts.items():
+        tables = prediction_tables(pipeline.predict_proba(tracks.subset(ids)), tracks.table["genre"], part, fold=number)
+        write_tables(tables, state)
+    if len(pipeline.importance_):
+        write_predictions(pipeline.importance_.assign(fold=number), state / "importance.csv")
+    if len(pipeline.history_):
+        write_predictions(pipeline.history_.assign(fold=number), state / "history.csv")
+    seconds = time.perf_counter() - began
+    if len(pipeline.history_):  # its epochs may have been trained before an interruption
+        trained = float(pipeline.history_["seconds"].sum())
+        seconds, fit_seconds = max(seconds, trained), max(fit_seconds, trained)
+    facts = {"parameters": pipeline.parameter_count(), "seconds": seconds, "fit_seconds": fit_seconds}
+    write_json(facts, done)
+    return facts
+
+
+def _fit(
+    config: TrainConfig,
+    tracks: Tracks,
+    fold: Fold,
+    number: int,
+    directory: Path,
+    terminal: Terminal,
+    trial: Watch | None = None,
+) -> tuple[Pipeline, float]:
+    """Fit the pipeline of a fold; returns it and the seconds that the fit alone took."""
+    state = _done(directory, number).parent
+    watch = trial if number == 0 else None  # later folds have other validation tracks
+    bench = replace(train_bench(config, terminal), checkpoints=state, resume=config.resume, watch=watch)
+    pipeline = make_pipeline(config.pipeline, config.features, bench)
+    train, val = tracks.subset(fold.train), tracks.subset(fold.val)
+    began = time.perf_counter()
+    pipeline.fit(train, val)
+    return pipeline, time.perf_counter() - began
+
+
+def _done(directory: Path, number: int) -> Path:
+    """Facts of a fold, in the folder of its state; they are there once it is finished."""
+    return directory / "checkpoints" / f"fold{number}" / "done.json"
+
+
+def make_bench(config: TrainConfig | EvaluateConfig, terminal: Terminal, *, max_seconds: float) -> Workbench:
+    """What the pipelines of a command work with."""
+    return Workbench(
+        cache=FeatureCache(cache_folder(config.cache) / "features"),
+        workers=config.workers,
+        max_seconds=max_seconds,
+        trainer=config.trainer,
+        terminal=terminal,
+    )
+
+
+def train_bench(config: TrainConfig, terminal: Terminal) -> Workbench:
+    """What the pipelines of a training work with."""
+    return replace(make_bench(config, terminal, max_seconds=config.data.max_seconds), seed=config.seed)
+
+
+def _announce(config: TrainConfig, tracks: Tracks, split: Split, terminal: Terminal) -> None:
+    count = f"{len(tracks)} songs"
+    if tracks.piece_seconds is not None:
+        count = f"{len(tracks)} pieces of {tracks.table['song'].nunique()} songs"
+    corpus = f"{tracks.corpus} ({'synthetic, ' if tracks.synthetic else ''}{count}, {len(tracks.genres)} genres)"
+    terminal.say(f"genrefusion {__version__}  ", f"{config.name} on {corpus}   seed {config.seed}")
+    for track, problem in list(tracks.skipped.items())[:_MOST_SKIPPED]:
+        terminal.say("skipped", f"{track}   {problem}")
+    if len(tracks.skipped) > _MOST_SKIPPED:
+        terminal.say("", f"… and {len(tracks.skipped) - _MOST_SKIPPED} more, listed in run.json")
+    for recording in recordings_of_two_genres(tracks.table)[:_MOST_SKIPPED]:
+        terminal.say("note", f"one recording under two genres: {recording}")
+    sizes = "   ".join(f"{len(f.train)} train, {len(f.val)} val, {len(f.test)} test" for f in split.folds[:1])
+    terminal.say("split", f"{split.protocol}: {sizes}{' in the first fold' if len(split.folds) > 1 else ''}")
+    for line in genres_without(tracks, split):
+        terminal.say("", line)
+
+
+def _title(config: TrainConfig, tracks: Tracks, split: Split) -> str:
+    return f"{config.name}, {tracks.corpus}{' (synthetic)' if tracks.synthetic else ''}, {split.protocol}"

@@ -1,0 +1,139 @@
+"""Composing settings with Hydra: schemas, resolvers, the folder of the YAML files."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+
+from genrefusion.core.errors import unknown_name
+from genrefusion.core.folders import named_run, named_sweep, run_folder, sweep_folder
+from genrefusion.settings.commands import CorpusConfig, EvaluateConfig, PredictConfig, ReproduceConfig, TrainConfig
+from genrefusion.settings.data import DemoData, FolderData, GenreNames, GtzanData, ManifestData, SplitSettings
+from genrefusion.settings.features import (
+    AudioEncoderFeatures,
+    HandcraftedFeatures,
+    MelFeatures,
+    NoFeatures,
+    PrecomputedFeatures,
+    TableFeatures,
+)
+from genrefusion.settings.pipelines import (
+    CoattentionSettings,
+    EnsembleSettings,
+    LyricsSettings,
+    MultiframeSettings,
+    TextEncoderSettings,
+    XgboostSettings,
+)
+from genrefusion.settings.sweep import SweepSettings
+from genrefusion.settings.tables import TableSettings
+from genrefusion.settings.trainer import TrainerSettings
+
+
+def to_settings(config: DictConfig) -> Any:
+    """Turn the composed settings of a command into their dataclass, which refuses impossible values.
+
+    Raises
+    ------
+    UserError
+        A value is impossible, or a setting is none: what is typed after ``+`` is composed without a question.
+    """
+    own = config.copy()
+    with open_dict(own):
+        own.pop("hydra", None)
+    known, unknown = _sorted_names(own)
+    for name in unknown:
+        raise unknown_name("setting", name, known)
+    return OmegaConf.to_object(own)
+
+
+def _sorted_names(config: DictConfig, prefix: str = "", *, free: bool = False) -> tuple[list[str], list[str]]:
+    """Dotted names of the settings that dataclasses have, and of those that none has.
+
+    A mapping within a dataclass's own setting is `free` to have any keys, as a search space has; one in the place of a
+    group's dataclass is not: no choice was made that would know them.
+    """
+    schema = OmegaConf.get_type(config)
+    fields = {f.name: f.type for f in dataclasses.fields(schema)} if dataclasses.is_dataclass(schema) else None
+    known: list[str] = []
+    unknown: list[str] = []
+    for key in config:
+        name, node = f"{prefix}{key!s}", config._get_node(key)
+        belongs = free if fields is None else key in fields
+        is_group = fields is not None and not prefix and fields.get(str(key)) == "Any"
+        if isinstance(node, DictConfig) and _has_content(node):
+            below = _sorted_names(node, f"{name}.", free=belongs and not is_group)
+            known, unknown = known + below[0], unknown + below[1]
+            continue
+        (known if belongs else unknown).append(name)
+        if isinstance(node, ListConfig) and _has_content(node):
+            items = [node._get_node(number) for number in range(len(node))]
+            for number, item in enumerate(items):
+                if isinstance(item, DictConfig):
+                    unknown += _sorted_names(item, f"{name}.{number}.", free=belongs)[1]
+    return known, unknown
+
+
+def _has_content(node: DictConfig | ListConfig) -> bool:
+    return not (node._is_none() or node._is_missing() or node._is_interpolation()) and len(node) > 0
+
+
+def configs_directory() -> Path:
+    """Folder of the YAML files: inside an installed wheel, at the top of a checkout otherwise."""
+    package = Path(__file__).resolve().parents[1]
+    in_wheel = package / "configs"
+    return in_wheel if in_wheel.is_dir() else package.parents[1] / "configs"
+
+
+FEATURES = (
+    MelFeatures,
+    AudioEncoderFeatures,
+    HandcraftedFeatures,
+    TableFeatures,
+    PrecomputedFeatures,
+    NoFeatures,
+)
+
+
+def register() -> None:
+    """Tell Hydra about the schemas and the resolvers that the YAML files use."""
+    store = ConfigStore.instance()
+    for command in (TrainConfig, EvaluateConfig, PredictConfig, ReproduceConfig, CorpusConfig):
+        store.store(name=f"{command.__name__.removesuffix('Config').lower()}_schema", node=command)
+    for data in (DemoData, GtzanData, FolderData, ManifestData):
+        store.store(group="data/schema", name=data.name, node=data)
+    store.store(group="split/schema", name="split", node=SplitSettings)
+    for features in FEATURES:
+        store.store(group="features/schema", name=features.name, node=features)
+    store.store(group="text_encoder/schema", name="text_encoder", node=TextEncoderSettings)
+    for pipeline in (MultiframeSettings, CoattentionSettings, LyricsSettings, XgboostSettings, EnsembleSettings):
+        store.store(group="pipeline/schema", name=pipeline.name, node=pipeline)
+    store.store(group="trainer/schema", name="trainer", node=TrainerSettings)
+    store.store(group="genres/schema", name="genres", node=GenreNames)
+    store.store(group="sweep/schema", name="sweep", node=SweepSettings)
+    store.store(group="table/schema", name="table", node=TableSettings)
+    OmegaConf.register_new_resolver("if_weights", _if_weights, replace=True)
+    OmegaConf.register_new_resolver("threads_each", _threads_each, replace=True)
+    OmegaConf.register_new_resolver("run_folder", named_run, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("sweep_folder", named_sweep, replace=True, use_cache=True)
+
+
+def take_folders() -> None:
+    """Let the composing of a run's settings take its folder from now on, and not only name it."""
+    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True, use_cache=True)
+
+
+def _if_weights(weights: str, with_weights: Any, without: Any) -> Any:
+    """Choose between two values of a setting: one for published weights, one for training from scratch."""
+    return without if weights == "none" else with_weights
+
+
+def _threads_each(runs: int) -> int:
+    """Threads of each of several runs on this machine: more than there are cores would wait for each other."""
+    return max(1, (os.cpu_count() or 1) // runs)

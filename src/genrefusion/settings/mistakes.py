@@ -1,0 +1,82 @@
+"""Mistakes in settings, in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from genrefusion.core.errors import UserError, unknown_name
+from genrefusion.settings.composing import configs_directory
+from genrefusion.settings.help import known_settings
+
+
+def require_launcher(settings: Any) -> None:
+    """Refuse ``parallel=`` where runs go one after the other."""
+    typed = [word for word in settings.overrides.task if word.startswith("parallel=")]
+    if typed and settings.runtime.choices["hydra/launcher"] == "basic":
+        raise UserError(
+            f"{typed[0]}: needs train -m and a launcher that runs several at once, such as launcher=joblib."
+        )
+
+
+def why(error: Exception) -> str:
+    """What went wrong in a training, in words."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return in_words(error, "train")
+    return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def in_words(error: Exception, command: str) -> str:
+    """Turn an error of Hydra or OmegaConf into one message that names the nearest setting.
+
+    Parameters
+    ----------
+    error : Exception
+        What composing the settings raised.
+    command : str
+        Name of the primary config.
+    """
+    mistakes = [e for e in _chain(error) if isinstance(e, UserError)]
+    if mistakes:  # raised in a resolver
+        return str(mistakes[0])
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        launcher = error.missing_cfg_file.removeprefix("hydra/launcher/")
+        if (configs_directory() / "launcher" / f"{launcher}.yaml").is_file():
+            return f"launcher={launcher} needs an extra: pip install 'genrefusion[{launcher}]'"
+        group, _, choice = error.missing_cfg_file.partition("/")
+        options = [path.stem for path in (configs_directory() / group).glob("*.yaml")]
+        return str(unknown_name(group, choice, options))
+    text = "\n".join(str(e) for e in _chain(error))
+    if found := re.search(r"Could not override '([^']+)'", text):
+        if (wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", text)) is None:
+            known = known_settings(command)
+            if found[1] in known:
+                return f"No setting '{found[1]}' with these choices: another choice of {found[1].split('.')[0]} has it."
+            return str(unknown_name("setting", found[1], known))
+        return f"{found[1]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
+    if wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)[\s\S]*?full_key: (\S+)", text):
+        return f"{wrong[3]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
+    if unknown := re.search(r"Key '([^']+)' (?:is )?not in '?\w+'?[\s\S]*?full_key: (\S+)", text):
+        return str(unknown_name("setting", unknown[2], known_settings(command)))
+    if wrong := re.search(r"Error merging override (\S+)=(\S+)\n.* is not a ListConfig", text):
+        return f"{wrong[1]}={wrong[2]}: not a list. Write it in brackets: '{wrong[1]}=[{wrong[2]}]'."
+    if wrong := re.search(r"Error merging override (\S+)\nValue '.*' is not a valid (\w+)", text):
+        return f"{wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: not of the form setting=value (see --help). Quote values with spaces or brackets."
+    return "\n".join([line for line in text.splitlines() if line.strip()][:3])
+
+
+_KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
