@@ -94,12 +94,12 @@ def test_calibration_error_of_what_is_certain_and_right_is_0() -> None:
     assert scores.calibration_error(np.array([1, 0]), np.eye(2)) == 1
 
 
-@pytest.mark.parametrize("figure", scores.FIGURES)
+@pytest.mark.parametrize("figure", scores.METRICS)
 def test_a_figure_does_not_depend_on_the_order_of_tracks(figure: str) -> None:
     truth, probabilities = random_case("plain")
     order = np.random.default_rng(0).permutation(len(truth))
-    value = scores.FIGURES[figure](truth, probabilities)
-    assert scores.FIGURES[figure](truth[order], probabilities[order]) == pytest.approx(value)
+    value = scores.METRICS[figure](truth, probabilities)
+    assert scores.METRICS[figure](truth[order], probabilities[order]) == pytest.approx(value)
 
 
 def test_two_genres_have_a_top_3_of_1() -> None:
@@ -141,7 +141,7 @@ def test_a_score_has_each_figure_with_an_interval_around_it() -> None:
     truth, probabilities = random_case("plain")
     found = scores.score(table(truth, probabilities))
     assert found["n"] == 60
-    for name, figure in scores.FIGURES.items():
+    for name, figure in scores.METRICS.items():
         assert found[name] == pytest.approx(figure(truth, probabilities))
         if name == "calibration_error":  # chance only adds to it
             assert f"{name}_ci95" not in found

@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from genrefusion.metrics.predictions import arrays, with_truth
 from genrefusion.metrics.resampling import REDUCED, count, draw_groups, resample
-from genrefusion.metrics.scores import FIGURES, log_loss
+from genrefusion.metrics.scores import METRICS, log_loss
 from genrefusion.metrics.statistics import (
     bootstrap_intervals,
     folds_interval,
@@ -155,7 +155,7 @@ def test_the_bootstrap_of_counts_is_that_of_a_loop_over_rows() -> None:
     for number, times in enumerate(weights[0].astype(int)):
         rows = np.concatenate([np.flatnonzero(clusters == group) for group in np.repeat(np.arange(25), times)])
         for name, values in found.items():
-            assert values[number] == pytest.approx(FIGURES[name](truth[rows], probabilities[rows]))
+            assert values[number] == pytest.approx(METRICS[name](truth[rows], probabilities[rows]))
 
 
 def test_draws_take_as_many_groups_as_there_are_and_do_not_depend_on_how_many_are_held() -> None:
@@ -253,7 +253,7 @@ def test_one_seed_has_the_interval_of_its_tracks(figure: str) -> None:
     run = run_of(range(60), seed=0)
     truth, probabilities = arrays(run)
     mean, ends = seeds_interval([run], figure, seed=3)
-    assert mean == FIGURES[figure](truth, probabilities)
+    assert mean == METRICS[figure](truth, probabilities)
     assert ends == pytest.approx(bootstrap_intervals(truth, probabilities, [figure], seed=3)[figure])
 
 

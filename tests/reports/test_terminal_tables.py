@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from genrefusion.reports.terminal_tables import figure_rows, figures_table, weakest_genres, with_interval
+from genrefusion.reports.terminal_tables import metric_rows, metrics_table, weakest_genres, with_interval
 
 SONGS: dict[str, Any] = {
     "n": 60,
@@ -29,7 +29,7 @@ def genres(**recalls: tuple[float | None, str | None]) -> dict[str, Any]:
 
 
 def test_figures_are_laid_out_with_their_intervals() -> None:
-    assert printed(figures_table({"test, songs": SONGS, "test, frames": FRAMES})) == [
+    assert printed(metrics_table({"test, songs": SONGS, "test, frames": FRAMES})) == [
         "n accuracy [95 % interval] macro F1 log loss",
         "test, songs 60 0.850 [0.750, 0.933] 0.842 0.61",
         "test, frames 180 0.739 [0.670, 0.800] 0.727",
@@ -38,7 +38,7 @@ def test_figures_are_laid_out_with_their_intervals() -> None:
 
 def test_what_intervals_draw_and_too_few_songs_are_said_once_below() -> None:
     songs = SONGS | {"drawn": "artists", "too_few": "n = 6 songs: too few"}
-    assert printed(figures_table({"test, songs": songs, "val, songs": songs}))[3:] == [
+    assert printed(metrics_table({"test, songs": songs, "val, songs": songs}))[3:] == [
         "95 % intervals draw artists",
         "n = 6 songs: too few",
     ]
@@ -46,10 +46,10 @@ def test_what_intervals_draw_and_too_few_songs_are_said_once_below() -> None:
 
 def test_views_follow_the_songs_and_the_whole_comes_first() -> None:
     views = {"audio alone": FRAMES, "both sides": SONGS, "lyrics alone": FRAMES}
-    rows = figure_rows({"val": FRAMES, "test": SONGS | {"views": views}})
+    rows = metric_rows({"val": FRAMES, "test": SONGS | {"views": views}})
     assert list(rows) == ["test, songs", "test, both sides", "test, audio alone", "test, lyrics alone", "val, songs"]
     assert rows["test, both sides"] == SONGS
-    assert list(figure_rows({"test": SONGS | {"frames": FRAMES}})) == ["test, songs", "test, frames"]
+    assert list(metric_rows({"test": SONGS | {"frames": FRAMES}})) == ["test, songs", "test, frames"]
 
 
 def test_an_interval_is_not_taken_for_markup() -> None:
@@ -57,7 +57,7 @@ def test_an_interval_is_not_taken_for_markup() -> None:
 
 
 def test_a_title_is_never_read_as_markup() -> None:
-    assert printed(figures_table({"[red] corpus": SONGS}))[1].startswith("[red] corpus")
+    assert printed(metrics_table({"[red] corpus": SONGS}))[1].startswith("[red] corpus")
 
 
 def test_the_weakest_genres_are_named_with_what_they_are_taken_for() -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from genrefusion.core.terminal import Terminal
 from genrefusion.metrics.calibration import apply_temperature, fit_temperature
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, write_predictions
-from genrefusion.metrics.scores import FIGURES
+from genrefusion.metrics.scores import METRICS
 from genrefusion.reports.summary import show, summarise, write_json
 
 IMPROVED = ("log_loss", "calibration_error")
@@ -57,9 +57,9 @@ def calibrate(
     write_predictions(scaled, target / "predictions" / "test.csv")
     if (names := evaluated / "tracks.csv").is_file():
         shutil.copyfile(names, target / names.name)
-    figures = summarise(target, test.set_index("track_id")["genre"], title=f"{title}, calibrated")
+    metrics = summarise(target, test.set_index("track_id")["genre"], title=f"{title}, calibrated")
     before, after = (
-        {name: FIGURES[name](*arrays(table, genres=genres)) for name in IMPROVED} for table in (test, scaled)
+        {name: METRICS[name](*arrays(table, genres=genres)) for name in IMPROVED} for table in (test, scaled)
     )
     facts = {"temperatures": temperatures, "validation_tracks": len(val), "before": before, "after": after}
     write_json(facts, target / "calibration.json")
@@ -67,8 +67,8 @@ def calibrate(
     terminal.say("scaled", f"temperature {each}   fitted on {len(val)} validation tracks")
     for name in IMPROVED:
         terminal.say("scaled", f"{name.replace('_', ' ')} {before[name]:.3f} before, {after[name]:.3f} after")
-    show(figures, terminal)
-    return figures
+    show(metrics, terminal)
+    return metrics
 
 
 def _scale(predictions: pd.DataFrame, temperature: float) -> pd.DataFrame:

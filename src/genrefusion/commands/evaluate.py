@@ -99,14 +99,14 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         write_tables(tables, folder)
         write_json(evaluated, folder / "evaluation.json")
         write_names(tracks, folder, of={track for _, part in parts for track in part.ids})
-        figures = summarise(folder, tracks.table["genre"], title=title)
+        metrics = summarise(folder, tracks.table["genre"], title=title)
         terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
-        show(figures, terminal)
+        show(metrics, terminal)
         write_report(folder, run.record | {"evaluated": evaluated})
         if config.calibrate:
             val = read_predictions(run.directory / "predictions" / "val.csv")
             by_fold = config.data is None
-            figures = calibrate(folder, val, others[0], by_fold=by_fold, title=title, terminal=terminal)
+            metrics = calibrate(folder, val, others[0], by_fold=by_fold, title=title, terminal=terminal)
         if config.explain:
             explained = (run.directory if config.data is None else folder) / "explanations"
             explain(to_explain, explained, config.explain, title=title, terminal=terminal)
@@ -118,7 +118,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         terminal.say("removed", f"{calibrated}: it was of other predictions")
     if config.explain:
         terminal.say("explained", str((run.directory if config.data is None else target) / "explanations"))
-    return figures
+    return metrics
 
 
 def _place(run: Run, tracks: Tracks, *, own: bool) -> str:

@@ -1,4 +1,4 @@
-"""Tables of claimed and measured figures: what `reproduce` does.
+"""Tables of claimed and measured accuracy and more: what `reproduce` does.
 
 A row is an experiment, trained once for each seed. A finished run with the same signature (settings, corpus and split)
 is taken as it is, one that was broken off is gone on with, a missing one is trained. The table is computed from the

@@ -148,7 +148,7 @@ def run_trial(config: DictConfig, directory: Path) -> None:
     own_state = not state.exists()
     try:
         settings = replace(checked(config), sweep=None)
-        figures = run_experiment(settings, directory, quiet=True, trial=watch)
+        metrics = run_experiment(settings, directory, quiet=True, trial=watch)
     except optuna.TrialPruned as reason:
         trial.set_user_attr("reason", str(reason))
         study.tell(number, state=optuna.trial.TrialState.PRUNED)
@@ -160,7 +160,7 @@ def run_trial(config: DictConfig, directory: Path) -> None:
         with (directory / "run.log").open("a", encoding="utf-8") as log:
             log.write(traceback.format_exc())
     else:
-        found = validation_figures(figures)
+        found = validation_metrics(metrics)
         for name, value in found.items():
             trial.set_user_attr(f"val_{name}", value)
         study.tell(number, found["log_loss"])
@@ -168,9 +168,9 @@ def run_trial(config: DictConfig, directory: Path) -> None:
         shutil.rmtree(state, ignore_errors=True)
 
 
-def validation_figures(figures: Mapping[str, Any]) -> dict[str, float]:
+def validation_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Figures by which trials are compared: over the validation tracks, with folds the mean of the folds'."""
-    folds = figures.get("folds") or [figures["val"]]
+    folds = metrics.get("folds") or [metrics["val"]]
     names = ("log_loss", "accuracy", "macro_f1")
     return {name: sum(fold[name] for fold in folds) / len(folds) for name in names}
 

@@ -1,4 +1,4 @@
-"""What a sweep leaves: its table, the best trial as an experiment, figures, and the command that trains it again."""
+"""What a sweep leaves: its table, the best trial as an experiment, pictures, and the command that trains it again."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     import optuna
 
 _STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
-_FIGURES = ("val_log_loss", "val_accuracy", "val_macro_f1")
+_METRICS = ("val_log_loss", "val_accuracy", "val_macro_f1")
 _PART_OF_THE_EXPERIMENT = ("pipeline", "features", "text_encoder")
 _OF_THE_SWEEP = ("experiment", "name", "sweep", "launcher", "parallel", "resume", "debug")
 
 
 def sweep_table(study: optuna.Study) -> pd.DataFrame:
-    """One row a trial: number, settings, validation figures, state, reason, seconds and folder.
+    """One row a trial: number, settings, validation metrics, state, reason, seconds and folder.
 
     The state is ``finished``, ``pruned`` (ended early), ``failed`` or ``interrupted`` (killed with the sweep).
     """
@@ -36,7 +36,7 @@ def sweep_table(study: optuna.Study) -> pd.DataFrame:
     for trial in study.trials:
         attributes = trial.user_attrs
         state = "interrupted" if attributes.get("interrupted") else _STATES[trial.state.name]
-        row = {"trial": trial.number} | trial.params | {name: attributes.get(name) for name in _FIGURES}
+        row = {"trial": trial.number} | trial.params | {name: attributes.get(name) for name in _METRICS}
         seconds = trial.duration.total_seconds() if trial.duration else None
         row |= {"state": state, "reason": attributes.get("reason", ""), "seconds": seconds}
         rows.append(row | {"folder": attributes.get("folder", "")})
@@ -61,7 +61,7 @@ def trial_line(study: optuna.Study, number: int) -> str:
 
 
 def finish(study: optuna.Study, directory: Path, name: str, typed: Sequence[str], terminal: Terminal) -> None:
-    """Write the best trial as an experiment, and figures; say how to train it again and score the test tracks.
+    """Write the best trial as an experiment, and pictures; say how to train it again and score the test tracks.
 
     Raises
     ------

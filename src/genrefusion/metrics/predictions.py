@@ -1,4 +1,4 @@
-"""Tables of probabilities: what every figure, table and ensemble is computed from.
+"""Tables of probabilities: what every metric, table and ensemble is computed from.
 
 A predictions file has one row a track: ``track_id, fold, genre, predicted``, then one column of probabilities for each
 genre. A frames file has one row a frame: ``track_id, fold, frame``, then the probabilities.

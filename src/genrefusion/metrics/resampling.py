@@ -1,4 +1,4 @@
-"""Bootstrap of figures from counts: a draw of groups is a row of weights, and all draws are one matrix product.
+"""Bootstrap of metrics from counts: a draw of groups is a row of weights, and all draws are one matrix product.
 
 Each group of tracks (see `genrefusion.metrics.clusters`) is summed up once: its hits, true and predicted tracks of
 each genre, tracks that are among the three most probable, and losses. Figures are computed from such sums alone.

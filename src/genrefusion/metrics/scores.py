@@ -16,7 +16,7 @@ from genrefusion.metrics.predictions import Array, Labels, arrays, class_numbers
 from genrefusion.metrics.resampling import REDUCED, count
 from genrefusion.metrics.statistics import bootstrap_intervals
 
-Figure = Callable[[Labels, Array], float]
+Metric = Callable[[Labels, Array], float]
 
 CALIBRATION_BINS = 10
 
@@ -64,7 +64,7 @@ def confidence_bins(probabilities: Array) -> tuple[Labels, Array]:
     return np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1), confidence
 
 
-FIGURES: dict[str, Figure] = {
+METRICS: dict[str, Metric] = {
     "accuracy": accuracy,
     "balanced_accuracy": balanced_accuracy,
     "macro_f1": macro_f1,
@@ -77,7 +77,7 @@ FIGURES: dict[str, Figure] = {
 def score(
     predictions: pd.DataFrame, *, intervals: bool = True, groups: Groups | None = None, seed: int = 0
 ) -> dict[str, Any]:
-    """Compute all figures of a predictions table, each but the calibration error with its 95 % interval.
+    """Compute all metrics of a predictions table, each but the calibration error with its 95 % interval.
 
     Parameters
     ----------
@@ -93,13 +93,13 @@ def score(
     Returns
     -------
     dict
-        ``n``, each figure, each ``<figure>_ci95`` as ``[low, high]``, with intervals also ``drawn`` (what they draw, in
+        ``n``, each metric, each ``<metric>_ci95`` as ``[low, high]``, with intervals also ``drawn`` (what they draw, in
         words) and, where tracks are too few to compare systems by, ``too_few`` (that, in words); and ``genres`` with
         the recall, precision, F1 and number of tracks of each, and the genre it is most often taken for.
     """
     truth, probabilities = arrays(predictions)
     result: dict[str, Any] = {"n": len(truth)}
-    result |= {name: figure(truth, probabilities) for name, figure in FIGURES.items()}
+    result |= {name: metric(truth, probabilities) for name, metric in METRICS.items()}
     if intervals:
         groups = groups or Groups()
         clusters = groups.labels(predictions["track_id"])
@@ -155,15 +155,15 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def _per_genre(predictions: pd.DataFrame) -> dict[str, dict[str, Any]]:
     counts = confusion(predictions)
-    figures: dict[str, dict[str, Any]] = {}
+    metrics: dict[str, dict[str, Any]] = {}
     for genre in counts.index:
         n, hits, named = counts.loc[genre].sum(), counts.loc[genre, genre], counts[genre].sum()
         errors = counts.loc[genre].drop(genre)
-        figures[str(genre)] = {
+        metrics[str(genre)] = {
             "n": int(n),
             "recall": float(hits / n) if n else None,
             "precision": float(hits / named) if named else None,
             "f1": float(2 * hits / (n + named)) if n + named else None,
             "taken_for": str(errors.idxmax()) if errors.sum() else None,
         }
-    return figures
+    return metrics

@@ -1,4 +1,4 @@
-"""How far a figure, or the difference of two, can be trusted: intervals and tests.
+"""How far a metric, or the difference of two, can be trusted: intervals and tests.
 
 Intervals draw what is alike together, as the songs of one artist (see `genrefusion.metrics.clusters`), and are made
 for the small test sets of this field: their coverage was measured on simulated ones. No interval has width zero.
@@ -100,7 +100,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def folds_interval(values: Sequence[float], *, test_share: float) -> tuple[float, tuple[float, float]]:
-    """Mean of a figure over folds, with its 95 % t interval corrected for training tracks that folds share.
+    """Mean of a metric over folds, with its 95 % t interval corrected for training tracks that folds share.
 
     The variance of the mean is ``(1 / k + test_share / (1 - test_share)) s**2`` in place of ``s**2 / k`` (Nadeau and
     Bengio, "Inference for the generalization error", Machine Learning 2003): the models of two folds are much alike,
@@ -138,13 +138,13 @@ def folds_interval(values: Sequence[float], *, test_share: float) -> tuple[float
 def bootstrap_intervals(
     truth: Labels,
     probabilities: Array,
-    figures: Sequence[str],
+    metrics: Sequence[str],
     *,
     clusters: Labels | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> dict[str, Ends]:
-    """95 % intervals of figures over groups of tracks.
+    """95 % intervals of metrics over groups of tracks.
 
     Accuracy and top-3 have Wilson's interval with an effective n (`genrefusion.metrics.clusters.effective_n`) and
     the t quantile of the number of groups, less one. For the others groups are drawn with replacement, each whole and
@@ -162,7 +162,7 @@ def bootstrap_intervals(
         True class of each track.
     probabilities : Array, shape (n, genres)
         Predicted probabilities.
-    figures : sequence of str
+    metrics : sequence of str
         Names in `genrefusion.metrics.resampling.REDUCED`.
     clusters : Labels, shape (n,), optional
         Group of each row: artist, or song where rows are pieces or frames. Without them each row is a group.
@@ -192,21 +192,21 @@ def bootstrap_intervals(
     =================  ============  ============  ============  ============  =============
     """
     clusters = np.arange(len(truth)) if clusters is None else clusters
-    return _intervals([(truth, probabilities)], [clusters], figures, draws=draws, seed=seed)
+    return _intervals([(truth, probabilities)], [clusters], metrics, draws=draws, seed=seed)
 
 
 def seeds_interval(
     runs: Sequence[pd.DataFrame],
-    figure: str,
+    metric: str,
     *,
     groups: Groups | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> tuple[float, Ends]:
-    """Mean of a figure over runs with several seeds, with its 95 % interval over groups of tracks and seeds.
+    """Mean of a metric over runs with several seeds, with its 95 % interval over groups of tracks and seeds.
 
     The variance is that of the mean over groups, each taken with its tracks of all seeds, plus that of the seeds'
-    figures over their number; degrees of freedom are Satterthwaite's of the two parts. A part of the seeds' variance is
+    metrics over their number; degrees of freedom are Satterthwaite's of the two parts. A part of the seeds' variance is
     due to tracks and counts twice: two or three seeds that happen to be close hide their spread, and without that part
     the interval covers .85 where it covers .89 (2 seeds that differ by .1, 320 songs). One seed gives the interval of
     `bootstrap_intervals`.
@@ -216,7 +216,7 @@ def seeds_interval(
     runs : sequence of DataFrame
         Predictions of one system, one table for each seed; see `genrefusion.metrics.predictions`. The tracks may be
         the same (k-fold) or in part others (a holdout that the seed draws).
-    figure : str
+    metric : str
         Name in `genrefusion.metrics.resampling.REDUCED`.
     groups : Groups, optional
         Which tracks are drawn together; each alone where there are none.
@@ -226,12 +226,12 @@ def seeds_interval(
     Returns
     -------
     (float, (float, float))
-        Mean over the seeds of the figure, and the ends of its interval.
+        Mean over the seeds of the metric, and the ends of its interval.
     """
     genres = genre_columns(runs[0])
     tables = [arrays(run, genres=genres) for run in runs]
-    mean = float(np.mean([REDUCED[figure](count(*table)) for table in tables]))
-    return mean, _intervals(tables, together(runs, groups), [figure], draws=draws, seed=seed)[figure]
+    mean = float(np.mean([REDUCED[metric](count(*table)) for table in tables]))
+    return mean, _intervals(tables, together(runs, groups), [metric], draws=draws, seed=seed)[metric]
 
 
 def seeds_proportion_interval(hits: Array, sizes: Array) -> Ends:
@@ -255,16 +255,16 @@ def paired_difference(
     truth: Labels,
     first: Array,
     second: Array,
-    figure: str = "accuracy",
+    metric: str = "accuracy",
     *,
     clusters: Labels | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Difference:
-    """Difference of a figure between two systems on the same tracks, with its paired 95 % interval.
+    """Difference of a metric between two systems on the same tracks, with its paired 95 % interval.
 
     Of accuracy it is Bonett and Price's, with the effective n of the gains (1, 0 or -1 on each track) and a t quantile.
-    Of other figures groups are drawn, the same for both systems, as `bootstrap_intervals` says.
+    Of other metrics groups are drawn, the same for both systems, as `bootstrap_intervals` says.
 
     Parameters
     ----------
@@ -272,7 +272,7 @@ def paired_difference(
         True class of each track.
     first, second : Array, shape (n, genres)
         Probabilities of the two systems for the same tracks in the same order.
-    figure : str
+    metric : str
         Name in `genrefusion.metrics.resampling.REDUCED`.
     clusters, draws, seed
         As for `bootstrap_intervals`.
@@ -280,22 +280,22 @@ def paired_difference(
     Returns
     -------
     Difference
-        ``figure(first) - figure(second)``, ends and p-value.
+        ``metric(first) - metric(second)``, ends and p-value.
     """
     (places,) = _numbered([np.arange(len(truth)) if clusters is None else clusters])
-    if figure == "accuracy":
+    if metric == "accuracy":
         right, other = ((p.argmax(axis=1) == truth).astype(np.float64) for p in (first, second))
         return gains_interval([right - other], [places])
     groups = int(places.max()) + 1
     both = [
-        resample(count(truth, p, places), [figure], draw_groups(groups, draws=draws, seed=seed))[figure]
+        resample(count(truth, p, places), [metric], draw_groups(groups, draws=draws, seed=seed))[metric]
         for p in (first, second)
     ]
-    value = float(REDUCED[figure](count(truth, first)) - REDUCED[figure](count(truth, second)))
+    value = float(REDUCED[metric](count(truth, first)) - REDUCED[metric](count(truth, second)))
     # As if there were one more song that a system loses by ln(genres), or two on each of which another alone is right.
-    extra = np.log(first.shape[1]) / (groups + 1) if figure == "log_loss" else 2**0.5 / (groups + 2)
+    extra = np.log(first.shape[1]) / (groups + 1) if metric == "log_loss" else 2**0.5 / (groups + 2)
     error = float((_correction(groups) * np.var(both[0] - both[1]) + extra**2) ** 0.5)
-    most = np.inf if figure == "log_loss" else 1.0
+    most = np.inf if metric == "log_loss" else 1.0
     return _difference(value, value, error, effective_groups(group_sizes(places)) - 1, most=most)
 
 
@@ -352,19 +352,19 @@ def _difference(value: float, middle: float, error: float, freedom: float, *, mo
 
 
 def _intervals(
-    tables: Sequence[tuple[Labels, Array]], clusters: Sequence[Labels], figures: Sequence[str], *, draws: int, seed: int
+    tables: Sequence[tuple[Labels, Array]], clusters: Sequence[Labels], metrics: Sequence[str], *, draws: int, seed: int
 ) -> dict[str, Ends]:
-    """Intervals of the means of figures over the tables of several seeds."""
+    """Intervals of the means of metrics over the tables of several seeds."""
     numbered = _numbered(clusters)
     groups = max(int(places.max()) for places in numbered) + 1
     counted = [count(*table, places, groups=groups) for table, places in zip(tables, numbered, strict=True)]
     sizes = np.array([counts.n for counts in counted])
     totals = [count(*table) for table in tables]
     hits = _effective_hits(np.array([counts.hits.sum(axis=1) for counts in counted]), sizes)
-    resampled = [name for name in figures if name not in ("accuracy", "top3")]
+    resampled = [name for name in metrics if name not in ("accuracy", "top3")]
     values = [resample(counts, resampled, draw_groups(groups, draws=draws, seed=seed)) for counts in counted]
     ends: dict[str, Ends] = {}
-    for name in figures:
+    for name in metrics:
         each = np.array([float(REDUCED[name](total)) for total in totals])
         mean = float(each.mean())
         if name == "accuracy":
@@ -428,7 +428,7 @@ def _over_seeds(sums: Array, sizes: Array, each: Array, spread: float) -> tuple[
 
 
 def _variance(values: Array, each: Array, sizes: Array) -> tuple[float, float]:
-    """Variance of the mean over seeds of a figure from its draws, shape (seeds, draws), and its degrees of freedom."""
+    """Variance of the mean over seeds of a metric from its draws, shape (seeds, draws), and its degrees of freedom."""
     groups = sizes.shape[1]
     values = np.where(np.isnan(values), each[:, None], values)
     of_groups = _correction(groups) * float(values.mean(axis=0).var())
@@ -439,7 +439,7 @@ def _variance(values: Array, each: Array, sizes: Array) -> tuple[float, float]:
 
 
 def _seed_variance(means: Array) -> float:
-    """Variance of the mean of some seeds' figures; their tracks explain a part of it, but see `seeds_interval`."""
+    """Variance of the mean of some seeds' metrics; their tracks explain a part of it, but see `seeds_interval`."""
     return float(np.var(means, ddof=1)) / len(means) if len(means) > 1 else 0.0
 
 

@@ -155,7 +155,7 @@ class MultiframePipeline:
         def validate(current: nn.Module) -> dict[str, float]:
             frames = apply(current, val).softmax(dim=1).numpy()
             songs = mean_over_frames(frames, val.songs, self.classes_).tracks.to_numpy()
-            return {name: scores.FIGURES[name](truth, songs) for name in ("accuracy", "macro_f1", "log_loss")}
+            return {name: scores.METRICS[name](truth, songs) for name in ("accuracy", "macro_f1", "log_loss")}
 
         checkpoint = None
         if self.bench.checkpoints is not None:

@@ -168,27 +168,27 @@ def plot_words(words: pd.DataFrame, genres: Sequence[str], path: Path, *, title:
         save_figure(figure, path)
 
 
-def plot_deletion(figures: dict[str, Any], path: Path, *, title: str) -> None:
+def plot_deletion(metrics: dict[str, Any], path: Path, *, title: str) -> None:
     """Draw how the probability of the predicted genre falls as words are removed.
 
     Parameters
     ----------
-    figures : dict
-        See `genrefusion.runs.explain.deletion.deletion_figures`.
+    metrics : dict
+        See `genrefusion.runs.explain.deletion.deletion_metrics`.
     path : Path
         PNG file to write.
     title : str
         Says corpus, protocol and n.
     """
-    removed = 100 * np.array(figures["removed"])
+    removed = 100 * np.array(metrics["removed"])
     kinds = {"attended": ("C1", "o-", "most attended words"), "random": ("C0", "s--", "as many random words")}
     with _drawing():
         figure, (curves, difference) = plt.subplots(1, 2, figsize=(9.5, 3.6))
         for kind, (color, style, label) in kinds.items():
-            _draw_curve(curves, removed, figures[kind], color, style, label)
+            _draw_curve(curves, removed, metrics[kind], color, style, label)
         curves.set(xlabel="words removed (%)", ylabel="probability of the predicted genre")
         curves.legend(title="removed, with 95 % intervals")
-        _draw_curve(difference, removed, figures["difference"], "k", "o-", "")
+        _draw_curve(difference, removed, metrics["difference"], "k", "o-", "")
         difference.axhline(0, color="0.5", lw=1)
         difference.set(xlabel="words removed (%)", ylabel="attended less random (95 %, paired)")
         figure.suptitle(textwrap.fill(title, 110), x=0.01, ha="left", fontsize=10)

@@ -1,4 +1,4 @@
-"""Tables of results as text, Markdown, LaTeX and figures; all of them are read from the table's CSV file."""
+"""Tables of results as text, Markdown, LaTeX and pictures; all of them are read from the table's CSV file."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def _width(shown: pd.DataFrame) -> int:
 
 
 def _marks(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, str]:
-    """Mark of each machine that figures of the columns come from; that of most of them comes first and has none."""
+    """Mark of each machine that metrics of the columns come from; that of most of them comes first and has none."""
     found = [_machine(row, name) for row in table.to_dict("records") for name in columns]
     counts = Counter(name for name in found if name)
     return {

@@ -1,4 +1,4 @@
-"""The page of a run, ``report.html``: figures, pictures, errors, settings and provenance, to send to a colleague.
+"""The page of a run, ``report.html``: metrics, pictures, errors, settings and provenance, to send to a colleague.
 
 All of it comes from files of the run folder.
 """
@@ -15,12 +15,12 @@ from omegaconf import OmegaConf
 from genrefusion.core.files import write_atomically
 from genrefusion.core.machine import machine_name
 from genrefusion.metrics.predictions import read_predictions, worst_errors
-from genrefusion.metrics.scores import FIGURES
+from genrefusion.metrics.scores import METRICS
 from genrefusion.reports.pages import Cell, Column, Picture, data_uri, render
-from genrefusion.reports.terminal_tables import figure_rows, notes
+from genrefusion.reports.terminal_tables import metric_rows, notes
 
 HEADINGS = {"macro_f1": "macro F1", "top3": "top-3 accuracy"}
-"""Of the figures whose names do not read well."""
+"""Of the metrics whose names do not read well."""
 
 PICTURES = {
     "confusion": (
@@ -66,7 +66,7 @@ def write_report(directory: Path, record: dict[str, Any]) -> Path:
     Path
         Of the page.
     """
-    figures = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
+    metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     predictions = read_predictions(directory / "predictions" / "test.csv")
     subject = record | record.get("evaluated", {})
     page = render(
@@ -77,12 +77,12 @@ def write_report(directory: Path, record: dict[str, Any]) -> Path:
         protocol=subject["protocol"],
         evaluated="evaluated" in record,
         seed=record["seed"],
-        summary=_summary(figures["test"]),
-        figures=figures_section(figure_rows(figures)),
-        notes=notes(list(figure_rows(figures).values())),
-        folds=_folds(figures.get("folds", [])),
+        summary=_summary(metrics["test"]),
+        metrics=metrics_section(metric_rows(metrics)),
+        notes=notes(list(metric_rows(metrics).values())),
+        folds=_folds(metrics.get("folds", [])),
         pictures=pictures(directory / "figures"),
-        genres=genres_section(figures["test"]["genres"]),
+        genres=genres_section(metrics["test"]["genres"]),
         errors=_errors(predictions, read_names(directory / "tracks.csv")),
         wrong=int((predictions["genre"] != predictions["predicted"]).sum()),
         songs=len(predictions),
@@ -97,8 +97,8 @@ def write_report(directory: Path, record: dict[str, Any]) -> Path:
     return path
 
 
-def figures_section(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Columns and rows of a table of figures with their intervals.
+def metrics_section(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Columns and rows of a table of metrics with their intervals.
 
     Parameters
     ----------
@@ -106,9 +106,9 @@ def figures_section(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
         Title of each row, and what `genrefusion.metrics.scores.score` gave. What a row lacks stays empty.
     """
     columns = [Column("", number=False), Column("n")]
-    columns += [Column(HEADINGS.get(name, name.replace("_", " "))) for name in FIGURES]
+    columns += [Column(HEADINGS.get(name, name.replace("_", " "))) for name in METRICS]
     cells = [
-        [Cell(title), Cell(f"{row['n']:,}"), *(_figure(row, name) for name in FIGURES)] for title, row in rows.items()
+        [Cell(title), Cell(f"{row['n']:,}"), *(_metric(row, name) for name in METRICS)] for title, row in rows.items()
     ]
     return {"columns": columns, "rows": cells}
 
@@ -139,7 +139,7 @@ def pictures(folder: Path) -> list[Picture]:
     return [Picture(data_uri(found[stem]), *texts[stem]) for stem in order]
 
 
-def _figure(row: dict[str, Any], name: str) -> Cell:
+def _metric(row: dict[str, Any], name: str) -> Cell:
     if name not in row:
         return Cell("–")
     low, high = row.get(f"{name}_ci95", (None, None))
@@ -169,8 +169,8 @@ def _folds(folds: list[dict[str, Any]]) -> dict[str, Any] | None:
     if not folds:
         return None
     rows = {f"fold {fold['fold'] + 1}": fold for fold in folds}
-    section = figures_section(rows)
-    means = [Cell(_share(sum(fold[name] for fold in folds) / len(folds))) for name in FIGURES]
+    section = metrics_section(rows)
+    means = [Cell(_share(sum(fold[name] for fold in folds) / len(folds))) for name in METRICS]
     section["rows"].append([Cell("mean of the folds"), Cell(""), *means])
     return section
 

@@ -1,4 +1,4 @@
-"""Tables, figures and plots of a run folder, all from its predictions."""
+"""Tables, metrics and pictures of a run folder, all from its predictions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from genrefusion.metrics.predictions import (
     write_predictions,
 )
 from genrefusion.metrics.statistics import folds_interval
-from genrefusion.reports.terminal_tables import figure_rows, figures_table, weakest_genres, with_interval
+from genrefusion.reports.terminal_tables import metric_rows, metrics_table, weakest_genres, with_interval
 
 NEARLY_ALL = 0.95
 """Share of tracks whose artist is known, from which on intervals are said to draw artists."""
@@ -124,7 +124,7 @@ def gather_tables(folders: Sequence[Path], directory: Path) -> None:
 
 
 def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, Any]:
-    """Compute figures and plots of a run folder from its tables of predictions, and write them there.
+    """Compute metrics and draw pictures of a run folder from its tables of predictions, and write them there.
 
     Parameters
     ----------
@@ -138,38 +138,38 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     Returns
     -------
     dict
-        ``val`` and, where it was predicted, ``test`` figures over tracks; with folds pooled over all tracks, ``folds``
-        lists each fold's test figures, or else validation figures, and ``folds_accuracy`` is their mean with
+        ``val`` and, where it was predicted, ``test`` metrics over tracks; with folds pooled over all tracks, ``folds``
+        lists each fold's test metrics, or else validation metrics, and ``folds_accuracy`` is their mean with
         ``folds_accuracy_ci95``.
     """
     from genrefusion.reports import plots  # matplotlib takes half a second to import
 
-    figures: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     groups = groups_of([directory])
     for part in ("val", "test"):
         path = directory / "predictions" / f"{part}.csv"
         if not path.is_file():
             continue
         predictions = read_predictions(path)
-        figures[part] = scores.score(predictions, groups=groups)
+        metrics[part] = scores.score(predictions, groups=groups)
         frames = directory / "frames" / f"{part}.csv"
         if frames.is_file():
-            figures[part]["frames"] = scores.score_frames(read_predictions(frames), genres, groups=groups)
+            metrics[part]["frames"] = scores.score_frames(read_predictions(frames), genres, groups=groups)
         paths = sorted(directory.glob(f"views/*/{part}.csv"))
         views = {path.parent.name: scores.score(read_predictions(path), groups=groups) for path in paths}
         if views:
-            figures[part]["views"] = views
-    part = "test" if "test" in figures else "val"  # a sweep's trial has no other
+            metrics[part]["views"] = views
+    part = "test" if "test" in metrics else "val"  # a sweep's trial has no other
     predictions = read_predictions(directory / "predictions" / f"{part}.csv")
     if predictions["fold"].max() > 0:
-        figures["folds"] = [
+        metrics["folds"] = [
             scores.score(rows, intervals=False) | {"fold": int(str(number))}
             for number, rows in predictions.groupby("fold")
         ]
-        accuracies = [fold["accuracy"] for fold in figures["folds"]]
+        accuracies = [fold["accuracy"] for fold in metrics["folds"]]
         mean, ends = folds_interval(accuracies, test_share=1 / len(accuracies))
-        figures |= {"folds_accuracy": mean, "folds_accuracy_ci95": list(ends)}
-    if "test" in figures:
+        metrics |= {"folds_accuracy": mean, "folds_accuracy_ci95": list(ends)}
+    if "test" in metrics:
         count = f"{title}, n = {len(predictions)}"
         plots.plot_confusion(predictions, directory / "figures" / "confusion.png", title=count)
         plots.plot_roc(predictions, directory / "figures" / "roc.png", title=count)
@@ -180,17 +180,17 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     history = directory / "history.csv"
     if history.is_file():
         plots.plot_learning_curve(pd.read_csv(history), directory / "figures" / "learning_curve.png", title=title)
-    write_json(figures, directory / "metrics.json")
-    return figures
+    write_json(metrics, directory / "metrics.json")
+    return metrics
 
 
-def show(figures: dict[str, Any], terminal: Terminal) -> None:
-    """Print the table of a run's figures."""
-    terminal.table(figures_table(figure_rows(figures)))
-    if "folds" in figures:
-        each = ", ".join(f"{fold['accuracy']:.3f}" for fold in figures["folds"])
-        terminal.say("folds", f"accuracy {each}   mean {with_interval(figures, 'folds_accuracy')}")
-    weakest = weakest_genres(figures["test" if "test" in figures else "val"])
+def show(metrics: dict[str, Any], terminal: Terminal) -> None:
+    """Print the table of a run's metrics."""
+    terminal.table(metrics_table(metric_rows(metrics)))
+    if "folds" in metrics:
+        each = ", ".join(f"{fold['accuracy']:.3f}" for fold in metrics["folds"])
+        terminal.say("folds", f"accuracy {each}   mean {with_interval(metrics, 'folds_accuracy')}")
+    weakest = weakest_genres(metrics["test" if "test" in metrics else "val"])
     if weakest:
         terminal.say("weakest", weakest)
 

@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 
-def figure_rows(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Name what a run's figures are about, in the order in which they are shown.
+def metric_rows(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name what a run's metrics are about, in the order in which they are shown.
 
     Parameters
     ----------
-    figures : dict
+    metrics : dict
         What ``metrics.json`` holds.
 
     Returns
@@ -22,19 +22,19 @@ def figure_rows(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
     dict of str to dict
         Test songs, their frames, their views (the one with both sides first) and val songs, where there are any.
     """
-    test = figures.get("test", {})
+    test = metrics.get("test", {})
     rows = {"test, songs": test} if test else {}
     if "frames" in test:
         rows["test, frames"] = test["frames"]
     views = test.get("views", {})
     rows |= {f"test, {view}": views[view] for view in sorted(views, key=lambda view: (view != "both sides", view))}
-    if "val" in figures:
-        rows["val, songs"] = figures["val"]
+    if "val" in metrics:
+        rows["val, songs"] = metrics["val"]
     return rows
 
 
-def figures_table(rows: dict[str, dict[str, Any]]) -> Table:
-    """Lay out figures with their 95 % intervals.
+def metrics_table(rows: dict[str, dict[str, Any]]) -> Table:
+    """Lay out metrics with their 95 % intervals.
 
     Parameters
     ----------
@@ -47,13 +47,13 @@ def figures_table(rows: dict[str, dict[str, Any]]) -> Table:
     table.add_column("")
     for heading in ("n", "accuracy [95 % interval]", "macro F1", "log loss"):
         table.add_column(heading, justify="right")
-    for title, figures in rows.items():
+    for title, metrics in rows.items():
         table.add_row(
             Text(title),
-            str(figures["n"]),
-            with_interval(figures, "accuracy"),
-            f"{figures['macro_f1']:.3f}",
-            f"{figures['log_loss']:.2f}" if "log_loss" in figures else "",
+            str(metrics["n"]),
+            with_interval(metrics, "accuracy"),
+            f"{metrics['macro_f1']:.3f}",
+            f"{metrics['log_loss']:.2f}" if "log_loss" in metrics else "",
         )
     return table
 
@@ -65,15 +65,15 @@ def notes(rows: Collection[dict[str, Any]]) -> list[str]:
     return ([f"95 % intervals draw {', or '.join(drawn)}"] if drawn else []) + few
 
 
-def with_interval(figures: dict[str, Any], name: str) -> str:
+def with_interval(metrics: dict[str, Any], name: str) -> str:
     """Format as ``0.850 [0.750, 0.933]``."""
-    low, high = figures[f"{name}_ci95"]
-    return f"{figures[name]:.3f} [{low:.3f}, {high:.3f}]"
+    low, high = metrics[f"{name}_ci95"]
+    return f"{metrics[name]:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def weakest_genres(figures: dict[str, Any], *, most: int = 3) -> str:
+def weakest_genres(metrics: dict[str, Any], *, most: int = 3) -> str:
     """Name the genres with the lowest recall, and what they are taken for."""
-    recalls = {genre: row for genre, row in figures["genres"].items() if row["recall"] is not None}
+    recalls = {genre: row for genre, row in metrics["genres"].items() if row["recall"] is not None}
     worst = sorted(recalls, key=lambda genre: recalls[genre]["recall"])[:most]
     return ", ".join(
         f"{genre} {recalls[genre]['recall']:.2f} (taken for {recalls[genre]['taken_for']})"

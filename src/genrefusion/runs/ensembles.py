@@ -109,13 +109,13 @@ def _run(
     names = members[0].directory / "tracks.csv"
     if names.is_file():
         shutil.copyfile(names, directory / names.name)
-    figures = summarise(directory, genres, title=f"{config.name}, {corpus}, {first['protocol']}")
-    show(figures, terminal)
+    metrics = summarise(directory, genres, title=f"{config.name}, {corpus}, {first['protocol']}")
+    show(metrics, terminal)
     record["status"] = "finished"
     terminal.say("report", str(write_report(directory, record)))
     write_json(record, directory / "run.json")
     terminal.say("run", str(directory))
-    return figures
+    return metrics
 
 
 def _require_free(config: TrainConfig, directory: Path, sign: str) -> None:
@@ -155,7 +155,7 @@ def _corpus_digest(members: Sequence[Run], ensemble: EnsemblePipeline) -> str:
 
 
 def require_same_split(members: Sequence[Run]) -> None:
-    """Refuse runs whose figures are not about the same tracks.
+    """Refuse runs whose metrics are not about the same tracks.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One run from settings to its folder: corpus, split, fit, predictions, figures.
+"""One run from settings to its folder: corpus, split, fit, predictions, metrics.
 
 A finished run folder holds ``config.yaml``, ``run.json``, ``run.log``, ``splits.csv``, ``history.csv``,
 ``predictions/{val,test}.csv``, ``frames/{val,test}.csv`` (where a pipeline has frames), ``metrics.json``, ``figures/``,
@@ -135,7 +135,7 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
         model = model_folder(directory, split, number)
         done.append(_run_fold(config, tracks, fold, number, model, directory, terminal, trial))
     gather_tables([_done(directory, number).parent for number in range(len(split.folds))], directory)
-    figures = summarise(directory, tracks.table["genre"], title=_title(config, tracks, split))
+    metrics = summarise(directory, tracks.table["genre"], title=_title(config, tracks, split))
     record |= {
         "parameters": done[-1]["parameters"],
         "wall_seconds": preparing + sum(fold["seconds"] for fold in done),
@@ -144,24 +144,24 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
         "peak_memory_mb": peak_memory_mb(),
     }
     write_json(record, directory / "run.json")
-    _finish(directory, record, figures, terminal)
+    _finish(directory, record, metrics, terminal)
     if process_count() > 1:
         from genrefusion.training.loop import part
 
         part()
-    return figures
+    return metrics
 
 
-def _finish(directory: Path, record: dict[str, Any], figures: dict[str, Any], terminal: Terminal) -> dict[str, Any]:
-    """Show the figures and write the page; only then is the run called finished, and what it went on from removed."""
-    show(figures, terminal)
+def _finish(directory: Path, record: dict[str, Any], metrics: dict[str, Any], terminal: Terminal) -> dict[str, Any]:
+    """Show the metrics and write the page; only then is the run called finished, and what it went on from removed."""
+    show(metrics, terminal)
     if record["status"] != "trial":
         record["status"] = "finished"
         terminal.say("report", str(write_report(directory, record)))
         write_json(record, directory / "run.json")
     shutil.rmtree(directory / "checkpoints", ignore_errors=True)
     terminal.say("run", str(directory))
-    return figures
+    return metrics
 
 
 def take_part(config: TrainConfig) -> None:

@@ -80,7 +80,7 @@ def train_network(
     loss : callable
         ``loss(network, inputs, classes)``, a scalar.
     validate : callable
-        ``validate(network)`` gives the figures of the validation tracks, ``accuracy`` and ``log_loss`` among them. The
+        ``validate(network)`` gives the metrics of the validation tracks, ``accuracy`` and ``log_loss`` among them. The
         best epoch has the lowest log loss over tracks: accuracy on a few dozen tracks moves in steps too coarse to
         choose by.
     settings : NetworkSettings
@@ -90,13 +90,13 @@ def train_network(
     seed : int
         Of the order of items and all that is random in the loss.
     terminal : Terminal
-        Shows epoch, loss and figures.
+        Shows epoch, loss and metrics.
     checkpoint : Checkpoint, optional
         Makes the training resumable.
     collate : callable, optional
         Makes a batch of a list of items; by default they are stacked.
     watch : callable, optional
-        ``watch(epoch, log_loss)`` is told the validation figure after each epoch; what it raises ends the training.
+        ``watch(epoch, log_loss)`` is told the validation metric after each epoch; what it raises ends the training.
 
     Returns
     -------
@@ -154,15 +154,15 @@ def train_network(
             model.eval()
             # Each process has seen other batches: running means and the like are those of the main process.
             broadcast(list(network.buffers()))
-            figures = from_main(dict(validate(network)) if accelerator.is_main_process else {})
-            if not math.isfinite(figures["log_loss"]):  # the last step can spoil weights without a trace in the loss
+            metrics = from_main(dict(validate(network)) if accelerator.is_main_process else {})
+            if not math.isfinite(metrics["log_loss"]):  # the last step can spoil weights without a trace in the loss
                 raise UserError(f"{_NO_NUMBER} after epoch {state.epoch + 1}. Try a lower pipeline.lr.")
-            state.note(network, total / steps, rate, time.perf_counter() - began, figures)
+            state.note(network, total / steps, rate, time.perf_counter() - began, metrics)
             if checkpoint and accelerator.is_main_process:
                 _write_checkpoint(checkpoint.path, network, optimizer, state)
             bar.update(task, completed=state.epoch, unit=_epoch_line(state))
             if watch and accelerator.is_main_process:
-                watch(state.epoch, figures["log_loss"])
+                watch(state.epoch, metrics["log_loss"])
     terminal.say("train", f"{state.epoch} epochs   {_epoch_line(state)}   {state.seconds_an_epoch:.1f} s an epoch")
     network.load_state_dict(state.best)
     network.cpu()
@@ -230,12 +230,12 @@ class _State:
         self.best: dict[str, Tensor] = {}
         self.rows: list[dict[str, float]] = []
 
-    def note(self, network: nn.Module, loss: float, lr: float, seconds: float, figures: dict[str, float]) -> None:
+    def note(self, network: nn.Module, loss: float, lr: float, seconds: float, metrics: dict[str, float]) -> None:
         self.epoch += 1
         row = {"epoch": self.epoch, "loss": loss, "lr": lr, "seconds": seconds}
-        self.rows.append(row | {f"val_{name}": value for name, value in figures.items()})
-        if figures["log_loss"] < self.best_loss:
-            self.best_epoch, self.best_loss = self.epoch, figures["log_loss"]
+        self.rows.append(row | {f"val_{name}": value for name, value in metrics.items()})
+        if metrics["log_loss"] < self.best_loss:
+            self.best_epoch, self.best_loss = self.epoch, metrics["log_loss"]
             self.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
     def table(self) -> pd.DataFrame:

@@ -271,7 +271,7 @@ def test_deletion_of_several_pipelines_is_their_mean(part: Part, songs: list[Son
 
 
 def test_deletion_figures_are_the_means_of_the_table(deletion: pd.DataFrame) -> None:
-    figures = deletion_test.deletion_figures(deletion)
+    figures = deletion_test.deletion_metrics(deletion)
     rows = deletion[deletion["removed"] > 0].groupby("kind")["probability"].mean()
     assert figures["mean_difference"] == pytest.approx(rows["attended"] - rows["random"])
     low, high = figures["mean_difference_ci95"]

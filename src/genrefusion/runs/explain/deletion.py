@@ -56,7 +56,7 @@ def deletion_table(parts: Sequence[Part], songs: Sequence[Song], *, terminal: Te
     return pd.DataFrame([row for rows in done for row in rows])
 
 
-def deletion_figures(table: pd.DataFrame, *, groups: Groups | None = None) -> dict[str, Any]:
+def deletion_metrics(table: pd.DataFrame, *, groups: Groups | None = None) -> dict[str, Any]:
     """Average the deletion test over songs, with 95 % intervals, those of differences paired.
 
     Parameters

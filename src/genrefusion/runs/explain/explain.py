@@ -14,7 +14,7 @@ import pandas as pd
 from genrefusion.core.terminal import Terminal
 from genrefusion.metrics.predictions import write_predictions
 from genrefusion.reports.summary import groups_in, write_json
-from genrefusion.runs.explain.deletion import DRAWS, REMOVED, deletion_figures, deletion_table
+from genrefusion.runs.explain.deletion import DRAWS, REMOVED, deletion_metrics, deletion_table
 
 if TYPE_CHECKING:  # PyTorch takes a second to import
     pass
@@ -39,7 +39,7 @@ def explain(parts: Sequence[Part], directory: Path, number: int, *, title: str, 
     number : int
         Songs to draw, spread over the genres.
     title : str
-        Corpus and protocol, for the figures.
+        Corpus and protocol, for the pictures.
     terminal : Terminal
         Where it is said.
 
@@ -60,12 +60,12 @@ def explain(parts: Sequence[Part], directory: Path, number: int, *, title: str, 
     plots.plot_words(words, sorted({song.genre for song in songs}), directory / "words.png", title=title)
     tested = set(spread(genres, MOST_SONGS))
     table = deletion_table(parts, [song for song in songs if song.track in tested], terminal=terminal)
-    figures = deletion_figures(table, groups=groups_in([part.tracks for part in parts]))
+    metrics = deletion_metrics(table, groups=groups_in([part.tracks for part in parts]))
     write_predictions(table, directory / "deletion.csv")
-    write_json(figures, directory / "deletion.json")
-    plots.plot_deletion(figures, directory / "deletion.png", title=f"{title}, n = {figures['songs']}")
-    _say(figures, len(songs), directory, terminal)
-    return figures
+    write_json(metrics, directory / "deletion.json")
+    plots.plot_deletion(metrics, directory / "deletion.png", title=f"{title}, n = {metrics['songs']}")
+    _say(metrics, len(songs), directory, terminal)
+    return metrics
 
 
 def file_name(track: str) -> str:
@@ -102,17 +102,17 @@ def _draw_songs(part: Part, songs: Sequence[Song], directory: Path) -> None:
         plot_song(picture, directory / file_name(song.track), title=title)
 
 
-def _say(figures: dict[str, Any], songs: int, directory: Path, terminal: Terminal) -> None:
-    low, high = figures["mean_difference_ci95"]
+def _say(metrics: dict[str, Any], songs: int, directory: Path, terminal: Terminal) -> None:
+    low, high = metrics["mean_difference_ci95"]
     terminal.say(
         "deletion",
-        f"{figures['mean_difference']:+.3f} [{low:+.3f}, {high:+.3f}]   probability of the predicted genre without its "
+        f"{metrics['mean_difference']:+.3f} [{low:+.3f}, {high:+.3f}]   probability of the predicted genre without its "
         "most attended words, less that without as many random ones",
     )
     shares = ", ".join(f"{share:.0%}" for share in REMOVED)
     capped = (
-        f"{figures['songs']} of {songs} songs with both sides, spread over the genres"
-        if (figures["songs"] < songs)
+        f"{metrics['songs']} of {songs} songs with both sides, spread over the genres"
+        if (metrics["songs"] < songs)
         else f"{songs} songs with both sides"
     )
     terminal.say("", f"{capped}; mean of {shares} of the words; {DRAWS} random draws")

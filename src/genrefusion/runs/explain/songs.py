@@ -1,4 +1,4 @@
-"""What a co-attention run looks at: figures of single songs, words of genres, and a test of whether that matters.
+"""What a co-attention run looks at: pictures of single songs, words of genres, and a test of whether that matters.
 
 Attention is no explanation by itself. The deletion test asks whether it points at what the prediction rests on: without
 the most attended words the probability of the predicted genre has to fall faster than without as many random ones.
