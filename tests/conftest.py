@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ import soundfile
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genrefusion import cli
@@ -135,6 +136,21 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     BertModel(BertConfig(vocab_size=len(tokenizer), **sizes)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def unrendered() -> Iterator[None]:
+    """Pictures are composed but not rendered, which takes longer than a tiny run, where a module tells nothing of them."""
+    from genrefusion.reports import plots
+
+    def close(figure: Figure, path: Path) -> None:
+        plots.plt.close(figure)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"not rendered")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "save_figure", close)
+        yield
 
 
 @pytest.fixture

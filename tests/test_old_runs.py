@@ -24,6 +24,8 @@ from genrefusion.settings.commands import EvaluateConfig, PredictConfig
 from genrefusion.settings.data import ManifestData
 from genrefusion.settings.trainer import TrainerSettings
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 FIXTURES = REPOSITORY / "tests" / "fixtures"
 COMMITS = ("d8fd36f", "cea9ebd")
 """Of version 0.1: the first whose results are of another kind, and one whose runs can be resumed."""

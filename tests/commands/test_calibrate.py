@@ -21,6 +21,8 @@ from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.trainer import TrainerSettings
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 
 @pytest.fixture(scope="module")
 def trained(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
