@@ -24,7 +24,7 @@ from genrefusion.settings.commands import EvaluateConfig, PredictConfig
 from genrefusion.settings.data import ManifestData
 from genrefusion.settings.trainer import TrainerSettings
 
-pytestmark = pytest.mark.usefixtures("unrendered")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
 CORPUS = REPOSITORY / "tests" / "fixtures" / "d8fd36f" / "corpus"
 NETWORK = ["features.frame_seconds=3", "pipeline.width=2", "pipeline.epochs=1", "pipeline.batch_size=4"]
