@@ -33,7 +33,8 @@ from pathlib import Path
 from safetensors.torch import save_file
 from training.test_loop import Killed, fit, new_network
 from genrefusion.training.augment import classification_loss
-from genrefusion.training.loop import Checkpoint, part
+from genrefusion.training.checkpoints import Checkpoint
+from genrefusion.training.loop import part
 
 steps, loss = count(), classification_loss(mixup=0.2)
 
