@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from genrefusion.core.files import write_atomically
+from genrefusion.core.files import write_json
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.groups import group_names
 from genrefusion.data.names import plain_artist
@@ -193,8 +192,3 @@ def show(metrics: dict[str, Any], terminal: Terminal) -> None:
     weakest = weakest_genres(metrics["test" if "test" in metrics else "val"])
     if weakest:
         terminal.say("weakest", weakest)
-
-
-def write_json(content: dict[str, Any], path: Path) -> None:
-    """Write an object for people and programs to read."""
-    write_atomically(path, json.dumps(content, indent=2, default=str).encode())
