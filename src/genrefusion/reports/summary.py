@@ -15,6 +15,7 @@ from genrefusion.data.names import plain_artist
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics import scores
 from genrefusion.metrics.clusters import Groups
+from genrefusion.metrics.intervals import folds_interval
 from genrefusion.metrics.predictions import (
     TEXT,
     Prediction,
@@ -23,7 +24,6 @@ from genrefusion.metrics.predictions import (
     with_truth,
     write_predictions,
 )
-from genrefusion.metrics.statistics import folds_interval
 from genrefusion.reports.terminal_tables import metric_rows, metrics_table, weakest_genres, with_interval
 
 NEARLY_ALL = 0.95
