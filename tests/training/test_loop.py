@@ -14,9 +14,10 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.settings.pipelines import NetworkSettings
 from genrefusion.settings.trainer import TrainerSettings
+from genrefusion.training import Watch
 from genrefusion.training.augment import classification_loss
 from genrefusion.training.checkpoints import Checkpoint
-from genrefusion.training.loop import Conditions, Watch, rate_factor, train_network
+from genrefusion.training.loop import Conditions, rate_factor, train_network
 
 
 class Killed(Exception):

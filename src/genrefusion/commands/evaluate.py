@@ -20,7 +20,7 @@ from genrefusion.features.precomputed import with_digests
 from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
 from genrefusion.pipelines.base import Pipeline, read_features, read_settings
 from genrefusion.reports.run_page import write_report
-from genrefusion.reports.summary import prediction_tables, show, summarise, write_names, write_tables
+from genrefusion.reports.summary import prediction_tables, show_metrics, summarise, write_names, write_tables
 from genrefusion.runs.evaluation_folders import replacing
 from genrefusion.runs.explain.explain import explain
 from genrefusion.runs.explain.songs import parts_to_explain, require_attention
@@ -153,7 +153,7 @@ def _write(scored: _Scored, tables: dict[str, pd.DataFrame], folder: Path, termi
     write_names(tracks, folder, of={track for _, part in scored.parts for track in part.ids})
     metrics = summarise(folder, tracks.table["genre"], title=scored.title)
     terminal.say("evaluate", f"{run.record['name']} on {scored.corpus}, {scored.protocol}")
-    show(metrics, terminal)
+    show_metrics(metrics, terminal)
     write_report(folder, run.record | {"evaluated": evaluated})
     return metrics
 

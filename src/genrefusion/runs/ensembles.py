@@ -21,7 +21,7 @@ from genrefusion.data.tracks import PARTS
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, with_truth, write_predictions
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
 from genrefusion.reports.run_page import write_report
-from genrefusion.reports.summary import show, summarise
+from genrefusion.reports.summary import show_metrics, summarise
 from genrefusion.runs.record import begun_record, code, ensemble_signature, require_same_code
 from genrefusion.runs.store import Run, model_folder, open_run
 from genrefusion.runs.training import train_bench
@@ -124,7 +124,7 @@ def _run(joining: _Joining, sign: str, command: str) -> dict[str, Any]:
     if names.is_file():
         shutil.copyfile(names, directory / names.name)
     metrics = summarise(directory, genres, title=f"{config.name}, {joining.corpus}, {first['protocol']}")
-    show(metrics, terminal)
+    show_metrics(metrics, terminal)
     record["status"] = "finished"
     terminal.say("report", str(write_report(directory, record)))
     write_json(record, directory / "run.json")
