@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -24,9 +23,7 @@ from genrefusion.features.cache import FeatureCache
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.settings.registry import behind, find
 from genrefusion.settings.trainer import TrainerSettings
-
-Watch = Callable[[int, float], None]
-"""Told epoch and validation log loss."""
+from genrefusion.training import Watch
 
 FORMAT = 1
 _FILE = "pipeline.json"
