@@ -47,6 +47,18 @@ def test_no_number_is_without_limits() -> None:
     assert without == BETWEEN_FIELDS
 
 
+def test_every_setting_says_what_it_means() -> None:
+    silent = {
+        f"{schema.__name__}.{field.name}"
+        for schema in all_schemas()
+        for field in dataclasses.fields(schema)
+        if field.name != "name"
+        and not dataclasses.is_dataclass(field.default_factory)
+        and not (Rule.of(field).help or Rule.of(field).needed or "(" in Rule.of(field).possible)
+    }
+    assert silent == set()
+
+
 @pytest.mark.parametrize("name", [name for name in numbers() if name.split(",")[0] not in BETWEEN_FIELDS])
 def test_a_number_beyond_its_limits_is_refused_by_the_name_that_is_typed(name: str) -> None:
     schema, field = numbers()[name]

@@ -40,7 +40,7 @@ class DemoData(DataSettings):
     """The composed corpus."""
 
     name: str = "demo"
-    songs_per_genre: int = setting(30, low=4, high=1000)
+    songs_per_genre: int = setting(30, low=4, high=1000, help="that are composed")
     seconds: float = setting(32.0, low=5, high=300, help="length of each song")
     seed: int = setting(0, low=0, high=LARGEST_SEED, help="of the composer")
     test_fraction: float = setting(
