@@ -32,44 +32,43 @@ def all_schemas() -> dict[type[Any], None]:
     return found
 
 
-def numbers() -> dict[str, tuple[type[Any], Any]]:
-    """All settings that are numbers, or lists of some, by class and name."""
-    return {
-        f"{schema.settings_group}.{field.name}".lstrip(".") + f", {schema.__name__}": (schema, field)
-        for schema in all_schemas()
-        for field in dataclasses.fields(schema)
-        if {"int", "float", "list[int]", "list[float]"} & {str(field.type).removesuffix(" | None")}
-    }
+SETTINGS = {
+    f"{schema.__name__}.{field.name}": (schema.typed_name(field.name), field)
+    for schema in all_schemas()
+    for field in dataclasses.fields(schema)
+}
+NUMBERS = {
+    name: (typed, field)
+    for name, (typed, field) in SETTINGS.items()
+    if str(field.type).removesuffix(" | None") in ("int", "float", "list[int]", "list[float]")
+}
 
 
 def test_no_number_is_without_limits() -> None:
-    without = {name.split(",")[0] for name, (_, field) in numbers().items() if Rule.of(field).low is None}
-    assert without == BETWEEN_FIELDS
+    assert {typed for typed, field in NUMBERS.values() if Rule.of(field).low is None} == BETWEEN_FIELDS
+
+
+@pytest.mark.parametrize("name", [name for name in NUMBERS if NUMBERS[name][0] not in BETWEEN_FIELDS])
+def test_a_number_beyond_its_limits_is_refused_by_the_name_that_is_typed(name: str) -> None:
+    typed, field = NUMBERS[name]
+    rule = Rule.of(field)
+    beyond = [rule.low - 1, float("nan")] + ([] if rule.high is None else [rule.high + 1, float("inf")])
+    for value in beyond:
+        with pytest.raises(UserError, match=rf"^{typed}="):
+            rule.check(typed, [value] if "list" in str(field.type) else value)
+    for value in {rule.low, rule.high} - {None}:
+        rule.check(typed, value)
 
 
 def test_every_setting_says_what_it_means() -> None:
     silent = {
-        f"{schema.__name__}.{field.name}"
-        for schema in all_schemas()
-        for field in dataclasses.fields(schema)
+        name
+        for name, (_, field) in SETTINGS.items()
         if field.name != "name"
         and not dataclasses.is_dataclass(field.default_factory)
         and not (Rule.of(field).help or Rule.of(field).needed or "(" in Rule.of(field).possible)
     }
     assert silent == set()
-
-
-@pytest.mark.parametrize("name", [name for name in numbers() if name.split(",")[0] not in BETWEEN_FIELDS])
-def test_a_number_beyond_its_limits_is_refused_by_the_name_that_is_typed(name: str) -> None:
-    schema, field = numbers()[name]
-    rule = Rule.of(field)
-    settings = object.__new__(schema)
-    for value in [rule.low - 1, float("nan"), *([] if rule.high is None else [rule.high + 1, float("inf")])]:
-        with pytest.raises(UserError) as refused:
-            settings._check(field.name, [value] if "list" in str(field.type) else value, rule)
-        assert str(refused.value).startswith(
-            f"{name.split(',')[0]}={value if isinstance(value, int) else f'{value:g}'}"
-        )
 
 
 @pytest.mark.parametrize(

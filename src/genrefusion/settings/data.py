@@ -15,6 +15,8 @@ from genrefusion.settings.registry import registered
 class DataSettings(Settings):
     """What every corpus has."""
 
+    settings_group = "data"
+
     name: str = MISSING
     on_error: str = setting("raise", choices=("raise", "skip"), help="what a file that cannot be used does to the run")
     min_seconds: float = setting(1.0, help="0 to data.max_seconds; shorter audio is a problem")

@@ -79,7 +79,7 @@ def in_words(error: Exception, command: str) -> str:
 def _settings_of(schema: str) -> list[str]:
     """Settings of a dataclass that can be chosen, as they are typed."""
     entry = find(schema)
-    return [f"{entry.group}.{field.name}" for field in fields(entry.schema)] if entry else []
+    return [entry.schema.typed_name(field.name) for field in fields(entry.schema)] if entry else []
 
 
 _KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}

@@ -26,6 +26,8 @@ class KnnSettings(Settings):
 class NetworkSettings(Settings):
     """How a network is trained; shared by every pipeline that has one."""
 
+    settings_group = "pipeline"
+
     name: str = MISSING
     epochs: int = setting(30, low=1, high=100_000, help="passes over the training tracks, at most")
     patience: int = setting(10, low=1, high=100_000, help="epochs without a better validation figure")
