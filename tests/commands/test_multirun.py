@@ -29,6 +29,11 @@ def train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return run_here("train", *arguments, cwd=cwd)
 
 
+def started(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """As `train`, in a process of its own, whose workers are of no other run."""
+    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, check=False)
+
+
 def pages(cwd: Path) -> list[str]:
     return sorted(str(path.parent.relative_to(cwd)) for path in cwd.rglob("report.html"))
 
@@ -83,10 +88,10 @@ def test_with_a_launcher_too(demo: Tracks, tmp_path: Path) -> None:
         pytest.skip("needs hydra-joblib-launcher")
     words = ["experiment=lyrics_tfidf,xgboost_97", "trainer.device=cpu", "launcher=joblib", "parallel=2"]
     table = ["data=manifest", "data.manifest=nowhere.csv"]
-    answer = train("-m", *words, *table, "output=out", cwd=tmp_path)
+    answer = started("-m", *words, *table, "output=out", cwd=tmp_path)
     assert answer.returncode == 1
     assert answer.stderr.count("nowhere.csv: no such file.") == 2
-    answer = train(*WORDS, *words[:1], *words[2:], "seed=-1,0", cwd=tmp_path)
+    answer = started(*WORDS, *words[:1], *words[2:], "seed=-1,0", cwd=tmp_path)
     assert answer.returncode == 1, answer.stderr
     assert len(pages(tmp_path)) == 2
     assert answer.stderr.count("seed=-1 is out of range") == 2

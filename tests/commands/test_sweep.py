@@ -237,7 +237,8 @@ def test_two_trials_at_once(launcher: str, cache: Path, tmp_path: Path) -> None:
     plugin = f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher"
     if importlib.util.find_spec(plugin) is None:
         pytest.skip(f"needs {plugin}")
-    answer = train("-m", *SWEEP[:-1], "sweep.trials=3", f"launcher={launcher}", "parallel=2", cwd=tmp_path)
+    words = command("-m", *SWEEP[:-1], "sweep.trials=3", f"launcher={launcher}", "parallel=2")
+    answer = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     assert len(read_table(sweep_folder(tmp_path))) == 3
 

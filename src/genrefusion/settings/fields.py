@@ -41,12 +41,12 @@ def setting(
 
     Examples
     --------
-    >>> @dataclass
+    >>> @dataclasses.dataclass
     ... class Forest(Settings):
     ...     trees: int = setting(500, low=1, high=10_000, help="the more, the smoother")
     >>> Forest(trees=0)
     Traceback (most recent call last):
-    UserError: trees=0 is out of range: from 1 to 10000.
+    genrefusion.core.errors.UserError: trees=0 is out of range: from 1 to 10000.
     """
     metadata = {"rule": Rule(low, high, choices if isinstance(choices, Mapping) else tuple(choices), needed, help)}
     if factory is not None:
