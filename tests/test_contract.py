@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from conftest import TINY_DATA, TINY_NETWORK, compose_train
-from genrefusion.core.errors import UserError
+from genrefusion.core.errors import NotFittedError, UserError
 from genrefusion.data.splits import Fold, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, make_pipeline
@@ -98,6 +98,24 @@ def fit(overrides: list[str], tracks: Tracks, fold: Fold, cache: Path, *, epochs
     config = compose_train(*TINY_DATA, *overrides, *steps)
     pipeline = make_pipeline(config.pipeline, config.features, Workbench(FeatureCache(cache / "features")))
     return pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
+
+
+@pytest.mark.parametrize("name", ["multiframe", "xgboost", "lyrics", "co-attention"])
+def test_a_pipeline_that_is_not_trained_says_so(name: str, demo: Tracks, bench: Workbench, tmp_path: Path) -> None:
+    config = compose_train(*TINY_DATA, *EXPERIMENTS[name])
+    pipeline = make_pipeline(config.pipeline, config.features, bench)
+    songs = demo.subset(demo.ids[:2])
+    pipeline.prepare(songs)
+    for ask in (lambda: pipeline.predict_proba(songs), lambda: pipeline.save(tmp_path / "model")):
+        with pytest.raises(NotFittedError, match=f"This {type(pipeline).__name__} is not trained yet: call fit"):
+            ask()
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_ensemble_is_joined_and_never_trained(bench: Workbench) -> None:
+    config = compose_train("experiment=ensemble", "pipeline.runs=[a,b]")
+    with pytest.raises(UserError, match="joined from finished runs"):
+        make_pipeline(config.pipeline, config.features, bench)
 
 
 def test_probabilities_are_laid_out_as_promised(fitted: Pipeline, easy: Tracks) -> None:

@@ -19,7 +19,7 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
-from genrefusion.pipelines import sequences
+from genrefusion.pipelines import audio_side
 from genrefusion.pipelines.base import Workbench, load_pipeline
 from genrefusion.pipelines.coattention import CoattentionPipeline
 from genrefusion.pipelines.sequences import Sequences, drop_sides
@@ -141,7 +141,7 @@ def test_of_the_convolutions_the_last_level_alone_is_read_where_it_is_asked_for(
     last = pipeline(cache, "pipeline.levels=last").fit(*parts)
     songs = parts[1].subset(parts[1].ids[:3])
     expected = last.predict_proba(songs).tracks
-    outputs = sequences.trunk_outputs
+    outputs = audio_side.trunk_outputs
     for changed, ignored in ((np.s_[:, :, :-8], True), (np.s_[:, :, -8:], False)):
 
         def other(*given: Any, changed: Any = changed, **named: Any) -> dict[str, np.ndarray]:
@@ -151,7 +151,7 @@ def test_of_the_convolutions_the_last_level_alone_is_read_where_it_is_asked_for(
                 array[changed] = 1 - 2 * array[changed]
             return arrays
 
-        monkeypatch.setattr(sequences, "trunk_outputs", other)
+        monkeypatch.setattr(audio_side, "trunk_outputs", other)
         assert np.allclose(last.predict_proba(songs).tracks, expected) == ignored
 
 

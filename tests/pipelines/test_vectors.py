@@ -12,7 +12,7 @@ from genrefusion.core.errors import UserError
 from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.pipelines.base import Workbench
-from genrefusion.pipelines.vectors import TextVectors, XgboostPipeline
+from genrefusion.pipelines.vectors import TextVectors, VectorPipeline
 
 THREE = ("classical", "hiphop", "metal")
 
@@ -24,9 +24,9 @@ def parts(demo: Tracks) -> tuple[Tracks, Tracks, Tracks]:
     return easy.subset(fold.train), easy.subset(fold.val), easy.subset(fold.test)
 
 
-def pipeline(bench: Workbench, *overrides: str) -> XgboostPipeline:
+def pipeline(bench: Workbench, *overrides: str) -> VectorPipeline:
     config = compose_train(*TINY_DATA, "experiment=xgboost_97", "pipeline.rounds=5", *overrides)
-    return XgboostPipeline(config.pipeline, config.features, bench)
+    return VectorPipeline(config.pipeline, config.features, bench)
 
 
 def with_table(tracks: Tracks, path: Path, **columns: list[float]) -> str:
@@ -52,11 +52,11 @@ def test_stacker_is_fitted_on_rows_that_their_models_did_not_see(
 ) -> None:
     train, val, _ = parts
     seen: list[set[str]] = []
-    fit_side = XgboostPipeline._fit_side
+    fit_side = VectorPipeline._fit_side
     text_fit = TextVectors.fit
     vocabularies: list[set[str]] = []
 
-    def noted(self: XgboostPipeline, side: str, tracks: Tracks, held: Tracks | None):
+    def noted(self: VectorPipeline, side: str, tracks: Tracks, held: Tracks | None):
         if held is None and side == "audio":
             seen.append(set(tracks.table["artist"]))
         return fit_side(self, side, tracks, held)
@@ -65,7 +65,7 @@ def test_stacker_is_fitted_on_rows_that_their_models_did_not_see(
         vocabularies.append(set(lyrics))
         return text_fit(self, lyrics)
 
-    monkeypatch.setattr(XgboostPipeline, "_fit_side", noted)
+    monkeypatch.setattr(VectorPipeline, "_fit_side", noted)
     monkeypatch.setattr(TextVectors, "fit", noted_text)
     pipeline(bench, "pipeline.fusion=late").fit(train, val)
     artists, lyrics = set(train.table["artist"]), set(train.lyrics)
@@ -160,15 +160,15 @@ def test_stackers_models_are_as_long_as_the_ones_they_stand_for(
 ) -> None:
     train, val, _ = parts
     lengths: list[int | None] = []
-    fit_side = XgboostPipeline._fit_side
+    fit_side = VectorPipeline._fit_side
 
-    def noted(self: XgboostPipeline, side: str, tracks: Tracks, held: Tracks | None):
+    def noted(self: VectorPipeline, side: str, tracks: Tracks, held: Tracks | None):
         fitted = fit_side(self, side, tracks, held)
         if held is None and side == "audio":
             lengths.append(fitted.rounds)
         return fitted
 
-    monkeypatch.setattr(XgboostPipeline, "_fit_side", noted)
+    monkeypatch.setattr(VectorPipeline, "_fit_side", noted)
     quick = ["pipeline.rounds=200", "pipeline.patience=2", "pipeline.lr=0.9"]
     whole = pipeline(bench, "pipeline.fusion=late", *quick).fit(train, val).models_["audio"].rounds
     assert whole is not None

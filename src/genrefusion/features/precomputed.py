@@ -152,6 +152,37 @@ def with_digests(tracks: Tracks, features: Iterable[object]) -> Tracks:
     )
 
 
+def write_ready(features: object, ids: Iterable[str], folder: Path) -> Path:
+    """Write the ready features of some tracks, as far as they are there, into a file of their own.
+
+    Parameters
+    ----------
+    features : TableFeatures or PrecomputedFeatures
+        Where they are.
+    ids : iterable of str
+        Of the tracks.
+    folder : Path
+        Is made.
+
+    Returns
+    -------
+    Path
+        The file, of the same kind.
+    """
+    folder.mkdir()
+    if isinstance(features, TableFeatures):
+        table = read_feature_table(Path(str(features.path)))
+        table[table.index.isin(list(ids))].to_csv(folder / "table.csv")
+        return folder / "table.csv"
+    assert isinstance(features, PrecomputedFeatures)
+    every = read_sequences(Path(str(features.path)))
+    known = [track for track in ids if track in every]  # none of them if a song has lyrics alone
+    frames = [every[track] for track in known] or [next(iter(every.values()))[:0]]
+    offsets = np.cumsum([0, *(len(every[track]) for track in known)])
+    np.savez(folder / "vectors.npz", track_id=known, frames=np.concatenate(frames), offsets=offsets)
+    return folder / "vectors.npz"
+
+
 def _ready(features: object) -> dict[str, Array]:
     """Numbers of each track in a file of ready features; nothing where features are computed."""
     if isinstance(features, PrecomputedFeatures):

@@ -13,6 +13,7 @@ from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import Array, FeatureCache, LazyArray, Recipe, decoders, extract, look_up
 from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, frame_starts, trimmed_span
+from genrefusion.models import msd
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Workbench
 from genrefusion.settings.features import MelFeatures
@@ -109,6 +110,12 @@ def trunk_outputs(
 
     # One worker: the convolutions themselves take all cores.
     return look_up(tracks, recipe, begin, outputs or bench.cache, workers=1, terminal=bench.terminal)
+
+
+def published_trunk(weights: str, features: MelFeatures, bench: Workbench) -> Trunk:
+    """Convolutions with the published weights, for the frames that they were trained on."""
+    msd.require_published_frames(features)
+    return msd.load_msd_crnn(msd.find_weights(weights, bench.cache.directory / "weights")).trunk
 
 
 def on_device(model: nn.Module, bench: Workbench) -> nn.Module:

@@ -12,14 +12,21 @@ from genrefusion.data.groups import group_tracks
 from genrefusion.data.lyrics import is_short
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.predictions import Prediction
-from genrefusion.pipelines.base import Workbench, genres_to_learn, rebuild, write_description
+from genrefusion.pipelines.base import (
+    Pipeline,
+    Workbench,
+    genres_to_learn,
+    rebuild,
+    require_fitted,
+    write_description,
+)
 from genrefusion.pipelines.readers import READERS, Labels, Reader, VectorReader
 from genrefusion.settings.features import NoFeatures
 from genrefusion.settings.pipelines import LyricsSettings
 
 
-class LyricsPipeline:
-    """See `genrefusion.pipelines.base.Pipeline` for what the methods promise.
+class LyricsPipeline(Pipeline):
+    """A reader of lyrics and what it says of tracks.
 
     Parameters
     ----------
@@ -29,24 +36,28 @@ class LyricsPipeline:
         Nothing is read of the audio.
     bench : Workbench
         Cache, device, terminal.
+
+    Attributes
+    ----------
+    classes_ : list of str
+        Sorted names of the genres; empty before the fit.
+    history_ : DataFrame
+        One row an epoch; empty where the classifier has none.
+    importance_ : DataFrame
+        Empty.
+    reader_ : Reader
+        Vectors and estimator, or the network.
     """
 
     name = "lyrics"
+    settings: LyricsSettings
+    features: NoFeatures
+    uses = frozenset({"lyrics"})
     reads_lyrics = True
 
     def __init__(self, settings: LyricsSettings, features: NoFeatures, bench: Workbench) -> None:
-        self.settings = settings
-        self.features = features
-        self.bench = bench
-        self.classes_: list[str] = []
-        self.history_ = pd.DataFrame()
-        self.importance_ = pd.DataFrame()
+        super().__init__(settings, features, bench)
         self.reader_: Reader = READERS.get(settings.classifier, VectorReader)(settings, bench)
-
-    @property
-    def uses(self) -> frozenset[str]:
-        """The lyrics."""
-        return frozenset({"lyrics"})
 
     def prepare(self, tracks: Tracks) -> None:
         """Embed the lyrics where a frozen transformer reads them."""
@@ -66,6 +77,7 @@ class LyricsPipeline:
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each track."""
+        require_fitted(self)
         tracks.require("lyrics")
         found = self.reader_.predict_proba(tracks.lyrics)
         index = pd.Index(tracks.ids, name="track_id")
@@ -73,9 +85,10 @@ class LyricsPipeline:
 
     def save(self, directory: Path) -> None:
         """Write what was trained; a frozen text encoder is found by its name."""
+        require_fitted(self)
         directory.mkdir(parents=True, exist_ok=True)
         self.reader_.save(directory)
-        write_description(directory, self, self.settings, self.features)
+        write_description(directory, self)
 
     @classmethod
     def load(cls, directory: Path, bench: Workbench) -> Self:

@@ -17,14 +17,22 @@ from torch import Tensor, nn
 
 from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import extract
-from genrefusion.features.mel import MelExtractor
+from genrefusion.features.cache import LazyArray, extract
+from genrefusion.features.mel import MelExtractor, frame_spans
 from genrefusion.metrics import scores
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.models import msd
 from genrefusion.models.crnn import FrameClassifier
-from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
-from genrefusion.pipelines.frames import SongFrames, apply, on_device, trunk_outputs
+from genrefusion.pipelines.base import (
+    Pipeline,
+    Workbench,
+    genres_to_learn,
+    mean_over_frames,
+    rebuild,
+    require_fitted,
+    write_description,
+)
+from genrefusion.pipelines.frames import SongFrames, apply, on_device, published_trunk, trunk_outputs
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.features import MelFeatures
 from genrefusion.settings.pipelines import MultiframeSettings
@@ -32,8 +40,8 @@ from genrefusion.training.augment import classification_loss
 from genrefusion.training.loop import Checkpoint, train_network
 
 
-class MultiframePipeline:
-    """See `genrefusion.pipelines.base.Pipeline` for what the methods promise.
+class MultiframePipeline(Pipeline):
+    """A network on the frames of a song, and their mean or their vote.
 
     Parameters
     ----------
@@ -43,28 +51,41 @@ class MultiframePipeline:
         Spectrogram and frames.
     bench : Workbench
         Cache, device, terminal.
+
+    Attributes
+    ----------
+    classes_ : list of str
+        Sorted names of the genres; empty before the fit.
+    history_ : DataFrame
+        One row an epoch of a member.
+    importance_ : DataFrame
+        Empty.
+    networks_ : list of FrameClassifier
+        One for each member; frozen convolutions are those of the first.
+    bank_ : dict of str to Tensor
+        ``points`` and ``labels`` of the training frames that vote; empty without a vote.
     """
 
     name = "multiframe"
+    settings: MultiframeSettings
+    features: MelFeatures
     uses = frozenset({"audio"})
     reads_lyrics = False
 
     def __init__(self, settings: MultiframeSettings, features: MelFeatures, bench: Workbench) -> None:
-        self.settings = settings
-        self.features = features
-        self.bench = bench
-        self.classes_: list[str] = []
-        self.history_ = pd.DataFrame()
-        self.importance_ = pd.DataFrame()
+        super().__init__(settings, features, bench)
         self.networks_: list[FrameClassifier] = []
         self.bank_: dict[str, Tensor] = {}
 
     def prepare(self, tracks: Tracks) -> None:
         """Compute spectrograms and, where they are frozen, the convolutions' outputs."""
         _check_mode(self.settings, self.features)
-        self.classes_ = tracks.genres
-        self.networks_ = self._new_networks()
-        self._frames(tracks)
+        weights = self.settings.weights
+        trunk = None if weights == "none" else published_trunk(weights, self.features, self.bench)
+        if trunk is not None and self.settings.freeze:
+            trunk_outputs(trunk, tracks, self.features, self.bench)
+        else:
+            self._mels(tracks)
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Train on the frames of `train`; the epoch with the lowest log loss on the songs of `val` is kept."""
@@ -84,6 +105,7 @@ class MultiframePipeline:
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each frame, and their mean for each song."""
+        require_fitted(self)
         frames = self._frames(tracks)
         if self.settings.vote == "knn":
             from sklearn.neighbors import KNeighborsClassifier  # a second's import: only where there is a vote
@@ -97,10 +119,15 @@ class MultiframePipeline:
         prediction = mean_over_frames(probabilities, frames.songs, self.classes_)
         return Prediction(prediction.tracks.loc[tracks.ids], prediction.frames)
 
+    def frame_spans(self, seconds: float) -> list[tuple[float, float]]:
+        """When the frames of a song of that length are heard."""
+        return frame_spans(min(seconds, self.bench.max_seconds), self.features)
+
     def save(self, directory: Path) -> None:
         """Write settings, weights and, for the vote, the training frames' points."""
+        require_fitted(self)
         save_modules(self._modules(), directory, bank=self.bank_)
-        write_description(directory, self, self.settings, self.features)
+        write_description(directory, self)
 
     @classmethod
     def load(cls, directory: Path, bench: Workbench) -> Self:
@@ -195,14 +222,17 @@ class MultiframePipeline:
 
     def _frames(self, tracks: Tracks, *, random_cuts: bool = False) -> SongFrames:
         """Frames of all tracks: outputs of the frozen convolutions, or mel-spectrograms."""
-        bench = self.bench
         known = {genre: number for number, genre in enumerate(self.classes_)}
         labels = [known.get(genre, -1) for genre in tracks.table["genre"]]
         if self._frozen:
-            return SongFrames(trunk_outputs(self.networks_[0].trunk, tracks, self.features, bench), labels)
+            return SongFrames(trunk_outputs(self.networks_[0].trunk, tracks, self.features, self.bench), labels)
+        return SongFrames(self._mels(tracks), labels, self.features, random_cuts=random_cuts)
+
+    def _mels(self, tracks: Tracks) -> dict[str, LazyArray]:
+        bench = self.bench
         extractor = MelExtractor(self.features, max_seconds=bench.max_seconds)
         mels = extract(tracks, extractor, bench.cache, workers=bench.workers, terminal=bench.terminal)
-        return SongFrames({track: mels[track] for track in tracks.ids}, labels, self.features, random_cuts=random_cuts)
+        return {track: mels[track] for track in tracks.ids}
 
 
 class _Embedding(nn.Module):

@@ -17,27 +17,30 @@ from genrefusion.data.groups import group_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.text_encoder import minilm_encoder
 from genrefusion.features.text_vectors import MeanEmbedding, Style, TextVectors, Words
-from genrefusion.features.vectors import AudioVectors, read_vectors
+from genrefusion.features.vectors import AudioVectors, read_vectors, segment_seconds, segment_spans
 from genrefusion.metrics.pooling import LogarithmicPool
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.models.folds import inner_folds
 from genrefusion.models.tabular import Held, Labels, Matrix, Probabilities, TabularModel
 from genrefusion.pipelines.base import (
+    Pipeline,
     Workbench,
     genres_to_learn,
     mean_over_frames,
     read_state,
     rebuild,
+    require_fitted,
     write_description,
     write_state,
 )
+from genrefusion.settings.features import FeatureSettings
 from genrefusion.settings.pipelines import XgboostSettings
 
 _STACK_FOLDS = 5
 
 
-class XgboostPipeline:
-    """See `genrefusion.pipelines.base.Pipeline` for what the methods promise.
+class VectorPipeline(Pipeline):
+    """An estimator on vectors of the audio, and of the lyrics in a fusion.
 
     Parameters
     ----------
@@ -47,17 +50,31 @@ class XgboostPipeline:
         Where the vectors of the audio come from.
     bench : Workbench
         Cache, seed, terminal.
+
+    Attributes
+    ----------
+    classes_ : list of str
+        Sorted names of the genres; empty before the fit.
+    history_ : DataFrame
+        Empty.
+    importance_ : DataFrame
+        Gain and mean absolute SHAP values of each feature over the validation tracks; of XGBoost alone.
+    columns_ : list of str
+        Features that the estimator of the audio reads.
+    models_ : dict of str to TabularModel
+        Estimator of each side.
+    text_ : TextVectors or None
+        Vectors of lyrics, in a fusion.
+    stacker_ : LogarithmicPool or None
+        Joins the sides, in a late fusion that is stacked.
     """
 
     name = "xgboost"
+    settings: XgboostSettings
+    features: FeatureSettings
 
-    def __init__(self, settings: XgboostSettings, features: object, bench: Workbench) -> None:
-        self.settings = settings
-        self.features = features
-        self.bench = bench
-        self.classes_: list[str] = []
-        self.history_ = pd.DataFrame()
-        self.importance_ = pd.DataFrame()
+    def __init__(self, settings: XgboostSettings, features: FeatureSettings, bench: Workbench) -> None:
+        super().__init__(settings, features, bench)
         self.columns_: list[str] = []
         self.models_: dict[str, TabularModel] = {}
         self.text_: TextVectors | None = None
@@ -66,7 +83,7 @@ class XgboostPipeline:
     @property
     def uses(self) -> frozenset[str]:
         """Sides of a track without which it gets no prediction: in a fusion the lyrics may be missing."""
-        return frozenset({"audio"}) if getattr(self.features, "path", None) is None else frozenset()
+        return frozenset({"audio"}) if self.features.ready_file is None else frozenset()
 
     @property
     def reads_lyrics(self) -> bool:
@@ -98,16 +115,24 @@ class XgboostPipeline:
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each track, and of each segment where the audio is read in segments."""
+        require_fitted(self)
         audio = self._audio_rows(tracks)
         prediction = mean_over_frames(self.models_["audio"].predict_proba(audio.rows), audio.songs, self.classes_)
         songs = self._vote(prediction).loc[tracks.ids]
         if self.settings.fusion == "late":
             return Prediction(self._table(self._combine(songs.to_numpy(), tracks), tracks))
-        in_segments = getattr(self.features, "segment_seconds", None) is not None
-        return Prediction(songs, prediction.frames if in_segments else None)
+        return Prediction(songs, prediction.frames if segment_seconds(self.features) else None)
+
+    def frame_spans(self, seconds: float) -> list[tuple[float, float]]:
+        """When the segments are heard; a late fusion has none."""
+        segment = segment_seconds(self.features)
+        if segment is None or self.settings.fusion == "late":
+            return []
+        return segment_spans(min(seconds, self.bench.max_seconds), segment)
 
     def save(self, directory: Path) -> None:
         """Write models as UBJSON or skops, and what else was fitted as skops and JSON."""
+        require_fitted(self)
         directory.mkdir(parents=True, exist_ok=True)
         for side, model in self.models_.items():
             model.save(directory, side)
@@ -119,7 +144,7 @@ class XgboostPipeline:
             "weights": None if self.stacker_ is None else list(self.stacker_.weights),
         }
         write_state(directory, state)
-        write_description(directory, self, self.settings, self.features)
+        write_description(directory, self)
 
     @classmethod
     def load(cls, directory: Path, bench: Workbench) -> Self:

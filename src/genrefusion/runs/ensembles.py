@@ -264,7 +264,6 @@ def _save_models(
     split = members[0].split
     pipelines = zip(*(member.pipelines(bench) for member in members), strict=True)
     for number, (parts, combination) in enumerate(zip(pipelines, combinations, strict=True)):
-        ensemble = EnsemblePipeline(config.pipeline, config.features, bench)
-        ensemble.classes_, ensemble.members_, ensemble.combination_ = parts[0].classes_, list(parts), combination
+        ensemble = EnsemblePipeline(parts, combination, config.pipeline)
         ensemble.save(model_folder(directory, split, number))
     return ensemble

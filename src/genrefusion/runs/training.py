@@ -49,7 +49,6 @@ from genrefusion.reports.summary import (
 from genrefusion.runs.record import open_record
 from genrefusion.runs.store import model_folder
 from genrefusion.settings.commands import EvaluateConfig, TrainConfig
-from genrefusion.settings.pipelines import NetworkSettings
 
 _MOST_SKIPPED = 8
 
@@ -187,7 +186,7 @@ def _meet(config: TrainConfig) -> None:
     from genrefusion.training.loop import make_accelerator
 
     count = process_count()
-    if not isinstance(config.pipeline, NetworkSettings):
+    if not config.pipeline.trains_network:
         raise UserError(f"experiment={config.name} trains no network: start it without a launcher, in one process.")
     size = config.pipeline.batch_size
     if size % count or size < 2 * count:
@@ -208,7 +207,7 @@ def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
         cache=cache,
         workers=config.workers,
         terminal=terminal,
-        require=getattr(pipeline, "require_corpus", None),
+        require=pipeline.require_corpus,
     )
     tracks = with_digests(tracks, read_features(pipeline))
     return tracks, split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)

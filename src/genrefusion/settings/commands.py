@@ -36,7 +36,7 @@ class TrainConfig:
         check_range("parallel", self.parallel, 1, 10_000)
         check_seed("seed", self.seed)
         check_workers(self.workers)
-        if self.text_encoder is not None and not hasattr(self.pipeline, "encoder"):
+        if self.text_encoder is not None and not self.pipeline.takes_text_encoder:
             raise UserError(f"text_encoder={self.text_encoder.name}: pipeline={self.pipeline.name} has none.")
 
 

@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from omegaconf import MISSING
 
 from genrefusion.core.errors import UserError
 from genrefusion.settings.checks import check_choice, check_range
 
 
 @dataclass
-class MelFeatures:
+class FeatureSettings:
+    """What all features answer.
+
+    Attributes
+    ----------
+    of_audio : bool
+        Whether anything is read of the audio.
+    """
+
+    name: str = MISSING
+    of_audio: ClassVar[bool] = True
+
+    @property
+    def ready_file(self) -> str | None:
+        """File that holds them ready; None where they are computed from the audio."""
+        return None
+
+
+@dataclass
+class MelFeatures(FeatureSettings):
     """Log mel-spectrograms and the frames that are cut from them."""
 
     name: str = "mel"
@@ -30,7 +52,7 @@ class MelFeatures:
 
 
 @dataclass
-class HandcraftedFeatures:
+class HandcraftedFeatures(FeatureSettings):
     """Time- and frequency-domain features of the audio."""
 
     name: str = "handcrafted"
@@ -45,7 +67,7 @@ class HandcraftedFeatures:
 
 
 @dataclass
-class TableFeatures:
+class TableFeatures(FeatureSettings):
     """Features that someone computed before: one row a track."""
 
     name: str = "table"
@@ -58,9 +80,14 @@ class TableFeatures:
                 "features=table needs features.path: a CSV file with a column track_id (or filename) and numbers."
             )
 
+    @property
+    def ready_file(self) -> str | None:
+        """The table."""
+        return self.path
+
 
 @dataclass
-class PrecomputedFeatures:
+class PrecomputedFeatures(FeatureSettings):
     """A sequence of vectors for each track, from any encoder."""
 
     name: str = "precomputed"
@@ -74,9 +101,14 @@ class PrecomputedFeatures:
                 "and offsets (n + 1,); the sequence of track i is frames[offsets[i]:offsets[i + 1]]."
             )
 
+    @property
+    def ready_file(self) -> str | None:
+        """The sequences."""
+        return self.path
+
 
 @dataclass
-class AudioEncoderFeatures:
+class AudioEncoderFeatures(FeatureSettings):
     """Vectors of a frozen audio encoder from Hugging Face, one for each window of a song."""
 
     name: str = "audio_encoder"
@@ -96,7 +128,8 @@ class AudioEncoderFeatures:
 
 
 @dataclass
-class NoFeatures:
+class NoFeatures(FeatureSettings):
     """Nothing of the audio: for pipelines that read lyrics alone."""
 
     name: str = "none"
+    of_audio: ClassVar[bool] = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
@@ -25,7 +25,32 @@ class KnnSettings:
 
 
 @dataclass
-class NetworkSettings:
+class PipelineSettings:
+    """What the settings of all pipelines answer, before the pipeline is imported.
+
+    Attributes
+    ----------
+    joins_runs : bool
+        Whether finished runs are joined and nothing is trained.
+    has_convolutions : bool
+        Whether published weights can be named in ``weights``.
+    takes_text_encoder : bool
+        Whether ``encoder`` holds the choice of the group ``text_encoder``.
+    """
+
+    name: str = MISSING
+    joins_runs: ClassVar[bool] = False
+    has_convolutions: ClassVar[bool] = False
+    takes_text_encoder: ClassVar[bool] = False
+
+    @property
+    def trains_network(self) -> bool:
+        """Whether a network is trained, in several processes if a launcher starts them."""
+        return False
+
+
+@dataclass
+class NetworkSettings(PipelineSettings):
     """How a network is trained; shared by every pipeline that has one."""
 
     name: str = MISSING
@@ -49,11 +74,17 @@ class NetworkSettings:
         check_range("pipeline.warmup", self.warmup, 0, 1)
         check_range("pipeline.label_smoothing", self.label_smoothing, 0, 0.9)
 
+    @property
+    def trains_network(self) -> bool:
+        """As the settings of its training are here."""
+        return True
+
 
 @dataclass
 class MultiframeSettings(NetworkSettings):
     """The multi-frame CRNN."""
 
+    has_convolutions: ClassVar[bool] = True
     name: str = "multiframe"
     weights: str = "none"  # none | msd | path of the published file
     freeze: bool = True  # keep published convolutions as they are
@@ -121,6 +152,8 @@ class TrunkSettings:
 class CoattentionSettings(NetworkSettings):
     """Dense co-attention of lyrics and audio."""
 
+    has_convolutions: ClassVar[bool] = True
+    takes_text_encoder: ClassVar[bool] = True
     name: str = "coattention"
     encoder: Any = None  # TextEncoderSettings: the group text_encoder
     sides: str = "both"  # both | audio | lyrics: what the network reads
@@ -163,6 +196,7 @@ CLASSIFIERS = ("logistic", "naive_bayes", "linear_svm", "random_forest", "mlp", 
 class LyricsSettings(NetworkSettings):
     """The lyrics alone."""
 
+    takes_text_encoder: ClassVar[bool] = True
     name: str = "lyrics"
     encoder: Any = None  # TextEncoderSettings: the group text_encoder
     classifier: str = (
@@ -186,13 +220,18 @@ class LyricsSettings(NetworkSettings):
         check_range("pipeline.width", self.width, 2, 8192)
         check_range("pipeline.heads", self.heads, 1, 64)
         check_range("pipeline.dropout", self.dropout, 0, 0.95)
-        kind, network = self.encoder.kind, self.classifier in ("head", "fine_tuned")
+        kind, network = self.encoder.kind, self.trains_network
         if network and kind != "transformer":
             raise UserError(f"pipeline.classifier={self.classifier} reads tokens: choose text_encoder=minilm, bert …")
         if network and (self.style or self.embedding):
             raise UserError(f"pipeline.classifier={self.classifier}: style and embedding go beside vectors only.")
         if self.classifier == "naive_bayes" and (kind != "tfidf" or self.style or self.embedding):
             raise UserError("pipeline.classifier=naive_bayes counts words: text_encoder=tfidf, no style, no embedding.")
+
+    @property
+    def trains_network(self) -> bool:
+        """Whether the classifier is one."""
+        return self.classifier in ("head", "fine_tuned")
 
 
 @dataclass
@@ -212,7 +251,7 @@ class TextSettings:
 
 
 @dataclass
-class XgboostSettings:
+class XgboostSettings(PipelineSettings):
     """Estimators on vectors of features, with or without lyrics."""
 
     name: str = "xgboost"
@@ -254,9 +293,10 @@ class XgboostSettings:
 
 
 @dataclass
-class EnsembleSettings:
+class EnsembleSettings(PipelineSettings):
     """Runs whose predictions are joined; nothing is trained but, if asked for, the weights of the runs."""
 
+    joins_runs: ClassVar[bool] = True
     name: str = "ensemble"
     members: list[str] = field(default_factory=list)  # experiments: their finished runs on the same corpus and split
     runs: list[str] = field(default_factory=list)  # or run folders
