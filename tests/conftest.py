@@ -16,7 +16,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.corpora import check_audio, load_corpus
+from genrefusion.data.checks import check_audio
+from genrefusion.data.corpora import load_corpus
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.text_encoder import _minilm_folder

@@ -13,7 +13,8 @@ from hydra.core.global_hydra import GlobalHydra
 
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.corpora import check_audio, load_corpus, load_usable
+from genrefusion.data.checks import check_audio
+from genrefusion.data.corpora import load_corpus, load_usable
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.pipelines.base import Predictor, Workbench

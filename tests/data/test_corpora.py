@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import inspect
 import json
 import multiprocessing
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +22,9 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.files import extend_record, read_record
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import digest_audio
-from genrefusion.data.corpora import check_audio, load_corpus, load_folder
+from genrefusion.data.checks import check_audio
+from genrefusion.data.corpora import CORPORA, load_corpus
+from genrefusion.data.folder import load_folder
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.data import DataSettings, FolderData, GtzanData, ManifestData
 
@@ -54,6 +59,16 @@ def write_table(folder: Path, rows: list[dict[str, str | None]]) -> Path:
     path = folder / "tracks.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+@pytest.mark.parametrize("settings", CORPORA)
+def test_every_corpus_declares_its_facts(settings: type[DataSettings]) -> None:
+    module = importlib.import_module(CORPORA[settings])
+    facts = module.FACTS
+    assert facts.layout
+    assert bool(facts.citation) == bool(facts.licence) == bool(facts.address) == (facts.tracks is not None)
+    assert re.fullmatch(r"([0-9a-f]{64})?", facts.sha256)
+    assert next(iter(inspect.signature(module.load).parameters)) == "settings"
 
 
 def test_a_folder_of_genres_is_a_corpus(songs: Path, tmp_path: Path) -> None:
