@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -44,6 +47,28 @@ def test_an_unpacked_wheel_trains_from_any_folder(tmp_path: Path) -> None:
 def test_version_is_the_same_everywhere() -> None:
     import genrefusion
 
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    assert project["version"] == genrefusion.__version__
     assert f"version: {genrefusion.__version__}" in (REPOSITORY / "CITATION.cff").read_text()
+    assert f"### {genrefusion.__version__}" in (REPOSITORY / "src" / "README.md").read_text()
+
+
+def test_what_is_imported_is_asked_for() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    optional = project["optional-dependencies"]
+    asked = [*project["dependencies"], *(line for extra in ("sweep", "joblib", "submitit") for line in optional[extra])]
+    names = {re.split(r"[^\w.-]", line)[0].lower().replace("_", "-") for line in asked}
+    distributions = importlib.metadata.packages_distributions()
+    strangers = {
+        f"{path.relative_to(REPOSITORY)}: {module}"
+        for path in (REPOSITORY / "src").rglob("*.py")
+        for module in imported(path) - set(sys.stdlib_module_names) - {"genrefusion", "hydra_plugins"}
+        if not names & {name.lower().replace("_", "-") for name in distributions.get(module, [])}
+    }
+    assert strangers == set()
+
+
+def imported(path: Path) -> set[str]:
+    """First names of all modules that a file imports anywhere."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    whole = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    parts = {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.split(".")[0] for name in whole | parts}

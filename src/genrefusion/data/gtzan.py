@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.torchaudio_parts import import_torchaudio
 from genrefusion.data.facts import CorpusFacts
 from genrefusion.data.tracks import Tracks, validate_table
 from genrefusion.settings.data import GtzanData
@@ -87,13 +88,7 @@ def fault_filtered_split() -> dict[str, str]:
     UserError
         `torchaudio`, which carries the lists, does not import.
     """
-    try:
-        from torchaudio.datasets import gtzan as lists
-    except (ImportError, OSError) as error:
-        raise UserError(
-            f"The fault-filtered lists come with torchaudio, which does not import here ({error}).\n"
-            'It needs a torch of its own time: pip install "torch>=2.11,<2.13" "torchaudio==2.11.0"'
-        ) from error
+    lists = import_torchaudio("datasets.gtzan", "The fault-filtered lists come")
     parts = {"train": lists.filtered_train, "val": lists.filtered_valid, "test": lists.filtered_test}
     return {clip: part for part, clips in parts.items() for clip in clips}
 

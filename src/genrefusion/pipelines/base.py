@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -27,6 +26,7 @@ from genrefusion.metrics.predictions import Prediction
 from genrefusion.settings import data, features, sweep, tables, trainer
 from genrefusion.settings import pipelines as pipeline_settings
 from genrefusion.settings.trainer import TrainerSettings
+from genrefusion.training import Watch
 
 PIPELINES = {
     "coattention": ("genrefusion.pipelines.coattention", "CoattentionPipeline"),
@@ -36,9 +36,6 @@ PIPELINES = {
     "xgboost": ("genrefusion.pipelines.vectors", "VectorPipeline"),
 }
 """Module and class of each pipeline by the name in its settings; imported when it is needed."""
-
-Watch = Callable[[int, float], None]
-"""Told epoch and validation log loss."""
 
 FORMAT = 1
 _FILE = "pipeline.json"

@@ -222,8 +222,7 @@ class MultiframePipeline(Pipeline):
 
     def _frames(self, tracks: Tracks, *, random_cuts: bool = False) -> SongFrames:
         """Frames of all tracks: outputs of the frozen convolutions, or mel-spectrograms."""
-        known = {genre: number for number, genre in enumerate(self.classes_)}
-        labels = [known.get(genre, -1) for genre in tracks.table["genre"]]
+        labels = tracks.labels(self.classes_).tolist()
         if self._frozen:
             return SongFrames(trunk_outputs(self.networks_[0].trunk, tracks, self.features, self.bench), labels)
         return SongFrames(self._mels(tracks), labels, self.features, random_cuts=random_cuts)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from genrefusion.core.torchaudio_parts import import_torchaudio
 from genrefusion.training.loop import Loss
 
 FREQUENCY_MASK = 16  # mel bands at most
@@ -44,15 +45,15 @@ def classification_loss(*, label_smoothing: float = 0.0, mixup: float = 0.0, spe
 
 
 def _spectrogram_masks() -> Callable[[Tensor], Tensor]:
-    from torchaudio.transforms import FrequencyMasking, TimeMasking  # imports only beside a torch of its own time
+    transforms = import_torchaudio("transforms", "The masks of pipeline.specaugment come")
 
     def mask(mel: Tensor) -> Tensor:
         floor = float(mel.mean())
         columns = max(1, round(TIME_MASK * mel.shape[-1]))
         masked = mel.unsqueeze(1)
         for _ in range(2):
-            masked = FrequencyMasking(FREQUENCY_MASK, iid_masks=True)(masked, floor)
-            masked = TimeMasking(columns, iid_masks=True)(masked, floor)
+            masked = transforms.FrequencyMasking(FREQUENCY_MASK, iid_masks=True)(masked, floor)
+            masked = transforms.TimeMasking(columns, iid_masks=True)(masked, floor)
         return masked.squeeze(1)
 
     return mask
