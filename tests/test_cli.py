@@ -82,8 +82,8 @@ def test_a_mistake_ends_in_one_message(arguments: list[str], message: str, tmp_p
 
 
 def test_help_has_the_settings_of_the_experiment_that_is_typed(tmp_path: Path) -> None:
-    assert "rounds:" in call("train", "experiment=xgboost", "--help", cwd=tmp_path).stdout
-    assert "rounds:" not in call("train", "--help", cwd=tmp_path).stdout
+    assert "pipeline.rounds" in call("train", "experiment=xgboost", "--help", cwd=tmp_path).stdout
+    assert "pipeline.rounds" not in call("train", "--help", cwd=tmp_path).stdout
 
 
 def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(

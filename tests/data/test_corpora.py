@@ -23,10 +23,11 @@ from genrefusion.core.files import extend_record, read_record
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import digest_audio
 from genrefusion.data.checks import check_audio
-from genrefusion.data.corpora import CORPORA, load_corpus
+from genrefusion.data.corpora import load_corpus
 from genrefusion.data.folder import load_folder
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.data import DataSettings, FolderData, GtzanData, ManifestData
+from genrefusion.settings.registry import Entry, entries
 
 WriteTone = Callable[..., Path]
 
@@ -61,14 +62,15 @@ def write_table(folder: Path, rows: list[dict[str, str | None]]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("settings", CORPORA)
-def test_every_corpus_declares_its_facts(settings: type[DataSettings]) -> None:
-    module = importlib.import_module(CORPORA[settings])
-    facts = module.FACTS
+@pytest.mark.parametrize("entry", entries("data"), ids=lambda entry: entry.name)
+def test_every_corpus_declares_its_facts(entry: Entry) -> None:
+    module, _, name = entry.target.partition(":")
+    facts = importlib.import_module(module).FACTS
+    load = getattr(importlib.import_module(module), name)
     assert facts.layout
     assert bool(facts.citation) == bool(facts.licence) == bool(facts.address) == (facts.tracks is not None)
     assert re.fullmatch(r"([0-9a-f]{64})?", facts.sha256)
-    assert next(iter(inspect.signature(module.load).parameters)) == "settings"
+    assert next(iter(inspect.signature(load).parameters)) == "settings"
 
 
 def test_a_folder_of_genres_is_a_corpus(songs: Path, tmp_path: Path) -> None:

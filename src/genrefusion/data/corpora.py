@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
@@ -14,21 +13,15 @@ from genrefusion.data.checks import check_audio, require_sides
 from genrefusion.data.facts import CorpusFacts
 from genrefusion.data.pieces import cut_into_pieces
 from genrefusion.data.tracks import Tracks
-from genrefusion.settings.data import DataSettings, DemoData, FolderData, GtzanData, ManifestData
-
-CORPORA: dict[type[DataSettings], str] = {
-    DemoData: "genrefusion.data.demo",
-    GtzanData: "genrefusion.data.gtzan",
-    FolderData: "genrefusion.data.folder",
-    ManifestData: "genrefusion.data.manifest",
-}
-"""Module of each corpus, with its facts and what finds its tracks; imported when it is needed."""
+from genrefusion.settings.data import DataSettings
+from genrefusion.settings.registry import behind
 
 
 def load_corpus(settings: DataSettings, *, cache: Path, workers: int, terminal: Terminal) -> Tracks:
     """Find a corpus's tracks; the demo corpus is composed at its first use.
 
-    The audio files are not opened: see `check_audio`.
+    The audio files are not opened: see `check_audio`. What finds the tracks is registered with the settings
+    (`genrefusion.settings.registry`), a function that takes the same as this one.
 
     Parameters
     ----------
@@ -41,7 +34,7 @@ def load_corpus(settings: DataSettings, *, cache: Path, workers: int, terminal: 
     terminal : Terminal
         Shows how far it is.
     """
-    tracks: Tracks = _module(settings).load(settings, cache=cache, workers=workers, terminal=terminal)
+    tracks: Tracks = behind(settings)(settings, cache=cache, workers=workers, terminal=terminal)
     counts = tracks.table["genre"].value_counts()
     small = counts[counts < settings.min_tracks].sort_index()
     if not len(small):
@@ -56,8 +49,8 @@ def load_corpus(settings: DataSettings, *, cache: Path, workers: int, terminal: 
 
 
 def facts_of(settings: DataSettings) -> CorpusFacts:
-    """What is known of a corpus without loading it."""
-    facts: CorpusFacts = _module(settings).FACTS
+    """What is known of a corpus without loading it: ``FACTS`` beside the function that loads it."""
+    facts: CorpusFacts = importlib.import_module(behind(settings).__module__).FACTS
     return facts
 
 
@@ -92,7 +85,3 @@ def load_usable(
         tracks = require_sides(tracks, ["audio"], settings)
         tracks = cut_into_pieces(tracks, settings, cache=cache, workers=workers, terminal=terminal)
     return tracks
-
-
-def _module(settings: DataSettings) -> Any:
-    return importlib.import_module(CORPORA[type(settings)])

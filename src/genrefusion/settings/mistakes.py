@@ -49,9 +49,8 @@ def in_words(error: Exception, command: str) -> str:
         launcher = error.missing_cfg_file.removeprefix("hydra/launcher/")
         if (configs_directory() / "launcher" / f"{launcher}.yaml").is_file():
             return f"launcher={launcher} needs an extra: pip install 'genrefusion[{launcher}]'"
-        group, _, choice = error.missing_cfg_file.partition("/")
-        options = [path.stem for path in (configs_directory() / group).glob("*.yaml")]
-        return str(unknown_name(group, choice, options))
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        return str(unknown_name(group, choice, error.options or []))
     text = "\n".join(str(e) for e in _chain(error))
     if found := re.search(r"Could not override '([^']+)'", text):
         if (wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", text)) is None:
@@ -68,6 +67,8 @@ def in_words(error: Exception, command: str) -> str:
         return f"{wrong[1]}={wrong[2]}: not a list. Write it in brackets: '{wrong[1]}=[{wrong[2]}]'."
     if wrong := re.search(r"Error merging override (\S+)\nValue '.*' is not a valid (\w+)", text):
         return f"{wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
+    if wrong := re.search(r"field '(\S+)' is not Optional", text):
+        return f"{wrong[1]}=null: it needs a value."
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not of the form setting=value (see --help). Quote values with spaces or brackets."
     return "\n".join([line for line in text.splitlines() if line.strip()][:3])
