@@ -92,10 +92,11 @@ def fit(overrides: list[str], tracks: Tracks, fold: Fold, cache: Path, *, epochs
     has_trees = overrides[0].startswith("experiment=xgboost")
     if not has_trees and not overrides[0].startswith("experiment=multiframe"):
         epochs = 4 * epochs - 3  # two or three steps each
-    steps = [f"pipeline.rounds={10 * epochs - 9}"] if has_trees else [f"pipeline.epochs={epochs}"]
-    if overrides == COATTENTION:
-        steps += ["features.frame_seconds=3", "pipeline.trunk.width=4", f"pipeline.trunk.epochs={min(epochs, 8)}"]
-    config = compose_train(*TINY_DATA, *overrides, *steps)
+    small = ["features.frame_seconds=3", "pipeline.trunk.width=4", f"pipeline.trunk.epochs={min(epochs, 8)}"]
+    config = compose_train(*TINY_DATA, *overrides, *(small if overrides == COATTENTION else []))
+    for name, steps in (("rounds", 10 * epochs - 9), ("epochs", epochs)):
+        if hasattr(config.pipeline, name):  # others are fitted in one step
+            setattr(config.pipeline, name, steps)
     pipeline = make_pipeline(config.pipeline, config.features, Workbench(FeatureCache(cache / "features")))
     return pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import abstractmethod
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -95,10 +96,12 @@ class Predictor(Protocol):
     classes_: list[str]
 
     @property
+    @abstractmethod
     def uses(self) -> frozenset[str]:
         """Sides (``audio``, ``lyrics``) of which a track must have one to get a prediction; empty if it needs none."""
 
     @property
+    @abstractmethod
     def reads_lyrics(self) -> bool:
         """Whether the lyrics of a track that has some change its prediction."""
 
@@ -107,6 +110,7 @@ class Predictor(Protocol):
         """The pipeline itself; of an ensemble those that it joins, and theirs."""
         return [self]
 
+    @abstractmethod
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Give each track probabilities over `classes_`, whatever the other tracks are."""
 
@@ -133,13 +137,16 @@ class Predictor(Protocol):
             "Leave explain out, or take a run of experiment=coattention."
         )
 
+    @abstractmethod
     def save(self, directory: Path) -> None:
         """Write the trained pipeline into a folder."""
 
     @classmethod
+    @abstractmethod
     def load(cls, directory: Path, bench: Workbench) -> Self:
         """Read what `save` wrote."""
 
+    @abstractmethod
     def parameter_count(self) -> int:
         """Number of trained values that a prediction needs."""
 
@@ -177,9 +184,11 @@ class Pipeline(Predictor, Protocol):
         """Refuse a corpus that nothing could be learned of, before its audio is read."""
         return
 
+    @abstractmethod
     def prepare(self, tracks: Tracks) -> None:
         """Compute and cache the features of all tracks at once; they depend on no other track and on no label."""
 
+    @abstractmethod
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Train on `train`; `val` chooses the moment to stop, and nothing else."""
 
