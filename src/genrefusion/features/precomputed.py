@@ -17,7 +17,7 @@ import pandas as pd
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.audio import EXTENSIONS
 from genrefusion.data.tracks import Tracks
-from genrefusion.settings.features import PrecomputedFeatures, TableFeatures
+from genrefusion.settings.features import FeatureSettings, PrecomputedFeatures, TableFeatures
 
 Array = npt.NDArray[np.float32]
 
@@ -124,9 +124,9 @@ def read_sequences(path: Path) -> dict[str, Array]:
     return {str(track): frames[a:b] for track, a, b in zip(ids, offsets, offsets[1:], strict=False)}
 
 
-def ready_tracks(features: object) -> set[str] | None:
+def ready_tracks(features: FeatureSettings) -> set[str] | None:
     """Tracks that a file of ready features has; None where features are computed."""
-    return set(_ready(features)) if isinstance(features, PrecomputedFeatures | TableFeatures) else None
+    return None if features.ready_file is None else set(_ready(features))
 
 
 def with_digests(tracks: Tracks, features: Iterable[object]) -> Tracks:
