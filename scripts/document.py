@@ -69,7 +69,7 @@ def settings_reference() -> str:
         parts += [f"## {group}", f"`{group}=` {', '.join(choices)}"]
         built_in = [e.schema for e in entries(group) if e.schema.__module__.startswith("genrefusion.")]  # no plug-in's
         for schema in dict.fromkeys(schema for each in built_in for schema in with_parts(each)):
-            parts += [f"### {schema.__name__}", str(schema.__doc__), settings_table(schema, group)]
+            parts += [f"### {schema.__name__}", str(schema.__doc__), settings_table(schema)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -81,18 +81,16 @@ def with_parts(schema: type[Any]) -> list[type[Any]]:
     return [*shared, *(part for part in hints if isinstance(part, type) and dataclasses.is_dataclass(part))]
 
 
-def settings_table(schema: type[Any], group: str = "") -> str:
+def settings_table(schema: type[Any]) -> str:
     """The settings that a dataclass adds to those that it shares with others, a row each."""
-    prefix = schema.settings_group or group
     groups = {entry.group for entry in entries()}
     rows = []
     for field in dataclasses.fields(schema):
         if field.name in schema.__annotations__ and not dataclasses.is_dataclass(field.default_factory):
             rule = Rule.of(field)
             words = (rule.help or rule.needed).replace("\n", " ").rstrip(".")
-            kind = "group" if not prefix and field.name in groups else str(field.type).removesuffix(" | None")
-            name = f"`{prefix}.{field.name}`".replace("`.", "`")
-            rows.append([name, kind, default_of(field), rule.possible, words])
+            kind = "group" if field.name in groups else str(field.type).removesuffix(" | None")
+            rows.append([f"`{schema.typed_name(field.name)}`", kind, default_of(field), rule.possible, words])
     if not rows:
         return ""
     head = [["setting", "type", "default", "possible", "what it means"], ["---"] * 5]

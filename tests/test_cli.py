@@ -33,7 +33,7 @@ def test_help_shows_usage_and_settings(command: str, tmp_path: Path) -> None:
 def test_help_and_composing_import_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; sys.argv = ['train', '--help']; from genrefusion.cli import train; train(); "
-        "print([m for m in ('torch', 'librosa', 'pandas', 'sklearn', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('torch', 'librosa', 'pandas', 'sklearn', 'matplotlib', 'xgboost', 'transformers') if m in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "[]"

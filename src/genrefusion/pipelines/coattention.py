@@ -34,13 +34,13 @@ from genrefusion.pipelines.base import (
     write_description,
     write_state,
 )
-from genrefusion.pipelines.frames import on_device
+from genrefusion.pipelines.frames import member_conditions, on_device
 from genrefusion.pipelines.lyrics import report_lyrics
 from genrefusion.pipelines.sequences import Sequences, drop_sides
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.features import FeatureSettings
 from genrefusion.settings.pipelines import CoattentionSettings
-from genrefusion.training.loop import Checkpoint, train_network
+from genrefusion.training.loop import train_network
 
 
 class CoattentionPipeline(Pipeline):
@@ -290,21 +290,14 @@ class CoattentionPipeline(Pipeline):
             logits = model(drop_sides(pairs, self.settings.drop_side))
             return nn.functional.cross_entropy(logits, classes, label_smoothing=self.settings.label_smoothing)
 
-        checkpoint = None
-        if self.bench.checkpoints is not None:
-            checkpoint = Checkpoint(self.bench.checkpoints / f"member{member}.safetensors", self.bench.resume)
         history = train_network(
             network,
             songs,
             loss=loss,
             validate=validate,
             settings=self.settings,
-            trainer=self.bench.trainer,
-            seed=self.bench.seed * 1009 + member,
-            terminal=self.bench.terminal,
-            checkpoint=checkpoint,
+            conditions=member_conditions(self.bench, member),
             collate=songs.collate,
-            watch=self.bench.watch if member == 0 else None,
         )
         return history.assign(member=str(member))
 

@@ -81,7 +81,7 @@ class PredictConfig(Settings):
     lyrics: str | None = setting(
         None, help="a file, or a folder with SONG.lrc or SONG.txt; null: beside the song, or its tags"
     )
-    format: str = setting("table", choices=("table", "json", "csv"))
+    format: str = setting("table", choices=("table", "json", "csv"), help="of the answers")
     plot: bool = setting(False, help="draw each song too, as a PNG")
     output: str = setting("predictions", help="folder of the drawings")
     trainer: Any = setting(MISSING, help=_TRAINER)
@@ -121,7 +121,7 @@ class ReproduceConfig(Settings):
 class CorpusConfig(Settings):
     """Everything that `corpus` takes."""
 
-    action: str = setting("describe", choices=("describe", "validate", "build"))
+    action: str = setting("describe", choices={"describe": "", "validate": "read every file too", "build": "make one"})
     data: Any = setting(
         MISSING, help="to describe or validate; data.min_seconds and data.max_seconds also when building"
     )

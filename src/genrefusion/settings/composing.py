@@ -81,12 +81,13 @@ def own_configs() -> Path | None:
         There is no such folder.
     """
     words = [part for word in sys.argv[1:] for part in word.split("=", 1)]
-    for option in ("--config-dir", "-cd"):
-        if option in words[:-1]:
-            folder = Path(words[words.index(option) + 1])
-            if not folder.is_dir():
-                raise UserError(f"{option} {folder}: no such folder.")
-            return folder.absolute()
+    for option in {"--config-dir", "-cd"} & set(words):
+        typed = " ".join(words[words.index(option) + 1 :][:1])
+        if not typed or not Path(typed).is_dir():
+            raise UserError(
+                f"{option} {typed}".rstrip() + ": no such folder. It holds experiment/, data/ … of your own."
+            )
+        return Path(typed).absolute()
     return None
 
 

@@ -15,6 +15,8 @@ from genrefusion.settings.registry import registered
 class DataSettings(Settings):
     """What every corpus has."""
 
+    settings_group = "data"
+
     name: str = MISSING
     on_error: str = setting("raise", choices=("raise", "skip"), help="what a file that cannot be used does to the run")
     min_seconds: float = setting(1.0, help="0 to data.max_seconds; shorter audio is a problem")
@@ -40,7 +42,7 @@ class DemoData(DataSettings):
     """The composed corpus."""
 
     name: str = "demo"
-    songs_per_genre: int = setting(30, low=4, high=1000)
+    songs_per_genre: int = setting(30, low=4, high=1000, help="that are composed")
     seconds: float = setting(32.0, low=5, high=300, help="length of each song")
     seed: int = setting(0, low=0, high=LARGEST_SEED, help="of the composer")
     test_fraction: float = setting(

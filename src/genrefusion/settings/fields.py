@@ -70,6 +70,16 @@ class Rule:
         rule: Rule = field.metadata.get("rule", cls())
         return rule
 
+    def check(self, name: str, value: Any) -> None:
+        """Refuse a value, or one of a list, that is not possible; the name is the one that is typed."""
+        for each in value if isinstance(value, list) else [value]:
+            if self.choices:
+                check_choice(name, each, self.choices)
+            if self.low is not None and self.high is not None:
+                check_range(name, each, self.low, self.high)
+            elif self.low is not None and not each >= self.low:
+                raise UserError(f"{name}={_number(each)}: {self.help}.")
+
     @property
     def possible(self) -> str:
         """The values there are, in words."""
@@ -94,8 +104,8 @@ class Settings:
     Attributes
     ----------
     settings_group : str
-        What stands before the names of its settings where they are typed; `genrefusion.settings.registry.register`
-        sets it, but for what is a part of other settings.
+        What stands before the names of its settings where they are typed. `genrefusion.settings.registry.register`
+        sets it; what is shared by several, or a part of another, sets it itself.
     """
 
     settings_group: ClassVar[str] = ""
@@ -103,24 +113,23 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse impossible values. Classes add the rules that hold between their fields."""
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # of each subclass, which is a dataclass
-            self._check(field.name, getattr(self, field.name), Rule.of(field))
+            name, value, rule = self.typed_name(field.name), getattr(self, field.name), Rule.of(field)
+            if rule.needed and not value:
+                raise UserError(f"{self.settings_group}={getattr(self, 'name', '')} needs {name}: {rule.needed}")
+            if value is not None:
+                rule.check(name, value)
+            elif not self._may_be_none(field.name):
+                raise UserError(f"{name}=null: it needs a value.")
 
-    def _check(self, name: str, value: Any, rule: Rule) -> None:
-        typed = f"{self.settings_group}.{name}".lstrip(".")
-        if rule.needed and not value:
-            raise UserError(f"{self.settings_group}={getattr(self, 'name', '')} needs {typed}: {rule.needed}")
-        if value is None:
-            hint = get_type_hints(type(self))[name]
-            if not (hint is Any or type(None) in get_args(hint)):
-                raise UserError(f"{typed}=null: it needs a value.")
-            return
-        for each in value if isinstance(value, list) else [value]:
-            if rule.choices:
-                check_choice(typed, each, rule.choices)
-            if rule.low is not None and rule.high is not None:
-                check_range(typed, each, rule.low, rule.high)
-            elif rule.low is not None and not each >= rule.low:
-                raise UserError(f"{typed}={_number(each)}: {rule.help}.")
+    @classmethod
+    def typed_name(cls, name: str) -> str:
+        """How a setting is written on the command line, with its group."""
+        return f"{cls.settings_group}.{name}" if cls.settings_group else name
+
+    @classmethod
+    def _may_be_none(cls, name: str) -> bool:
+        hint = get_type_hints(cls)[name]
+        return hint is Any or type(None) in get_args(hint)
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:

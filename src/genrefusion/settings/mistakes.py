@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -12,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from genrefusion.core.errors import UserError, unknown_name
 from genrefusion.settings.composing import configs_directory
 from genrefusion.settings.help import known_settings
+from genrefusion.settings.registry import find
 
 
 def require_launcher(settings: Any) -> None:
@@ -61,8 +63,8 @@ def in_words(error: Exception, command: str) -> str:
         return f"{found[1]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
     if wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)[\s\S]*?full_key: (\S+)", text):
         return f"{wrong[3]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
-    if unknown := re.search(r"Key '([^']+)' (?:is )?not in '?\w+'?[\s\S]*?full_key: (\S+)", text):
-        return str(unknown_name("setting", unknown[2], known_settings(command)))
+    if unknown := re.search(r"Key '[^']+' (?:is )?not in '?(\w+)'?[\s\S]*?full_key: (\S+)", text):
+        return str(unknown_name("setting", unknown[2], _settings_of(unknown[1]) or known_settings(command)))
     if wrong := re.search(r"Error merging override (\S+)=(\S+)\n.* is not a ListConfig", text):
         return f"{wrong[1]}={wrong[2]}: not a list. Write it in brackets: '{wrong[1]}=[{wrong[2]}]'."
     if wrong := re.search(r"Error merging override (\S+)\nValue '.*' is not a valid (\w+)", text):
@@ -72,6 +74,12 @@ def in_words(error: Exception, command: str) -> str:
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not of the form setting=value (see --help). Quote values with spaces or brackets."
     return "\n".join([line for line in text.splitlines() if line.strip()][:3])
+
+
+def _settings_of(schema: str) -> list[str]:
+    """Settings of a dataclass that can be chosen, as they are typed."""
+    entry = find(schema)
+    return [entry.schema.typed_name(field.name) for field in fields(entry.schema)] if entry else []
 
 
 _KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}

@@ -51,16 +51,18 @@ class PipelineSettings(Settings):
 class NetworkSettings(PipelineSettings):
     """How a network is trained; shared by every pipeline that has one."""
 
+    settings_group = "pipeline"
+
     name: str = MISSING
-    epochs: int = setting(30, low=1, high=100_000, help="at most")
+    epochs: int = setting(30, low=1, high=100_000, help="passes over the training tracks, at most")
     patience: int = setting(10, low=1, high=100_000, help="epochs without a better validation figure")
-    batch_size: int = setting(32, low=2, high=1_000_000)
+    batch_size: int = setting(32, low=2, high=1_000_000, help="songs, or frames of songs, in a step")
     lr: float = setting(1e-3, low=1e-9, high=10, help="learning rate")
-    weight_decay: float = setting(1e-2, low=0, high=100)
+    weight_decay: float = setting(1e-2, low=0, high=100, help="of AdamW")
     warmup: float = setting(
         0.1, low=0, high=1, help="share of the steps in which the rate climbs; then it falls as a cosine"
     )
-    label_smoothing: float = setting(0.0, low=0, high=0.9)
+    label_smoothing: float = setting(0.0, low=0, high=0.9, help="share of a target that all genres have alike")
     clip_norm: float = setting(1.0, low=1e-6, high=1e6, help="greatest norm of a gradient")
 
     @property
@@ -81,7 +83,7 @@ class MultiframeSettings(NetworkSettings):
     width: int = setting(
         16, low=1, high=512, help="channels of the first convolution when there are no weights; they have 64"
     )
-    dropout: float = setting(0.3, low=0, high=0.95)
+    dropout: float = setting(0.3, low=0, high=0.95, help="share of the values that a step leaves out")
     vote: str = setting(
         "mean", choices={"mean": "of the frames' probabilities", "knn": "of the nearest training frames"}
     )
@@ -131,7 +133,7 @@ class TrunkSettings(Settings):
     settings_group = "pipeline.trunk"
 
     width: int = setting(16, low=1, high=512, help="channels of the first convolution")
-    epochs: int = setting(6, low=1, high=100_000)
+    epochs: int = setting(6, low=1, high=100_000, help="passes over the training tracks")
     lr: float = setting(3e-3, low=1e-9, high=10, help="learning rate")
 
 
@@ -151,7 +153,7 @@ class CoattentionSettings(NetworkSettings):
         "all", choices=("all", "last"), help="which of the four levels of the convolutions the network reads"
     )
     width: int = setting(128, low=2, high=8192, help="d; an even multiple of heads; 1024 as published")
-    heads: int = setting(4, low=1, high=64)
+    heads: int = setting(4, low=1, high=64, help="of the attention")
     none: int = setting(
         3,
         low=0,
@@ -159,7 +161,7 @@ class CoattentionSettings(NetworkSettings):
         help='vectors of each side that stand for "nothing to look at"; 0: a missing side is seen as zeros',
     )
     layers: int = setting(2, low=1, high=24, help="3 as published")
-    dropout: float = setting(0.3, low=0, high=0.95)
+    dropout: float = setting(0.3, low=0, high=0.95, help="share of the values that a step leaves out")
     join: str = setting("cat", choices=("cat", "sum", "prod"), help="how the two sides become one vector")
     drop_side: float = setting(
         0.3, low=0, high=0.95, help="probability in training that a song with both sides loses one of them"
@@ -199,7 +201,7 @@ class LyricsSettings(NetworkSettings):
     c: float = setting(8.0, low=1e-6, high=1e6, help="of logistic and linear_svm")
     width: int = setting(128, low=2, high=8192, help="of the head")
     heads: int = setting(4, low=1, high=64, help="of the head")
-    dropout: float = setting(0.3, low=0, high=0.95)
+    dropout: float = setting(0.3, low=0, high=0.95, help="share of the values that a step leaves out")
 
     def __post_init__(self) -> None:
         """Refuse a classifier that cannot read what it is given."""
@@ -246,7 +248,7 @@ class XgboostSettings(PipelineSettings):
     """Estimators on vectors of features, with or without lyrics."""
 
     name: str = "xgboost"
-    estimator: str = setting("xgboost", choices=_ESTIMATORS)
+    estimator: str = setting("xgboost", choices=_ESTIMATORS, help="of all columns, or of those of the audio")
     fusion: str = setting(
         "none", choices={"none": "audio alone", "early": "columns side by side", "late": "probabilities"}
     )

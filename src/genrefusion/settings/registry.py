@@ -41,7 +41,7 @@ class Entry:
 
     group: str
     name: str
-    schema: type[Settings]
+    schema: type[Any]
     target: str
 
 

@@ -16,8 +16,8 @@ class TableRow(Settings):
 
     settings_group = "table.rows"
 
-    title: str = MISSING
-    experiment: str = MISSING
+    title: str = setting(MISSING, help="what the row is called")
+    experiment: str = setting(MISSING, help="that is measured")
     claimed: float | None = setting(None, low=0, high=100, help="accuracy in percent")
     evidence: str = setting("", help="what is known of how the claimed figure came about")
     group: str = setting("", help="rows are compared with the first row of their group")
@@ -48,7 +48,7 @@ class TableSettings(Settings):
     """A table to reproduce."""
 
     name: str = MISSING
-    title: str = MISSING
+    title: str = setting(MISSING, help="what stands above it")
     source: str = setting("", help="of the claims")
     columns: list[str] = setting(
         factory=lambda: ["accuracy", "difference", "macro_f1", "n", "seeds"],

@@ -13,6 +13,6 @@ from genrefusion.settings.registry import registered
 class TrainerSettings(Settings):
     """Where a network runs; nothing here changes what is computed beyond rounding."""
 
-    device: str = setting("auto", choices=("auto", "cpu", "cuda", "mps"))
-    mixed_precision: str = setting("no", choices=("no", "fp16", "bf16"))
+    device: str = setting("auto", choices={"auto": "a GPU if there is one", "cpu": "", "cuda": "", "mps": ""})
+    mixed_precision: str = setting("no", choices={"no": "single precision", "fp16": "", "bf16": ""})
     threads: int | None = setting(None, low=1, high=10_000, help="null: as many as there are cores")
