@@ -15,7 +15,7 @@ from genrefusion.features.cache import FeatureCache
 from genrefusion.features.mel import MelExtractor
 from genrefusion.features.shards import ShardStore
 from genrefusion.pipelines import frames
-from genrefusion.pipelines.base import Pipeline, Workbench, make_pipeline
+from genrefusion.pipelines.base import Context, Pipeline, make_pipeline
 from genrefusion.pipelines.vectors import VectorPipeline
 from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.training import run_experiment
@@ -44,9 +44,9 @@ def tracks(demo: Tracks) -> Tracks:
 
 def prepared(config: TrainConfig, tracks: Tracks, cache: Path) -> Pipeline:
     """A pipeline that has computed nothing itself, beside a cache that another one has filled."""
-    bench = Workbench(FeatureCache(cache))
-    make_pipeline(config.pipeline, config.features, bench).prepare(tracks)
-    return make_pipeline(config.pipeline, config.features, bench)
+    context = Context(FeatureCache(cache))
+    make_pipeline(config.pipeline, config.features, context).prepare(tracks)
+    return make_pipeline(config.pipeline, config.features, context)
 
 
 def fit(pipeline: Pipeline, tracks: Tracks) -> None:

@@ -25,7 +25,7 @@ from genrefusion.runs.evaluation_folders import replacing
 from genrefusion.runs.explain.explain import explain
 from genrefusion.runs.explain.songs import parts_to_explain
 from genrefusion.runs.store import Run, open_run
-from genrefusion.runs.training import make_bench
+from genrefusion.runs.training import make_context
 from genrefusion.settings.commands import EvaluateConfig
 
 
@@ -124,8 +124,8 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     data = config.data or read_settings({"schema": run.record["data_schema"], **trained})
     # What a prediction depends on is the run's: songs are heard for as long as in training.
     data = replace(data, max_seconds=trained["max_seconds"])
-    bench = make_bench(config, terminal, max_seconds=data.max_seconds)
-    pipelines = run.pipelines(bench, features_path=config.features.path)
+    context = make_context(config, terminal, max_seconds=data.max_seconds)
+    pipelines = run.pipelines(context, features_path=config.features.path)
     if config.explain:
         pipelines[0].require_attention()
     if config.calibrate:

@@ -26,7 +26,7 @@ from genrefusion.data.tags import SIDECARS, find_lyrics
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache, ScratchCache
 from genrefusion.metrics.predictions import Prediction, mean_prediction
-from genrefusion.pipelines.base import Predictor, Workbench
+from genrefusion.pipelines.base import Context, Predictor
 from genrefusion.runs.store import Run, open_run
 from genrefusion.settings.commands import PredictConfig
 
@@ -284,14 +284,14 @@ def _listed(audio: str | None, lyrics: Path | None) -> list[SongFiles]:
 def _load(runs: list[Run], config: PredictConfig, cache: FeatureCache) -> list[Model]:
     models = []
     for run in runs:
-        bench = Workbench(
+        context = Context(
             cache,
             workers=config.workers,
             max_seconds=run.record["config"]["data"]["max_seconds"],
             trainer=config.trainer,
             views=False,
         )
-        models.append(Model(run, run.pipelines(bench), cache))
+        models.append(Model(run, run.pipelines(context), cache))
     return models
 
 

@@ -37,7 +37,7 @@ from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.experiments import Finder, shared_overrides
 from genrefusion.runs.record import git_commit
 from genrefusion.runs.store import model_folder
-from genrefusion.runs.training import run_experiment_alone, train_bench
+from genrefusion.runs.training import run_experiment_alone, train_context
 from genrefusion.settings.commands import ReproduceConfig, TrainConfig
 from genrefusion.settings.tables import TableRow, TableSettings
 
@@ -209,8 +209,8 @@ def _add_costs(finder: Finder, settings: TrainConfig, folder: Path) -> None:
         reader = finder.compose(settings.pipeline.members[0], seed=settings.seed)
     tracks, split = finder.prepared(reader)
     finder.terminal.say("costs", "time and size of a prediction")
-    bench = train_bench(settings, Terminal(quiet=True))
-    costs = measure_alone(model_folder(folder, split, 0), bench, tracks.subset(split.folds[0].test))
+    context = train_context(settings, Terminal(quiet=True))
+    costs = measure_alone(model_folder(folder, split, 0), context, tracks.subset(split.folds[0].test))
     write_json(costs, folder / _COSTS)
 
 

@@ -16,7 +16,7 @@ from genrefusion.features.cache import LazyArray, LazyView, ScratchCache, extrac
 from genrefusion.features.mel import MelExtractor, frame_columns, frame_starts
 from genrefusion.features.precomputed import read_sequences
 from genrefusion.models.crnn import Trunk
-from genrefusion.pipelines.base import Workbench
+from genrefusion.pipelines.base import Context
 from genrefusion.pipelines.frames import published_trunk, trunk_outputs
 from genrefusion.pipelines.multiframe import MultiframePipeline
 from genrefusion.settings.features import (
@@ -91,7 +91,7 @@ class AudioSide:
 class ReadyVectors(AudioSide):
     """Sequences from a file."""
 
-    def __init__(self, settings: CoattentionSettings, features: PrecomputedFeatures, bench: Workbench) -> None:
+    def __init__(self, settings: CoattentionSettings, features: PrecomputedFeatures, context: Context) -> None:
         _require_levels(settings, features)
         self.path = Path(str(features.path))
 
@@ -109,10 +109,10 @@ class ReadyVectors(AudioSide):
 class EncodedWindows(AudioSide):
     """Vectors of an audio encoder, one for each window."""
 
-    def __init__(self, settings: CoattentionSettings, features: AudioEncoderFeatures, bench: Workbench) -> None:
+    def __init__(self, settings: CoattentionSettings, features: AudioEncoderFeatures, context: Context) -> None:
         _require_levels(settings, features)
         self.features = features
-        self.bench = bench
+        self.context = context
 
     def ids(self, tracks: Tracks) -> list[str]:
         """Tracks with a file."""
@@ -125,9 +125,9 @@ class EncodedWindows(AudioSide):
         known = tracks.subset(self.ids(tracks))
         if not len(known):
             return {}
-        extractor = AudioEncoder(self.features, max_seconds=self.bench.max_seconds)
+        extractor = AudioEncoder(self.features, max_seconds=self.context.max_seconds)
         # One worker: the encoder itself takes all cores.
-        arrays = extract(known, extractor, self.bench.cache, workers=1, terminal=self.bench.terminal)
+        arrays = extract(known, extractor, self.context.cache, workers=1, terminal=self.context.terminal)
         return {track: LazyView(arrays[track], np.s_[None]) for track in known.ids}
 
     def timelines(self, tracks: Tracks) -> dict[str, Timeline]:
@@ -136,17 +136,17 @@ class EncodedWindows(AudioSide):
         column = settings.hop / settings.sample_rate
         return {
             track: Timeline(mel, column, window_seconds((mel.shape[1] - 1) * column, self.features))
-            for track, mel in _mels(settings, tracks, self.bench).items()
+            for track, mel in _mels(settings, tracks, self.context).items()
         }
 
 
 class Convolutions(AudioSide):
     """Outputs of a multi-frame network's convolutions, with published weights or trained on the training songs."""
 
-    def __init__(self, settings: CoattentionSettings, features: MelFeatures, bench: Workbench) -> None:
+    def __init__(self, settings: CoattentionSettings, features: MelFeatures, context: Context) -> None:
         self.settings = settings
         self.features = features
-        self.bench = bench
+        self.context = context
         self.published = settings.weights != "none"
 
     def ids(self, tracks: Tracks) -> list[str]:
@@ -156,24 +156,24 @@ class Convolutions(AudioSide):
     def prepare(self, tracks: Tracks) -> None:
         """Compute spectrograms and, where they are published, the convolutions' outputs."""
         if self.published:
-            self.trunk = published_trunk(self.settings.weights, self.features, self.bench)
+            self.trunk = published_trunk(self.settings.weights, self.features, self.context)
             self.sequences(tracks)
         else:
-            MultiframePipeline(self._training, self.features, self.bench).prepare(tracks.subset(self.ids(tracks)))
+            MultiframePipeline(self._training, self.features, self.context).prepare(tracks.subset(self.ids(tracks)))
 
     def fit(self, train: Tracks, val: Tracks) -> pd.DataFrame:
         """Train a multi-frame network on the songs with audio; its convolutions are what is kept."""
         if self.published:
-            self.trunk = published_trunk(self.settings.weights, self.features, self.bench)
+            self.trunk = published_trunk(self.settings.weights, self.features, self.context)
             return pd.DataFrame()
         heard = [part.subset(self.ids(part)) for part in (train, val)]
         if not all(map(len, heard)):
             raise UserError(
                 "No training or no validation track has audio. Read the lyrics alone: pipeline.sides=lyrics"
             )
-        checkpoints = self.bench.checkpoints and self.bench.checkpoints / "trunk"
-        bench = replace(self.bench, checkpoints=checkpoints, watch=None)
-        pipeline = MultiframePipeline(self._training, self.features, bench).fit(*heard)
+        checkpoints = self.context.checkpoints and self.context.checkpoints / "trunk"
+        context = replace(self.context, checkpoints=checkpoints, watch=None)
+        pipeline = MultiframePipeline(self._training, self.features, context).fit(*heard)
         self.trunk = pipeline.networks_[0].trunk.eval()
         return pipeline.history_.assign(member="convolutions")
 
@@ -188,8 +188,8 @@ class Convolutions(AudioSide):
             return {}
         assert self.trunk is not None
         # What convolutions make of the songs that were trained here serves no other run: it stays in memory.
-        outputs = self.bench.cache if self.published else ScratchCache(self.bench.cache.directory)
-        found = trunk_outputs(self.trunk, known, self.features, self.bench, outputs=outputs)
+        outputs = self.context.cache if self.published else ScratchCache(self.context.cache.directory)
+        found = trunk_outputs(self.trunk, known, self.features, self.context, outputs=outputs)
         if self.settings.levels == "all":
             return found
         return {track: LazyView(array, np.s_[:, :, -self.trunk.channels[-1] :]) for track, array in found.items()}
@@ -205,7 +205,7 @@ class Convolutions(AudioSide):
         column = self.features.hop / self.features.sample_rate
         return {
             track: Timeline(mel, column, step_seconds(mel.shape[1], self.features, self.trunk))
-            for track, mel in _mels(self.features, tracks, self.bench).items()
+            for track, mel in _mels(self.features, tracks, self.context).items()
         }
 
     @property
@@ -221,7 +221,7 @@ _SIDES: dict[type, Any] = {
 }
 
 
-def audio_side(settings: CoattentionSettings, features: FeatureSettings, bench: Workbench) -> AudioSide:
+def audio_side(settings: CoattentionSettings, features: FeatureSettings, context: Context) -> AudioSide:
     """What is heard by settings and features.
 
     Raises
@@ -235,7 +235,7 @@ def audio_side(settings: CoattentionSettings, features: FeatureSettings, bench: 
         raise UserError(f"pipeline.sides={settings.sides} needs audio, but there is features=none.")
     if type(features) not in _SIDES:
         raise UserError(f"features={features.name} gives no sequences: choose mel, precomputed or audio_encoder.")
-    side: AudioSide = _SIDES[type(features)](settings, features, bench)
+    side: AudioSide = _SIDES[type(features)](settings, features, context)
     return side
 
 
@@ -271,7 +271,7 @@ def _with_file(tracks: Tracks) -> list[str]:
     return [track for track in tracks.ids if track not in without]
 
 
-def _mels(features: MelFeatures, tracks: Tracks, bench: Workbench) -> dict[str, Array]:
-    extractor = MelExtractor(features, max_seconds=bench.max_seconds)
-    mels = extract(tracks, extractor, bench.cache, workers=bench.workers, terminal=bench.terminal)
+def _mels(features: MelFeatures, tracks: Tracks, context: Context) -> dict[str, Array]:
+    extractor = MelExtractor(features, max_seconds=context.max_seconds)
+    mels = extract(tracks, extractor, context.cache, workers=context.workers, terminal=context.terminal)
     return {track: np.asarray(mel) for track, mel in mels.items()}

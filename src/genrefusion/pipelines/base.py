@@ -33,7 +33,7 @@ _STATE = "state.json"
 
 
 @dataclass
-class Workbench:
+class Context:
     """What a pipeline works with beside tracks and settings; of it, the seed alone changes probabilities.
 
     Attributes
@@ -83,7 +83,7 @@ class Predictor(Protocol):
         How it was built.
     features : FeatureSettings
         What it reads of the audio.
-    bench : Workbench
+    context : Context
         What it works with.
     classes_ : list of str
         Sorted names of the genres; empty before the fit.
@@ -92,7 +92,7 @@ class Predictor(Protocol):
     name: str
     settings: Any
     features: Any
-    bench: Workbench
+    context: Context
     classes_: list[str]
 
     @property
@@ -143,7 +143,7 @@ class Predictor(Protocol):
 
     @classmethod
     @abstractmethod
-    def load(cls, directory: Path, bench: Workbench) -> Self:
+    def load(cls, directory: Path, context: Context) -> Self:
         """Read what `save` wrote."""
 
     @abstractmethod
@@ -158,7 +158,7 @@ class Pipeline(Predictor, Protocol):
     ----------
     settings : PipelineSettings
     features : FeatureSettings
-    bench : Workbench
+    context : Context
 
     Attributes
     ----------
@@ -171,11 +171,11 @@ class Pipeline(Predictor, Protocol):
     history_: pd.DataFrame
     importance_: pd.DataFrame
 
-    def __init__(self, settings: Any, features: Any, bench: Workbench) -> None:
+    def __init__(self, settings: Any, features: Any, context: Context) -> None:
         """Store the settings; compute nothing."""
         self.settings = settings
         self.features = features
-        self.bench = bench
+        self.context = context
         self.classes_ = []
         self.history_ = pd.DataFrame()
         self.importance_ = pd.DataFrame()
@@ -196,7 +196,7 @@ class Pipeline(Predictor, Protocol):
 AnyPipeline = TypeVar("AnyPipeline", bound=Pipeline)
 
 
-def make_pipeline(settings: Any, features: Any, bench: Workbench) -> Pipeline:
+def make_pipeline(settings: Any, features: Any, context: Context) -> Pipeline:
     """Build the untrained pipeline that the settings name.
 
     Raises
@@ -206,10 +206,10 @@ def make_pipeline(settings: Any, features: Any, bench: Workbench) -> Pipeline:
     """
     if settings.joins_runs:
         raise UserError("An ensemble is not trained: it is joined from finished runs (train experiment=ensemble).")
-    return cast(Pipeline, behind(settings)(settings, features, bench))
+    return cast(Pipeline, behind(settings)(settings, features, context))
 
 
-def load_pipeline(directory: Path, bench: Workbench) -> Predictor:
+def load_pipeline(directory: Path, context: Context) -> Predictor:
     """Read a trained pipeline from a run's ``model/`` folder.
 
     Raises
@@ -218,7 +218,7 @@ def load_pipeline(directory: Path, bench: Workbench) -> Predictor:
         The folder holds no pipeline, or one of another format.
     """
     settings = read_settings(read_description(directory)["pipeline"])
-    return cast(Predictor, behind(settings).load(directory, bench))
+    return cast(Predictor, behind(settings).load(directory, context))
 
 
 def require_fitted(pipeline: Predictor) -> None:
@@ -277,10 +277,10 @@ def read_state(directory: Path) -> dict[str, Any]:
     return state
 
 
-def rebuild(cls: type[AnyPipeline], directory: Path, bench: Workbench) -> AnyPipeline:
+def rebuild(cls: type[AnyPipeline], directory: Path, context: Context) -> AnyPipeline:
     """Make the pipeline that a folder describes, with settings and classes, without what was trained."""
     description = read_description(directory)
-    pipeline = cls(read_settings(description["pipeline"]), read_settings(description["features"]), bench)
+    pipeline = cls(read_settings(description["pipeline"]), read_settings(description["features"]), context)
     pipeline.classes_ = description["classes"]
     return pipeline
 

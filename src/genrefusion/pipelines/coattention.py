@@ -25,8 +25,8 @@ from genrefusion.models.coattention import CoAttentionNetwork, Pairs
 from genrefusion.pipelines.attention import Attention, Probabilities, attend, predict
 from genrefusion.pipelines.audio_side import Timeline, audio_side
 from genrefusion.pipelines.base import (
+    Context,
     Pipeline,
-    Workbench,
     genres_to_learn,
     read_state,
     rebuild,
@@ -52,7 +52,7 @@ class CoattentionPipeline(Pipeline):
         Network, training, text encoder.
     features : MelFeatures, PrecomputedFeatures, AudioEncoderFeatures or NoFeatures
         Where the audio side comes from; without any, the lyrics alone are read.
-    bench : Workbench
+    context : Context
         Cache, device, terminal.
 
     Attributes
@@ -75,10 +75,10 @@ class CoattentionPipeline(Pipeline):
     settings: CoattentionSettings
     features: FeatureSettings
 
-    def __init__(self, settings: CoattentionSettings, features: FeatureSettings, bench: Workbench) -> None:
-        super().__init__(settings, features, bench)
+    def __init__(self, settings: CoattentionSettings, features: FeatureSettings, context: Context) -> None:
+        super().__init__(settings, features, context)
         self.networks_: list[CoAttentionNetwork] = []
-        self.audio_ = audio_side(settings, features, bench)
+        self.audio_ = audio_side(settings, features, context)
         self.shape_: dict[str, Any] = {}
 
     @property
@@ -95,7 +95,7 @@ class CoattentionPipeline(Pipeline):
     @property
     def encoder(self) -> TokenEncoder:
         """What the lyrics are read with."""
-        return TokenEncoder(self.settings.encoder, self.bench.cache, self.bench.terminal)
+        return TokenEncoder(self.settings.encoder, self.context.cache, self.context.terminal)
 
     @property
     def _sides(self) -> frozenset[str]:
@@ -104,7 +104,7 @@ class CoattentionPipeline(Pipeline):
     def read_features_from(self, path: str) -> None:
         """Read the vectors of the audio from another file."""
         super().read_features_from(path)
-        self.audio_ = audio_side(self.settings, self.features, self.bench)
+        self.audio_ = audio_side(self.settings, self.features, self.context)
 
     def require_attention(self) -> None:
         """Refuse to be explained where one side is read only."""
@@ -134,7 +134,7 @@ class CoattentionPipeline(Pipeline):
         self._require(tracks)
         if self.reads_lyrics:
             coverage = self.encoder.coverage([text for text in tracks.lyrics if text])
-            report_lyrics(tracks, str(coverage), self.bench)
+            report_lyrics(tracks, str(coverage), self.context)
             _ = self.encoder.transformer  # a fit asks it for its sizes: it is loaded here, so that no fit waits for it
         self.audio_.prepare(tracks)
 
@@ -148,7 +148,7 @@ class CoattentionPipeline(Pipeline):
             "text_width": self.encoder.width if self.reads_lyrics else 1,
             "encoder_parameters": self.encoder.parameter_count() if self.reads_lyrics else 0,
         }
-        torch.manual_seed(self.bench.seed)
+        torch.manual_seed(self.context.seed)
         self.networks_ = self._new_networks()
         for network in self.networks_:
             network.audio.set_scale(*songs.audio_scale())
@@ -162,7 +162,7 @@ class CoattentionPipeline(Pipeline):
         songs = self._songs(tracks)
         table = self._table(songs)
         both = [song for song in songs.ids if song in songs.audio and len(songs.text[song])]
-        if not both or not self.bench.views:
+        if not both or not self.context.views:
             return Prediction(table)
         views = {
             "both sides": table.loc[both],
@@ -216,9 +216,9 @@ class CoattentionPipeline(Pipeline):
         write_description(directory, self)
 
     @classmethod
-    def load(cls, directory: Path, bench: Workbench) -> Self:
+    def load(cls, directory: Path, context: Context) -> Self:
         """Read what `save` wrote."""
-        pipeline = rebuild(cls, directory, bench)
+        pipeline = rebuild(cls, directory, context)
         pipeline.shape_ = read_state(directory)
         pipeline.networks_ = pipeline._new_networks()
         pipeline.audio_.make_room()
@@ -296,13 +296,13 @@ class CoattentionPipeline(Pipeline):
             loss=loss,
             validate=validate,
             settings=self.settings,
-            conditions=member_conditions(self.bench, member),
+            conditions=member_conditions(self.context, member),
             collate=songs.collate,
         )
         return history.assign(member=str(member))
 
     def _models(self) -> list[nn.Module]:
-        return [on_device(network, self.bench) for network in self.networks_]
+        return [on_device(network, self.context) for network in self.networks_]
 
     def _table(self, songs: Sequences) -> pd.DataFrame:
         index = pd.Index(songs.ids, name="track_id")

@@ -14,8 +14,8 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.pooling import Labels, LogarithmicPool, Probabilities
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.pipelines.base import (
+    Context,
     Predictor,
-    Workbench,
     load_pipeline,
     read_description,
     read_settings,
@@ -106,7 +106,7 @@ class EnsemblePipeline(Predictor):
     def __init__(self, members: Sequence[Predictor], combination: Combination, settings: EnsembleSettings) -> None:
         self.settings = settings
         self.features = NoFeatures()  # each member has its own
-        self.bench = members[0].bench
+        self.context = members[0].context
         self.classes_ = members[0].classes_
         self.members_ = list(members)
         self.combination_ = combination
@@ -160,12 +160,12 @@ class EnsemblePipeline(Predictor):
         write_description(directory, self)
 
     @classmethod
-    def load(cls, directory: Path, bench: Workbench) -> Self:
+    def load(cls, directory: Path, context: Context) -> Self:
         """Read what `save` wrote."""
         settings = read_settings(read_description(directory)["pipeline"])
         state = read_state(directory)
         folders = [directory / f"member{number}" for number in range(len(state["weights"]))]
-        members = [load_pipeline(folder, bench) for folder in folders]
+        members = [load_pipeline(folder, context) for folder in folders]
         return cls(members, Combination(state["logarithmic"], state["weights"]), settings)
 
     def parameter_count(self) -> int:

@@ -12,8 +12,8 @@ from genrefusion.data.lyrics import is_short
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.pipelines.base import (
+    Context,
     Pipeline,
-    Workbench,
     genres_to_learn,
     rebuild,
     require_fitted,
@@ -33,7 +33,7 @@ class LyricsPipeline(Pipeline):
         Text encoder, classifier, training.
     features : NoFeatures
         Nothing is read of the audio.
-    bench : Workbench
+    context : Context
         Cache, device, terminal.
 
     Attributes
@@ -54,15 +54,15 @@ class LyricsPipeline(Pipeline):
     uses = frozenset({"lyrics"})
     reads_lyrics = True
 
-    def __init__(self, settings: LyricsSettings, features: NoFeatures, bench: Workbench) -> None:
-        super().__init__(settings, features, bench)
-        self.reader_: Reader = READERS.get(settings.classifier, VectorReader)(settings, bench)
+    def __init__(self, settings: LyricsSettings, features: NoFeatures, context: Context) -> None:
+        super().__init__(settings, features, context)
+        self.reader_: Reader = READERS.get(settings.classifier, VectorReader)(settings, context)
 
     def prepare(self, tracks: Tracks) -> None:
         """Embed the lyrics where a frozen transformer reads them."""
         tracks.require("lyrics")
         self.reader_.prepare(tracks.lyrics)
-        report_lyrics(tracks, self.reader_.coverage(tracks.lyrics), self.bench)
+        report_lyrics(tracks, self.reader_.coverage(tracks.lyrics), self.context)
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Train on `train`; the epoch with the lowest log loss over `val` is kept where there are epochs."""
@@ -94,9 +94,9 @@ class LyricsPipeline(Pipeline):
         write_description(directory, self)
 
     @classmethod
-    def load(cls, directory: Path, bench: Workbench) -> Self:
+    def load(cls, directory: Path, context: Context) -> Self:
         """Read what `save` wrote."""
-        pipeline = rebuild(cls, directory, bench)
+        pipeline = rebuild(cls, directory, context)
         pipeline.reader_.load(directory, len(pipeline.classes_))
         return pipeline
 
@@ -105,10 +105,10 @@ class LyricsPipeline(Pipeline):
         return self.reader_.parameter_count()
 
 
-def report_lyrics(tracks: Tracks, coverage: str, bench: Workbench) -> None:
+def report_lyrics(tracks: Tracks, coverage: str, context: Context) -> None:
     """Say how many tracks have lyrics, how much of them is read, and which are too short to say much."""
     texts = tracks.lyrics
-    bench.terminal.say("lyrics", f"{sum(map(bool, texts))} of {len(texts)} songs; {coverage}")
+    context.terminal.say("lyrics", f"{sum(map(bool, texts))} of {len(texts)} songs; {coverage}")
     short = [track for track, text in zip(tracks.ids, texts, strict=True) if is_short(text)]
     if short:
-        bench.terminal.say("short", f"{len(short)} songs have hardly any lyrics: {', '.join(short[:8])}")
+        context.terminal.say("short", f"{len(short)} songs have hardly any lyrics: {', '.join(short[:8])}")

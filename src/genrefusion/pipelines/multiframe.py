@@ -24,8 +24,8 @@ from genrefusion.metrics.predictions import Prediction
 from genrefusion.models import msd
 from genrefusion.models.crnn import FrameClassifier
 from genrefusion.pipelines.base import (
+    Context,
     Pipeline,
-    Workbench,
     genres_to_learn,
     mean_over_frames,
     rebuild,
@@ -56,7 +56,7 @@ class MultiframePipeline(Pipeline):
         Network, training and vote.
     features : MelFeatures
         Spectrogram and frames.
-    bench : Workbench
+    context : Context
         Cache, device, terminal.
 
     Attributes
@@ -79,8 +79,8 @@ class MultiframePipeline(Pipeline):
     uses = frozenset({"audio"})
     reads_lyrics = False
 
-    def __init__(self, settings: MultiframeSettings, features: MelFeatures, bench: Workbench) -> None:
-        super().__init__(settings, features, bench)
+    def __init__(self, settings: MultiframeSettings, features: MelFeatures, context: Context) -> None:
+        super().__init__(settings, features, context)
         self.networks_: list[FrameClassifier] = []
         self.bank_: dict[str, Tensor] = {}
 
@@ -88,9 +88,9 @@ class MultiframePipeline(Pipeline):
         """Compute spectrograms and, where they are frozen, the convolutions' outputs."""
         _check_mode(self.settings, self.features)
         weights = self.settings.weights
-        trunk = None if weights == "none" else published_trunk(weights, self.features, self.bench)
+        trunk = None if weights == "none" else published_trunk(weights, self.features, self.context)
         if trunk is not None and self.settings.freeze:
-            trunk_outputs(trunk, tracks, self.features, self.bench)
+            trunk_outputs(trunk, tracks, self.features, self.context)
         else:
             self._mels(tracks)
 
@@ -128,7 +128,7 @@ class MultiframePipeline(Pipeline):
 
     def frame_spans(self, seconds: float) -> list[tuple[float, float]]:
         """When the frames of a song of that length are heard."""
-        return frame_spans(min(seconds, self.bench.max_seconds), self.features)
+        return frame_spans(min(seconds, self.context.max_seconds), self.features)
 
     def save(self, directory: Path) -> None:
         """Write settings, weights and, for the vote, the training frames' points."""
@@ -137,9 +137,9 @@ class MultiframePipeline(Pipeline):
         write_description(directory, self)
 
     @classmethod
-    def load(cls, directory: Path, bench: Workbench) -> Self:
+    def load(cls, directory: Path, context: Context) -> Self:
         """Read what `save` wrote; neither the training corpus nor the published weights are needed."""
-        pipeline = rebuild(cls, directory, bench)
+        pipeline = rebuild(cls, directory, context)
         pipeline.networks_ = pipeline._empty_networks()
         pipeline.bank_ = load_modules(pipeline._modules(), directory)
         return pipeline
@@ -172,10 +172,10 @@ class MultiframePipeline(Pipeline):
         return networks
 
     def _new_networks(self) -> list[FrameClassifier]:
-        torch.manual_seed(self.bench.seed)
+        torch.manual_seed(self.context.seed)
         networks = self._empty_networks()
         if self.settings.weights != "none":
-            path = msd.find_weights(self.settings.weights, self.bench.cache.directory / "weights")
+            path = msd.find_weights(self.settings.weights, self.context.cache.directory / "weights")
             published = msd.load_msd_crnn(path)
             for network in networks:
                 network.copy_published(published)
@@ -198,7 +198,7 @@ class MultiframePipeline(Pipeline):
             loss=classification_loss(label_smoothing=s.label_smoothing, mixup=s.mixup, specaugment=s.specaugment),
             validate=validate,
             settings=s,
-            conditions=member_conditions(self.bench, member),
+            conditions=member_conditions(self.context, member),
         )
 
     def _trained_part(self, network: FrameClassifier) -> nn.Module:
@@ -206,7 +206,7 @@ class MultiframePipeline(Pipeline):
 
     def _probabilities(self, frames: SongFrames) -> npt.NDArray[np.float64]:
         """Mean of the members, shape (frames, classes)."""
-        models = [on_device(self._trained_part(network), self.bench) for network in self.networks_]
+        models = [on_device(self._trained_part(network), self.context) for network in self.networks_]
         members = [apply(model, frames).double().softmax(dim=1).numpy() for model in models]
         return np.asarray(np.mean(np.stack(members), axis=0))
 
@@ -216,7 +216,7 @@ class MultiframePipeline(Pipeline):
             return self._probabilities(frames)
         members = []
         for network in self.networks_:
-            model = on_device(_Embedding(network, self._frozen), self.bench)
+            model = on_device(_Embedding(network, self._frozen), self.context)
             members.append(apply(model, frames).double().numpy())
         return np.concatenate(members, axis=1)
 
@@ -224,13 +224,13 @@ class MultiframePipeline(Pipeline):
         """Frames of all tracks: outputs of the frozen convolutions, or mel-spectrograms."""
         labels = tracks.labels(self.classes_).tolist()
         if self._frozen:
-            return SongFrames(trunk_outputs(self.networks_[0].trunk, tracks, self.features, self.bench), labels)
+            return SongFrames(trunk_outputs(self.networks_[0].trunk, tracks, self.features, self.context), labels)
         return SongFrames(self._mels(tracks), labels, self.features, random_cuts=random_cuts)
 
     def _mels(self, tracks: Tracks) -> dict[str, LazyArray]:
-        bench = self.bench
-        extractor = MelExtractor(self.features, max_seconds=bench.max_seconds)
-        mels = extract(tracks, extractor, bench.cache, workers=bench.workers, terminal=bench.terminal)
+        context = self.context
+        extractor = MelExtractor(self.features, max_seconds=context.max_seconds)
+        mels = extract(tracks, extractor, context.cache, workers=context.workers, terminal=context.terminal)
         return {track: mels[track] for track in tracks.ids}
 
 

@@ -23,8 +23,8 @@ from genrefusion.metrics.predictions import Prediction
 from genrefusion.models.folds import inner_folds
 from genrefusion.models.tabular import Held, Labels, Matrix, Probabilities, TabularModel
 from genrefusion.pipelines.base import (
+    Context,
     Pipeline,
-    Workbench,
     genres_to_learn,
     mean_over_frames,
     read_state,
@@ -48,7 +48,7 @@ class VectorPipeline(Pipeline):
         Estimator, fusion, text.
     features : HandcraftedFeatures, TableFeatures or PrecomputedFeatures
         Where the vectors of the audio come from.
-    bench : Workbench
+    context : Context
         Cache, seed, terminal.
 
     Attributes
@@ -73,8 +73,8 @@ class VectorPipeline(Pipeline):
     settings: XgboostSettings
     features: FeatureSettings
 
-    def __init__(self, settings: XgboostSettings, features: FeatureSettings, bench: Workbench) -> None:
-        super().__init__(settings, features, bench)
+    def __init__(self, settings: XgboostSettings, features: FeatureSettings, context: Context) -> None:
+        super().__init__(settings, features, context)
         self.columns_: list[str] = []
         self.models_: dict[str, TabularModel] = {}
         self.text_: TextVectors | None = None
@@ -100,7 +100,7 @@ class VectorPipeline(Pipeline):
         self._audio(tracks)
         if self.settings.text.embedding and self.reads_lyrics:
             # The empty text too: columns are named by it.
-            minilm_encoder(self.bench.cache, self.bench.terminal).mean([*tracks.lyrics, ""])
+            minilm_encoder(self.context.cache, self.context.terminal).mean([*tracks.lyrics, ""])
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Fit on `train`; XGBoost stops by the log loss over `val`."""
@@ -128,7 +128,7 @@ class VectorPipeline(Pipeline):
         segment = segment_seconds(self.features)
         if segment is None or self.settings.fusion == "late":
             return []
-        return segment_spans(min(seconds, self.bench.max_seconds), segment)
+        return segment_spans(min(seconds, self.context.max_seconds), segment)
 
     def save(self, directory: Path) -> None:
         """Write models as UBJSON or skops, and what else was fitted as skops and JSON."""
@@ -147,9 +147,9 @@ class VectorPipeline(Pipeline):
         write_description(directory, self)
 
     @classmethod
-    def load(cls, directory: Path, bench: Workbench) -> Self:
+    def load(cls, directory: Path, context: Context) -> Self:
         """Read what `save` wrote."""
-        pipeline = rebuild(cls, directory, bench)
+        pipeline = rebuild(cls, directory, context)
         state = read_state(directory)
         pipeline.columns_ = state["columns"]
         for side, classes in state["classes"].items():
@@ -169,14 +169,14 @@ class VectorPipeline(Pipeline):
         s = self.settings.text
         blocks: list[Any] = [Words(svd=s.svd)] if s.tfidf else []
         if s.embedding:
-            blocks.append(MeanEmbedding(minilm_encoder(self.bench.cache, self.bench.terminal)))
+            blocks.append(MeanEmbedding(minilm_encoder(self.context.cache, self.context.terminal)))
         return TextVectors([*blocks, Style()] if s.style else blocks)
 
     def _new_model(self, side: str) -> TabularModel:
-        s, trainer = self.settings, self.bench.trainer
+        s, trainer = self.settings, self.context.trainer
         kind = s.estimator if side == "audio" else s.text_estimator
         device = "cuda" if trainer.device == "cuda" else "cpu"
-        return TabularModel(kind, s, len(self.classes_), seed=self.bench.seed, device=device)
+        return TabularModel(kind, s, len(self.classes_), seed=self.context.seed, device=device)
 
     def _fit_side(self, side: str, train: Tracks, val: Tracks | None) -> TabularModel:
         """Fit one estimator; without `val`, with as many rounds as the one that was fitted before."""
@@ -216,7 +216,7 @@ class VectorPipeline(Pipeline):
         ids = np.array(train.ids)
         text, columns = self.text_, self.columns_
         groups = [group_tracks(train.table), group_tracks(train.table, by_artist=False)]
-        folds = inner_folds(train.labels(self.classes_), groups, most=_STACK_FOLDS, seed=self.bench.seed)
+        folds = inner_folds(train.labels(self.classes_), groups, most=_STACK_FOLDS, seed=self.context.seed)
         if not folds:
             raise UserError("pipeline.late=stack needs two training tracks of every genre. Use pipeline.late=mean.")
         for fitted, held in folds:
@@ -233,7 +233,7 @@ class VectorPipeline(Pipeline):
             targets.append(rest.labels(self.classes_))
         self.text_, self.columns_ = text, columns
         stacker = LogarithmicPool().fit([np.concatenate(heard), np.concatenate(read)], np.concatenate(targets))
-        self.bench.terminal.say("stack", "weights: audio {:.2f}, lyrics {:.2f}".format(*stacker.weights))
+        self.context.terminal.say("stack", "weights: audio {:.2f}, lyrics {:.2f}".format(*stacker.weights))
         return stacker
 
     def _vote(self, prediction: Prediction) -> pd.DataFrame:
@@ -259,14 +259,14 @@ class VectorPipeline(Pipeline):
         return result
 
     def _audio(self, tracks: Tracks) -> AudioVectors:
-        bench = self.bench
+        context = self.context
         return read_vectors(
             self.features,
             tracks,
-            bench.cache,
-            max_seconds=bench.max_seconds,
-            workers=bench.workers,
-            terminal=bench.terminal,
+            context.cache,
+            max_seconds=context.max_seconds,
+            workers=context.workers,
+            terminal=context.terminal,
         )
 
     def _audio_rows(self, tracks: Tracks, *, choose: bool = False) -> AudioVectors:
@@ -291,7 +291,7 @@ class VectorPipeline(Pipeline):
         if top is None or top >= len(vectors.names):
             return vectors.names
         labels = tracks.subset(vectors.songs).labels(self.classes_)
-        model = TabularModel("xgboost", self.settings, len(self.classes_), seed=self.bench.seed, device="cpu")
+        model = TabularModel("xgboost", self.settings, len(self.classes_), seed=self.context.seed, device="cpu")
         gains = model.fit(vectors.rows, labels).gains(len(vectors.names))
         return [vectors.names[i] for i in np.argsort(-gains, kind="stable")[:top]]
 

@@ -23,7 +23,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import ScratchCache
 from genrefusion.features.precomputed import write_ready
-from genrefusion.pipelines.base import Predictor, Workbench, load_pipeline, read_settings
+from genrefusion.pipelines.base import Context, Predictor, load_pipeline, read_settings
 
 Call = Callable[[], object]
 Shape = Sequence[int]
@@ -31,14 +31,14 @@ Shape = Sequence[int]
 _SONGS = 8
 
 
-def measure_alone(model: Path, bench: Workbench, tracks: Tracks) -> dict[str, Any]:
+def measure_alone(model: Path, context: Context, tracks: Tracks) -> dict[str, Any]:
     """Measure what a saved pipeline needs to predict one song, in a process that does nothing else.
 
     Parameters
     ----------
     model : Path
         ``model/`` of a run, or the folder of one of its folds.
-    bench : Workbench
+    context : Context
         Its device, threads and length of audio count.
     tracks : Tracks
         What to predict; some songs spread over the table are taken.
@@ -57,8 +57,8 @@ def measure_alone(model: Path, bench: Workbench, tracks: Tracks) -> dict[str, An
     songs = tracks.subset(_spread(tracks.ids, _SONGS + 1))
     request = {
         "model": str(model),
-        "trainer": {"schema": type(bench.trainer).__name__} | asdict(bench.trainer),
-        "max_seconds": bench.max_seconds,
+        "trainer": {"schema": type(context.trainer).__name__} | asdict(context.trainer),
+        "max_seconds": context.max_seconds,
         "corpus": songs.corpus,
         "tracks": json.loads(songs.table.reset_index().to_json(orient="records", double_precision=15)),
     }
@@ -71,8 +71,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     trainer = read_settings(request["trainer"])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        bench = Workbench(ScratchCache(folder), max_seconds=request["max_seconds"], trainer=trainer)
-        costs = _measure(Path(request["model"]), bench, tracks, folder, songs=_SONGS)
+        context = Context(ScratchCache(folder), max_seconds=request["max_seconds"], trainer=trainer)
+        costs = _measure(Path(request["model"]), context, tracks, folder, songs=_SONGS)
     return costs | {"threads": _threads(), "machine": machine()}
 
 
@@ -103,18 +103,18 @@ def measure_costs(pipeline: Predictor, tracks: Tracks, *, songs: int = _SONGS) -
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         pipeline.save(folder / "model")
-        costs = _measure(folder / "model", pipeline.bench, tracks, folder, songs=songs)
+        costs = _measure(folder / "model", pipeline.context, tracks, folder, songs=songs)
     del costs["peak_memory_mb"]
     return costs
 
 
-def _measure(model: Path, bench: Workbench, tracks: Tracks, folder: Path, *, songs: int) -> dict[str, Any]:
+def _measure(model: Path, context: Context, tracks: Tracks, folder: Path, *, songs: int) -> dict[str, Any]:
     """Load a pipeline and measure it, with `folder` for what it writes."""
     first, *rest = [tracks.subset([track]) for track in _spread(tracks.ids, songs + 1)]
     measured = rest or [first]
     cache = ScratchCache(folder)
-    bench = replace(bench, cache=cache, workers=1, terminal=Terminal(quiet=True), views=False)
-    loaded = load_pipeline(model, bench)
+    context = replace(context, cache=cache, workers=1, terminal=Terminal(quiet=True), views=False)
+    loaded = load_pipeline(model, context)
     sources = [(member, member.features) for member in loaded.members if member.features.ready_file is not None]
 
     def unseen(song: Tracks) -> Call:

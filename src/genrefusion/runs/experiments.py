@@ -91,9 +91,9 @@ class Finder:
     def prepared(self, settings: TrainConfig) -> tuple[Tracks, Split]:
         """Corpus and split of an experiment; experiments that read the same sides share them."""
         from genrefusion.pipelines.base import make_pipeline
-        from genrefusion.runs.training import train_bench
+        from genrefusion.runs.training import train_context
 
-        uses = make_pipeline(settings.pipeline, settings.features, train_bench(settings, self.terminal)).uses
+        uses = make_pipeline(settings.pipeline, settings.features, train_context(settings, self.terminal)).uses
         ready = settings.features.ready_file
         key = repr([asdict(settings.data), asdict(settings.split), settings.seed, sorted(uses), ready])
         if key not in self._prepared:

@@ -26,7 +26,7 @@ from genrefusion.features.mel import frame_columns, frame_starts
 from genrefusion.features.text_encoder import TokenEncoder
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.audio_side import step_seconds, window_seconds
-from genrefusion.pipelines.base import Workbench
+from genrefusion.pipelines.base import Context
 from genrefusion.reports.attention_plots import SongPicture, on_time, plot_song, plot_words
 from genrefusion.runs.explain import deletion as deletion_test
 from genrefusion.runs.explain import explain as explaining
@@ -68,7 +68,7 @@ def run(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def part(run: Path, demo: Tracks, cache: Path) -> Part:
     opened = open_run(run)
-    pipelines = opened.pipelines(Workbench(FeatureCache(cache / "features")))
+    pipelines = opened.pipelines(Context(FeatureCache(cache / "features")))
     return explained.parts_to_explain([(pipelines, demo.subset(opened.split.folds[0].test))])[0]
 
 
