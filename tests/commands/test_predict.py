@@ -22,7 +22,7 @@ import soundfile
 import genrefusion
 from conftest import TINY, TINY_DATA, compose_train
 from genrefusion import load_pipeline
-from genrefusion.commands.predict import find_songs, predict_files
+from genrefusion.commands.predict import predict_files, songs_at
 from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import ScratchCache
@@ -425,13 +425,13 @@ def test_mistakes_have_their_cure(
 def test_songs_are_found_by_file_folder_and_pattern(write_tone: WriteTone, tmp_path: Path) -> None:
     a, b = write_tone(tmp_path / "a.wav"), write_tone(tmp_path / "deep" / "b.wav")
     (tmp_path / "notes.txt").write_text("no song")
-    assert find_songs(str(a)) == [a]
-    assert find_songs(str(tmp_path)) == [a, b]
-    assert find_songs(str(tmp_path / "*")) == [a, b]
-    assert find_songs(str(tmp_path / "*" / "b.*")) == [b]
-    assert find_songs(str(tmp_path / "notes.txt")) == [tmp_path / "notes.txt"]
+    assert songs_at(str(a)) == [a]
+    assert songs_at(str(tmp_path)) == [a, b]
+    assert songs_at(str(tmp_path / "*")) == [a, b]
+    assert songs_at(str(tmp_path / "*" / "b.*")) == [b]
+    assert songs_at(str(tmp_path / "notes.txt")) == [tmp_path / "notes.txt"]
     with pytest.raises(UserError, match="no song there"):
-        find_songs(str(tmp_path / "c*.wav"))
+        songs_at(str(tmp_path / "c*.wav"))
 
 
 def test_nothing_slow_is_imported_that_a_prediction_does_not_need(

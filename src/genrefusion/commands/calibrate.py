@@ -12,7 +12,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.metrics.calibration import apply_temperature, fit_temperature
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, write_predictions
 from genrefusion.metrics.scores import METRICS
-from genrefusion.reports.summary import show, summarise, write_json
+from genrefusion.reports.summary import show_metrics, summarise, write_json
 
 IMPROVED = ("log_loss", "calibration_error")
 """Figures that the scaling is made for; accuracy does not change."""
@@ -67,7 +67,7 @@ def calibrate(
     terminal.say("scaled", f"temperature {each}   fitted on {len(val)} validation tracks")
     for name in IMPROVED:
         terminal.say("scaled", f"{name.replace('_', ' ')} {before[name]:.3f} before, {after[name]:.3f} after")
-    show(metrics, terminal)
+    show_metrics(metrics, terminal)
     return metrics
 
 

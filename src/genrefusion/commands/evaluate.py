@@ -19,7 +19,14 @@ from genrefusion.features.precomputed import with_digests
 from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
 from genrefusion.pipelines.base import Pipeline, read_features, read_settings
 from genrefusion.reports.run_page import write_report
-from genrefusion.reports.summary import prediction_tables, show, summarise, write_json, write_names, write_tables
+from genrefusion.reports.summary import (
+    prediction_tables,
+    show_metrics,
+    summarise,
+    write_json,
+    write_names,
+    write_tables,
+)
 from genrefusion.runs.evaluation_folders import replacing
 from genrefusion.runs.explain.explain import explain
 from genrefusion.runs.explain.songs import parts_to_explain, require_attention
@@ -101,7 +108,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         write_names(tracks, folder, of={track for _, part in parts for track in part.ids})
         metrics = summarise(folder, tracks.table["genre"], title=title)
         terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
-        show(metrics, terminal)
+        show_metrics(metrics, terminal)
         write_report(folder, run.record | {"evaluated": evaluated})
         if config.calibrate:
             val = read_predictions(run.directory / "predictions" / "val.csv")

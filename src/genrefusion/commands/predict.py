@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from genrefusion.commands.predict_formats import Answer, Song, show
+from genrefusion.commands.predict_formats import SongFiles, SongPrediction, show_predictions
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal, shown, shown_lines
@@ -33,6 +33,8 @@ from genrefusion.settings.commands import PredictConfig
 from genrefusion.settings.features import HandcraftedFeatures, MelFeatures
 
 Spans = list[tuple[float, float]]
+Answer = tuple[SongPrediction | None, list[str]]
+"""What was found of a song, and its problems."""
 
 _AT_ONCE = 2  # songs for each worker: they are in memory together
 
@@ -126,7 +128,9 @@ def predict_files(config: PredictConfig) -> int:
     _require_sides(models, config)
     answered = 0
 
-    def counted(found: Iterator[tuple[Answer | None, list[str]]]) -> Iterator[tuple[Answer | None, list[str]]]:
+    def counted(
+        found: Iterator[Answer],
+    ) -> Iterator[Answer]:
         nonlocal answered
         for given in found:
             answered += given[0] is not None
@@ -135,7 +139,7 @@ def predict_files(config: PredictConfig) -> int:
     found = counted(answer(models, songs, lyrics, workers=config.workers))
     if len(songs) > 1:
         found = terminal.track(found, "predict", len(songs), "songs")
-    problems = show(
+    problems = show_predictions(
         found,
         sorted(runs[0].record["genres"]),
         config.format,
@@ -149,7 +153,7 @@ def predict_files(config: PredictConfig) -> int:
     return 1 if problems or not answered else 0
 
 
-def find_songs(where: str) -> list[Path]:
+def songs_at(where: str) -> list[Path]:
     """List the audio files that a path, a folder (with all below it) or a pattern means.
 
     Raises
@@ -172,16 +176,14 @@ def find_songs(where: str) -> list[Path]:
     return sorted(songs)
 
 
-def answer(
-    models: list[Model], songs: list[Song], lyrics: Path | None, *, workers: int
-) -> Iterator[tuple[Answer | None, list[str]]]:
+def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, workers: int) -> Iterator[Answer]:
     """Predict songs one after another.
 
     Parameters
     ----------
     models : list of Model
         Whose answers are averaged; of a song that lacks a side, those that can do without it.
-    songs : list of Song
+    songs : list of SongFiles
         Where they are.
     lyrics : Path, optional
         File or folder to look for lyrics in before other places.
@@ -190,14 +192,14 @@ def answer(
 
     Yields
     ------
-    (Answer or None, list of str)
+    (SongPrediction or None, list of str)
         Of each song in order, and what could not be read, by name.
     """
     limits = [model.limits for model in models if "audio" in model.uses]
     shortest, longest = max(a for a, _ in limits) if limits else 0.0, max(b for _, b in limits) if limits else 0.0
     reads_lyrics = any(pipeline.reads_lyrics for model in models for pipeline in model.pipelines)
 
-    def read(song: Song) -> tuple[Song | None, list[str]]:
+    def read(song: SongFiles) -> tuple[SongFiles | None, list[str]]:
         problems = []
         if song.audio is not None and limits:
             song.digest, problem = digest_audio(song.audio)
@@ -230,8 +232,8 @@ def answer(
             yield (None, [*problems, given]) if isinstance(given, str) else (given, problems)
 
 
-def _answers(models: list[Model], songs: list[Song]) -> dict[Path, Answer | str]:
-    """Answer of each song, or what is wrong with it."""
+def _answers(models: list[Model], songs: list[SongFiles]) -> dict[Path, SongPrediction | str]:
+    """SongPrediction of each song, or what is wrong with it."""
     if not songs:
         return {}
     table = pd.DataFrame(
@@ -257,7 +259,7 @@ def _answers(models: list[Model], songs: list[Song]) -> dict[Path, Answer | str]
     return {song.path: _joined(models, predictions, song, str(number)) for number, song in enumerate(songs)}
 
 
-def _joined(models: list[Model], predictions: list[Prediction], song: Song, track: str) -> Answer | str:
+def _joined(models: list[Model], predictions: list[Prediction], song: SongFiles, track: str) -> SongPrediction | str:
     """Mean of what the models that could read a song say; of its frames too, where they all have the same."""
     able = [(m, p) for m, p in zip(models, predictions, strict=True) if track in p.tracks.index]
     if not able:
@@ -266,29 +268,29 @@ def _joined(models: list[Model], predictions: list[Prediction], song: Song, trac
     genres = pd.concat([p.tracks.loc[[track]] for _, p in able]).mean()
     spans = [[] if p.frames is None or song.seconds is None else m.spans(song.seconds) for m, p in able]
     if not spans[0] or any(other != spans[0] for other in spans[1:]):
-        return Answer(song, genres, [])
+        return SongPrediction(song, genres, [])
     rows = np.mean([p.frames.loc[track].to_numpy() for _, p in able if p.frames is not None], axis=0)
     frames = [(span, pd.Series(row, index=genres.index)) for span, row in zip(spans[0], rows, strict=True)]
-    return Answer(song, genres, frames)
+    return SongPrediction(song, genres, frames)
 
 
-def _listed(audio: str | None, lyrics: Path | None) -> list[Song]:
+def _listed(audio: str | None, lyrics: Path | None) -> list[SongFiles]:
     """Songs by their audio or, without any, by their lyrics."""
     if lyrics is not None and not lyrics.exists():
         raise UserError(f"lyrics={shown(lyrics)}: no such file or folder.")
     if audio is not None:
-        songs = find_songs(audio)
+        songs = songs_at(audio)
         if lyrics is not None and not lyrics.is_dir() and len(songs) > 1:
             raise UserError(
                 f"lyrics={shown(lyrics)}: one file for {len(songs)} songs. Name a folder that has them as SONG.lrc or "
                 "SONG.txt, or put them beside the songs."
             )
-        return [Song(path, path) for path in songs]
+        return [SongFiles(path, path) for path in songs]
     assert lyrics is not None
     texts = sorted(p for p in lyrics.iterdir() if p.suffix.lower() in SIDECARS) if lyrics.is_dir() else [lyrics]
     if not texts:
         raise UserError(f"lyrics={shown(lyrics)}: no lyrics there (files that end in {' or '.join(SIDECARS)}).")
-    return [Song(path) for path in texts]
+    return [SongFiles(path) for path in texts]
 
 
 def _load(runs: list[Run], config: PredictConfig, cache: FeatureCache) -> list[Model]:

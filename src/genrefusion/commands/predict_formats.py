@@ -17,7 +17,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from genrefusion.core.terminal import Terminal, shown
+from genrefusion.core.terminal import Terminal, clock, shown
 from genrefusion.data.tags import FoundLyrics
 
 BAR_WIDTH = 24
@@ -26,7 +26,7 @@ LONGEST_NAME = 150
 
 
 @dataclass
-class Song:
+class SongFiles:
     """A song to predict, and what was found of it.
 
     Attributes
@@ -57,12 +57,12 @@ class Song:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SongPrediction:
     """Genres of a song.
 
     Attributes
     ----------
-    song : Song
+    song : SongFiles
         Which.
     genres : Series
         Probability of each genre.
@@ -70,13 +70,13 @@ class Answer:
         Beginning and end of each frame in seconds, and its probabilities.
     """
 
-    song: Song
+    song: SongFiles
     genres: pd.Series
     frames: list[tuple[tuple[float, float], pd.Series]]
 
 
-def show(
-    answers: Iterable[tuple[Answer | None, list[str]]],
+def show_predictions(
+    answers: Iterable[tuple[SongPrediction | None, list[str]]],
     genres: list[str],
     form: str,
     pictures: Path | None,
@@ -86,7 +86,7 @@ def show(
 
     Parameters
     ----------
-    answers : iterable of (Answer or None, list of str)
+    answers : iterable of (SongPrediction or None, list of str)
         With the problems of each song.
     genres : list of str
         In the order of the columns.
@@ -125,7 +125,7 @@ def show(
     return problems
 
 
-def as_record(answer: Answer) -> dict[str, Any]:
+def as_record(answer: SongPrediction) -> dict[str, Any]:
     """Turn an answer into plain objects; ``prediction.schema.json`` describes them."""
     song = answer.song
     return {
@@ -147,13 +147,6 @@ def encodable(name: object) -> str:
     return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are some."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def percent(probability: float) -> str:
     """Whole percents."""
     return f"{100 * probability:.0f} %"
@@ -163,7 +156,7 @@ def _rounded(row: pd.Series) -> dict[str, float]:
     return {str(genre): round(float(p), 6) for genre, p in row.items()}
 
 
-def _show_table(answer: Answer, terminal: Terminal) -> None:
+def _show_table(answer: SongPrediction, terminal: Terminal) -> None:
     """Genres of one percent and more as bars, and the two most probable ones of each frame below."""
     song = answer.song
     facts = [str(song.path)]
@@ -191,7 +184,7 @@ def _show_table(answer: Answer, terminal: Terminal) -> None:
     terminal.table(table)
 
 
-def _csv_rows(answer: Answer) -> Iterable[list[object]]:
+def _csv_rows(answer: SongPrediction) -> Iterable[list[object]]:
     """The song, without begin and end, then its frames."""
     names = [encodable(answer.song.audio or ""), encodable(answer.song.lyrics.source)]
     yield [*names, "", "", answer.genres.idxmax(), *(f"{p:.6g}" for p in answer.genres)]
@@ -199,7 +192,7 @@ def _csv_rows(answer: Answer) -> Iterable[list[object]]:
         yield [*names, f"{begin:.3f}", f"{end:.3f}", row.idxmax(), *(f"{p:.6g}" for p in row)]
 
 
-def _draw(answer: Answer, folder: Path, drawn: set[str]) -> Path:
+def _draw(answer: SongPrediction, folder: Path, drawn: set[str]) -> Path:
     """Draw a song into a file of its name, or of its name and a number where another song has it."""
     from genrefusion.reports.plots import plot_song
 

@@ -39,6 +39,19 @@ def shown_lines(message: object) -> str:
     return "\n".join(map(shown, str(message).split("\n")))
 
 
+def clock(seconds: float) -> str:
+    """Length in hours, minutes and seconds.
+
+    Examples
+    --------
+    >>> clock(61.6), clock(3725)
+    ('1:02', '1:02:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def _escaped(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # of a byte that is no UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"

@@ -1,8 +1,7 @@
 """GTZAN (Tzanetakis and Cook 2002): its folder layout, the fault-filtered split and the artist index.
 
 The fault-filtered split (Kereliuk, Sturm and Larsen 2015) leaves out copies and distortions and keeps artists apart;
-``gtzan_split.csv`` beside this module has the published lists, taken from torchaudio 2.11 (BSD 2-Clause). The artist
-index is that of Sturm (2012), a text file that its author offers.
+`torchaudio` carries its lists. The artist index is that of Sturm (2012), a text file that its author offers.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.torchaudio_parts import import_torchaudio
 from genrefusion.data.tracks import Tracks, validate_table
 
 FOLDERS = ("genres_original", "genres")
@@ -64,9 +64,16 @@ def load_gtzan(root: Path, *, artist_index: Path | None = None) -> Tracks:
 
 
 def fault_filtered_split() -> dict[str, str]:
-    """Part of each clip on the fault-filtered lists: 443 train, 197 val, 290 test; 70 clips are on none."""
-    lists = pd.read_csv(Path(__file__).with_name("gtzan_split.csv"))
-    return dict(zip(lists["clip"], lists["part"], strict=True))
+    """Part of each clip on the fault-filtered lists: 443 train, 197 val, 290 test; 70 clips are on none.
+
+    Raises
+    ------
+    UserError
+        `torchaudio`, which carries the lists, does not import.
+    """
+    lists = import_torchaudio("datasets.gtzan", "The fault-filtered lists come")
+    parts = {"train": lists.filtered_train, "val": lists.filtered_valid, "test": lists.filtered_test}
+    return {clip: part for part, clips in parts.items() for clip in clips}
 
 
 def read_artist_index(path: Path) -> dict[str, tuple[str | None, str | None]]:

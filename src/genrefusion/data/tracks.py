@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
@@ -117,6 +119,10 @@ class Tracks:
     def has(self, column: str) -> bool:
         """Whether any track has a value in the column."""
         return column in self.table and bool(self.table[column].notna().any())
+
+    def labels(self, classes: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Place of each track's genre among the classes, shape (tracks,); -1 where it is none of them."""
+        return pd.Index(classes).get_indexer(pd.Index(self.table["genre"])).astype(np.int64)
 
     def subset(self, ids: Sequence[str]) -> Tracks:
         """The tracks with these ids, in this order."""

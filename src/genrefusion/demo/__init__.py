@@ -7,7 +7,7 @@ synthetic, made from the grammars in ``genres`` and ``words``, and in the public
 from genrefusion.demo.artists import GENRES, Artist, make_artist
 from genrefusion.demo.build import DEMO_VERSION, build_demo
 from genrefusion.demo.lyrics import Lyric, write_lyrics
-from genrefusion.demo.music import Song, compose_song
+from genrefusion.demo.music import Composition, compose_song
 from genrefusion.demo.render import SAMPLE_RATE, render_song
 
 __all__ = [
@@ -15,8 +15,8 @@ __all__ = [
     "GENRES",
     "SAMPLE_RATE",
     "Artist",
+    "Composition",
     "Lyric",
-    "Song",
     "build_demo",
     "compose_song",
     "make_artist",

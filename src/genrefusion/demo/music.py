@@ -72,7 +72,7 @@ class Bar(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Song:
+class Composition:
     """A composed song: the score, how to mix it, and its length in seconds."""
 
     score: Any
@@ -91,7 +91,7 @@ class _Sheet:
     minor: bool
 
 
-def compose_song(artist: Artist, song: int, *, seconds: float = 32.0, seed: int = 0) -> Song:
+def compose_song(artist: Artist, song: int, *, seconds: float = 32.0, seed: int = 0) -> Composition:
     """Compose song number ``song`` of a genre in the manner of an artist.
 
     Parameters
@@ -107,7 +107,7 @@ def compose_song(artist: Artist, song: int, *, seconds: float = 32.0, seed: int 
 
     Returns
     -------
-    Song
+    Composition
         With a ``symusic.Score`` of up to five tracks named after ``PARTS``; the drums are the one with ``is_drum``.
     """
     rng = generator(seed, Stream.AUDIO, artist.genre, artist.number, song)
@@ -126,7 +126,7 @@ def compose_song(artist: Artist, song: int, *, seconds: float = 32.0, seed: int 
         "lead": _play_lead(style.lead, sheet, style.form.lead_in, artist.lick, rng),
     }
     score = _write_score(tracks, tempo, swing, style.groove, rng)
-    return Song(score, style.mix, artist.tilt, length)
+    return Composition(score, style.mix, artist.tilt, length)
 
 
 def parse_chord(text: str) -> Chord:

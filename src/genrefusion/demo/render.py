@@ -13,7 +13,7 @@ from scipy.signal import fftconvolve, lfilter
 
 from genrefusion.core.errors import UserError
 from genrefusion.demo.artists import Artist, Stream, generator
-from genrefusion.demo.music import PARTS, TICKS, Song, import_symusic
+from genrefusion.demo.music import PARTS, TICKS, Composition, import_symusic
 
 SAMPLE_RATE = 22_050
 """Sample rate of the corpus in Hz, that of GTZAN."""
@@ -21,12 +21,12 @@ SAMPLE_RATE = 22_050
 Audio = npt.NDArray[np.float64]
 
 
-def render_song(song: Song, artist: Artist, number: int, *, seed: int = 0) -> Audio:
+def render_song(song: Composition, artist: Artist, number: int, *, seed: int = 0) -> Audio:
     """Render and mix a song.
 
     Parameters
     ----------
-    song : Song
+    song : Composition
         From ``compose_song``.
     artist : Artist
         Who plays it; with ``number`` and ``seed`` it selects the random generator of the production.

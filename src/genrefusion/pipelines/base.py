@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -26,6 +25,7 @@ from genrefusion.metrics.predictions import Prediction
 from genrefusion.settings import data, features, sweep, tables, trainer
 from genrefusion.settings import pipelines as pipeline_settings
 from genrefusion.settings.trainer import TrainerSettings
+from genrefusion.training import Watch
 
 PIPELINES = {
     "coattention": ("genrefusion.pipelines.coattention", "CoattentionPipeline"),
@@ -35,9 +35,6 @@ PIPELINES = {
     "xgboost": ("genrefusion.pipelines.vectors", "XgboostPipeline"),
 }
 """Module and class of each pipeline by the name in its settings; imported when it is needed."""
-
-Watch = Callable[[int, float], None]
-"""Told epoch and validation log loss."""
 
 FORMAT = 1
 _FILE = "pipeline.json"

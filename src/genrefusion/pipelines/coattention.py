@@ -313,8 +313,7 @@ class CoattentionPipeline:
         self._require(tracks)
         nothing = [np.zeros((0, 1), np.float16)] * len(tracks)
         embedded = self._encoder.embed(tracks.lyrics) if "lyrics" in self._sides else nothing
-        known = {genre: number for number, genre in enumerate(self.classes_)}
-        labels = [known.get(genre, -1) for genre in tracks.table["genre"]]
+        labels = tracks.labels(self.classes_).tolist()
         words = dict(zip(tracks.ids, embedded, strict=True))
         songs = Sequences(tracks.ids, self._audio(tracks), words, labels)
         if self.shape_:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import pandas as pd
 
 from genrefusion.data.groups import group_tracks
@@ -13,7 +12,7 @@ from genrefusion.data.lyrics import is_short
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.pipelines.base import Workbench, genres_to_learn, rebuild, write_description
-from genrefusion.pipelines.readers import READERS, Labels, Reader, VectorReader
+from genrefusion.pipelines.readers import READERS, Reader, VectorReader
 from genrefusion.settings.features import NoFeatures
 from genrefusion.settings.pipelines import LyricsSettings
 
@@ -60,7 +59,11 @@ class LyricsPipeline:
         for part in (train, val):
             part.require("lyrics")
         self.history_ = self.reader_.fit(
-            train.lyrics, self._labels(train), val.lyrics, self._labels(val), groups=group_tracks(train.table)
+            train.lyrics,
+            train.labels(self.classes_),
+            val.lyrics,
+            val.labels(self.classes_),
+            groups=group_tracks(train.table),
         )
         return self
 
@@ -87,9 +90,6 @@ class LyricsPipeline:
     def parameter_count(self) -> int:
         """Values of the classifier, and of the transformer if there is one."""
         return self.reader_.parameter_count()
-
-    def _labels(self, tracks: Tracks) -> Labels:
-        return np.searchsorted(self.classes_, tracks.table["genre"].to_numpy(str)).astype(np.int64)
 
 
 def report_lyrics(tracks: Tracks, coverage: str, bench: Workbench) -> None:

@@ -196,8 +196,7 @@ class MultiframePipeline:
     def _frames(self, tracks: Tracks, *, random_cuts: bool = False) -> SongFrames:
         """Frames of all tracks: outputs of the frozen convolutions, or mel-spectrograms."""
         bench = self.bench
-        known = {genre: number for number, genre in enumerate(self.classes_)}
-        labels = [known.get(genre, -1) for genre in tracks.table["genre"]]
+        labels = tracks.labels(self.classes_).tolist()
         if self._frozen:
             return SongFrames(trunk_outputs(self.networks_[0].trunk, tracks, self.features, bench), labels)
         extractor = MelExtractor(self.features, max_seconds=bench.max_seconds)

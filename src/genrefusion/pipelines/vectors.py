@@ -169,17 +169,21 @@ class XgboostPipeline:
             known = _with_lyrics(train)
             if not len(known):
                 raise UserError("No training track has lyrics.")
-            return self._text_rows(known), self._labels(known), group_tracks(known.table), np.arange(len(known))
+            return self._text_rows(known), known.labels(self.classes_), group_tracks(known.table), np.arange(len(known))
         vectors = self._audio_rows(train, choose=True)
         songs = pd.Index(train.ids).get_indexer(pd.Index(vectors.songs)).astype(np.int64)
-        return vectors.rows, self._labels(train)[songs], group_tracks(train.table)[songs], songs
+        return vectors.rows, train.labels(self.classes_)[songs], group_tracks(train.table)[songs], songs
 
     def _held_rows(self, side: str, val: Tracks) -> tuple[Matrix, Labels, Labels]:
         """Rows of a side of the validation tracks, and the class and the song of each."""
         if side == "lyrics":
-            return self._text_rows(val), self._labels(val), np.arange(len(val))
+            return self._text_rows(val), val.labels(self.classes_), np.arange(len(val))
         vectors = self._audio_rows(val)
-        return vectors.rows, self._labels(val.subset(vectors.songs)), np.unique(vectors.songs, return_inverse=True)[1]
+        return (
+            vectors.rows,
+            val.subset(vectors.songs).labels(self.classes_),
+            np.unique(vectors.songs, return_inverse=True)[1],
+        )
 
     def _fit_stacker(self, train: Tracks) -> LogarithmicPool:
         """Fit the stacker on out-of-fold probabilities of the training tracks that have lyrics, folds by artist."""
@@ -187,7 +191,7 @@ class XgboostPipeline:
         ids = np.array(train.ids)
         text, columns = self.text_, self.columns_
         groups = [group_tracks(train.table), group_tracks(train.table, by_artist=False)]
-        folds = inner_folds(self._labels(train), groups, most=_STACK_FOLDS, seed=self.bench.seed)
+        folds = inner_folds(train.labels(self.classes_), groups, most=_STACK_FOLDS, seed=self.bench.seed)
         if not folds:
             raise UserError("pipeline.late=stack needs two training tracks of every genre. Use pipeline.late=mean.")
         for fitted, held in folds:
@@ -201,7 +205,7 @@ class XgboostPipeline:
             songs = self._vote(mean_over_frames(models["audio"].predict_proba(audio.rows), audio.songs, self.classes_))
             heard.append(songs.loc[rest.ids].to_numpy())
             read.append(models["lyrics"].predict_proba(self._text_rows(rest)))
-            targets.append(self._labels(rest))
+            targets.append(rest.labels(self.classes_))
         self.text_, self.columns_ = text, columns
         stacker = LogarithmicPool().fit([np.concatenate(heard), np.concatenate(read)], np.concatenate(targets))
         self.bench.terminal.say("stack", "weights: audio {:.2f}, lyrics {:.2f}".format(*stacker.weights))
@@ -261,7 +265,7 @@ class XgboostPipeline:
         top = self.settings.top_features
         if top is None or top >= len(vectors.names):
             return vectors.names
-        labels = self._labels(tracks.subset(vectors.songs))
+        labels = tracks.subset(vectors.songs).labels(self.classes_)
         model = TabularModel("xgboost", self.settings, len(self.classes_), seed=self.bench.seed, device="cpu")
         gains = model.fit(vectors.rows, labels).gains(len(vectors.names))
         return [vectors.names[i] for i in np.argsort(-gains, kind="stable")[:top]]
@@ -273,9 +277,6 @@ class XgboostPipeline:
 
     def _text_rows(self, tracks: Tracks) -> Matrix:
         return np.asarray(self._fitted_text.transform(tracks.lyrics), np.float32)
-
-    def _labels(self, tracks: Tracks) -> Labels:
-        return np.searchsorted(self.classes_, tracks.table["genre"].to_numpy(str)).astype(np.int64)
 
     def _table(self, probabilities: Probabilities, tracks: Tracks) -> pd.DataFrame:
         exact = probabilities / probabilities.sum(axis=1, keepdims=True)

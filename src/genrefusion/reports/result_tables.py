@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genrefusion.core.files import write_atomically
+from genrefusion.reports.markdown import table as table_of
 from genrefusion.reports.plots import STYLE, save_figure
 from genrefusion.reports.terminal_tables import notes
 
@@ -95,8 +96,8 @@ def terminal_table(table: pd.DataFrame, columns: Sequence[str], *, width: int) -
 def markdown(table: pd.DataFrame, columns: Sequence[str]) -> str:
     """The table in Markdown."""
     shown = as_text(table, columns)
-    lines = [shown.columns.tolist(), ["---"] * shown.shape[1], *shown.to_numpy().tolist()]
-    return "".join("| " + " | ".join(_flat(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    rows = [[_flat(cell).replace("|", "\\|") for cell in row] for row in shown.to_numpy().tolist()]
+    return f"{table_of(shown.columns.tolist(), rows)}\n"
 
 
 def latex(table: pd.DataFrame, columns: Sequence[str], *, title: str) -> str:

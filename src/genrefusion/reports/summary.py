@@ -184,7 +184,7 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     return metrics
 
 
-def show(metrics: dict[str, Any], terminal: Terminal) -> None:
+def show_metrics(metrics: dict[str, Any], terminal: Terminal) -> None:
     """Print the table of a run's metrics."""
     terminal.table(metrics_table(metric_rows(metrics)))
     if "folds" in metrics:

@@ -22,7 +22,7 @@ from genrefusion.data.tracks import PARTS
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, with_truth, write_predictions
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
 from genrefusion.reports.run_page import write_report
-from genrefusion.reports.summary import show, summarise, write_json
+from genrefusion.reports.summary import show_metrics, summarise, write_json
 from genrefusion.runs.record import code, ensemble_signature, require_room, require_same_code
 from genrefusion.runs.store import Run, model_folder, open_run
 from genrefusion.runs.training import train_bench
@@ -110,7 +110,7 @@ def _run(
     if names.is_file():
         shutil.copyfile(names, directory / names.name)
     metrics = summarise(directory, genres, title=f"{config.name}, {corpus}, {first['protocol']}")
-    show(metrics, terminal)
+    show_metrics(metrics, terminal)
     record["status"] = "finished"
     terminal.say("report", str(write_report(directory, record)))
     write_json(record, directory / "run.json")

@@ -33,7 +33,7 @@ RESULTS_VERSION = 2
 
 PACKAGES = (
     *("accelerate", "h5py", "hydra-core", "joblib", "librosa", "numpy", "omegaconf", "pandas", "safetensors"),
-    *("scikit-learn", "scipy", "skops", "soundfile", "soxr", "tokenizers", "torch", "transformers"),
+    *("scikit-learn", "scipy", "skops", "soundfile", "soxr", "tokenizers", "torch", "torchaudio", "transformers"),
     "xgboost",
 )
 """Packages whose versions can move a result."""

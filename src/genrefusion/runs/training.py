@@ -35,12 +35,12 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import ready_tracks, with_digests
 from genrefusion.metrics.predictions import write_predictions
-from genrefusion.pipelines.base import Pipeline, Watch, Workbench, make_pipeline, read_features, read_settings
+from genrefusion.pipelines.base import Pipeline, Workbench, make_pipeline, read_features, read_settings
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import (
     gather_tables,
     prediction_tables,
-    show,
+    show_metrics,
     summarise,
     write_json,
     write_names,
@@ -50,6 +50,7 @@ from genrefusion.runs.record import open_record
 from genrefusion.runs.store import model_folder
 from genrefusion.settings.commands import EvaluateConfig, TrainConfig
 from genrefusion.settings.pipelines import NetworkSettings
+from genrefusion.training import Watch
 
 _MOST_SKIPPED = 8
 
@@ -146,15 +147,15 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
     write_json(record, directory / "run.json")
     _finish(directory, record, metrics, terminal)
     if process_count() > 1:
-        from genrefusion.training.loop import part
+        from genrefusion.training.loop import leave_together
 
-        part()
+        leave_together()
     return metrics
 
 
 def _finish(directory: Path, record: dict[str, Any], metrics: dict[str, Any], terminal: Terminal) -> dict[str, Any]:
     """Show the metrics and write the page; only then is the run called finished, and what it went on from removed."""
-    show(metrics, terminal)
+    show_metrics(metrics, terminal)
     if record["status"] != "trial":
         record["status"] = "finished"
         terminal.say("report", str(write_report(directory, record)))
@@ -172,14 +173,14 @@ def take_part(config: TrainConfig) -> None:
     config : TrainConfig
         The same as in the main process, which has checked it.
     """
-    from genrefusion.training.loop import from_main, part
+    from genrefusion.training.loop import from_main, leave_together
 
     _meet(config)
     directory, tracks, split = from_main(None)
     for number, fold in enumerate(split.folds):
         if not (config.resume and _done(directory, number).is_file()):
             _fit(config, tracks, fold, number, directory, Terminal(quiet=True))
-    part()
+    leave_together()
 
 
 def _meet(config: TrainConfig) -> None:

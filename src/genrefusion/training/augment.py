@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
+from genrefusion.core.torchaudio_parts import import_torchaudio
 from genrefusion.training.loop import Loss
 
 FREQUENCY_MASK = 16  # mel bands at most
@@ -24,10 +27,11 @@ def classification_loss(*, label_smoothing: float = 0.0, mixup: float = 0.0, spe
     specaugment : bool
         Two masks in frequency and two in time on inputs of shape (batch, bands, columns) (Park et al. 2019).
     """
+    mask = _spectrogram_masks() if specaugment else None
 
     def loss(network: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        if specaugment:
-            inputs = spectrogram_masks(inputs)
+        if mask is not None:
+            inputs = mask(inputs)
         if not mixup:
             return nn.functional.cross_entropy(network(inputs), classes, label_smoothing=label_smoothing)
         weight = torch.distributions.Beta(mixup, mixup).sample().to(inputs.device)
@@ -40,32 +44,16 @@ def classification_loss(*, label_smoothing: float = 0.0, mixup: float = 0.0, spe
     return loss
 
 
-def spectrogram_masks(mel: Tensor) -> Tensor:
-    """Two masks in frequency and two in time on each spectrogram of a batch, filled with the mean of the batch.
+def _spectrogram_masks() -> Callable[[Tensor], Tensor]:
+    transforms = import_torchaudio("transforms", "The masks of pipeline.specaugment come")
 
-    Widths are uniform up to `FREQUENCY_MASK` bands and `TIME_MASK` of the columns, places uniform over what is left
-    (Park et al. 2019). The draws are those of torchaudio's ``FrequencyMasking`` and ``TimeMasking`` with
-    ``iid_masks=True``, in their order.
+    def mask(mel: Tensor) -> Tensor:
+        floor = float(mel.mean())
+        columns = max(1, round(TIME_MASK * mel.shape[-1]))
+        masked = mel.unsqueeze(1)
+        for _ in range(2):
+            masked = transforms.FrequencyMasking(FREQUENCY_MASK, iid_masks=True)(masked, floor)
+            masked = transforms.TimeMasking(columns, iid_masks=True)(masked, floor)
+        return masked.squeeze(1)
 
-    Parameters
-    ----------
-    mel : Tensor, shape (batch, bands, columns)
-
-    Returns
-    -------
-    Tensor, shape (batch, bands, columns)
-    """
-    floor = float(mel.mean())
-    columns = max(1, round(TIME_MASK * mel.shape[-1]))
-    for _ in range(2):
-        mel = mel.masked_fill(_stripe(mel, mel.shape[1], FREQUENCY_MASK).unsqueeze(2), floor)
-        mel = mel.masked_fill(_stripe(mel, mel.shape[2], columns).unsqueeze(1), floor)
-    return mel
-
-
-def _stripe(mel: Tensor, size: int, widest: int) -> Tensor:
-    """True on a stretch of random width and place in each row; shape (batch, size)."""
-    width = torch.rand(len(mel), 1, device=mel.device, dtype=mel.dtype) * widest
-    start = (torch.rand(len(mel), 1, device=mel.device, dtype=mel.dtype) * (size - width)).long()
-    places = torch.arange(size, device=mel.device, dtype=mel.dtype)
-    return (places >= start) & (places < start + width.long())
+    return mask

@@ -36,11 +36,11 @@ from genrefusion.core.processes import process_count
 from genrefusion.core.terminal import Terminal
 from genrefusion.settings.pipelines import NetworkSettings
 from genrefusion.settings.trainer import TrainerSettings
+from genrefusion.training import Watch
 
 Batch = tuple[Any, Tensor]
 Loss = Callable[[nn.Module, Any, Tensor], Tensor]
 Validate = Callable[[nn.Module], Mapping[str, float]]
-Watch = Callable[[int, float], None]
 
 _NO_NUMBER = "The loss is no number any more"
 _PATIENCE = timedelta(days=7)
@@ -202,7 +202,7 @@ def from_main(value: Any) -> Any:
     return broadcast_object_list([value])[0]
 
 
-def part() -> None:
+def leave_together() -> None:
     """Wait for all processes and leave their group, as the last thing before the process ends.
 
     NCCL warns of a process that does not. A barrier comes last because a thread of Gloo drops the tensors of any other

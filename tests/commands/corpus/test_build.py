@@ -16,7 +16,7 @@ import soundfile
 from conftest import compose_train
 from genrefusion.commands.corpus import build as building
 from genrefusion.commands.corpus.build import build_corpus, choose
-from genrefusion.commands.corpus.music_folder import Song
+from genrefusion.commands.corpus.music_folder import SourceSong
 from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.corpora import load_usable
@@ -263,9 +263,10 @@ def test_songs_without_lyrics_are_left_out_where_both_sides_are_needed(write: Wr
     assert set(left_out(music).values()) == {("without lyrics", "")}
 
 
-def songs(artists: list[str | None]) -> list[Song]:
+def songs(artists: list[str | None]) -> list[SourceSong]:
     return [
-        Song(Path(f"{i}.mp3"), f"{i}.mp3", "rock", "rock", artist, f"title {i}", "") for i, artist in enumerate(artists)
+        SourceSong(Path(f"{i}.mp3"), f"{i}.mp3", "rock", "rock", artist, f"title {i}", "")
+        for i, artist in enumerate(artists)
     ]
 
 
@@ -284,7 +285,7 @@ def test_songs_of_unknown_artists_are_chosen_as_if_each_had_its_own() -> None:
 
 def test_the_seed_decides_which_songs_are_chosen_and_other_genres_do_not() -> None:
     members = songs([f"artist {i}" for i in range(20)])
-    others = [Song(Path("p"), f"p{i}", "pop", "pop", None, None, "") for i in range(9)]
+    others = [SourceSong(Path("p"), f"p{i}", "pop", "pop", None, None, "") for i in range(9)]
     assert choose(members, 5, 0) == choose(members, 5, 0) != choose(members, 5, 1)
     assert [song for song in choose([*others, *members], 5, 0) if song.genre == "rock"] == choose(members, 5, 0)
 

@@ -33,7 +33,7 @@ from genrefusion.runs.explain import explain as explaining
 from genrefusion.runs.explain import songs as explained
 from genrefusion.runs.explain.deletion import REMOVED
 from genrefusion.runs.explain.explain import file_name
-from genrefusion.runs.explain.songs import Part, Song, spread, word_shares, words_table
+from genrefusion.runs.explain.songs import AttendedSong, Part, spread, word_shares, words_table
 from genrefusion.runs.explain.words import words_of
 from genrefusion.runs.store import open_run
 from genrefusion.runs.training import run_experiment
@@ -73,12 +73,12 @@ def part(run: Path, demo: Tracks, cache: Path) -> Part:
 
 
 @pytest.fixture(scope="module")
-def songs(part: Part) -> list[Song]:
+def songs(part: Part) -> list[AttendedSong]:
     return list(explained.read_songs(part, keep=set(part.tracks.ids), terminal=QUIET))
 
 
 @pytest.fixture(scope="module")
-def deletion(part: Part, songs: list[Song]) -> pd.DataFrame:
+def deletion(part: Part, songs: list[AttendedSong]) -> pd.DataFrame:
     return deletion_test.deletion_table([part], songs[:3], terminal=QUIET)
 
 
@@ -146,7 +146,7 @@ def test_file_names_of_different_ids_differ() -> None:
     assert file_name("blues.00001") == "blues.00001.png"
 
 
-def test_shares_of_a_song_sum_to_1(songs: list[Song]) -> None:
+def test_shares_of_a_song_sum_to_1(songs: list[AttendedSong]) -> None:
     for song in songs:
         assert song.shares.sum() == pytest.approx(1)
         assert (song.shares >= 0).all()
@@ -156,7 +156,7 @@ def test_shares_of_a_song_sum_to_1(songs: list[Song]) -> None:
         assert (song.attention.over_words.sum(axis=1) <= 1 + 1e-5).all()
 
 
-def test_what_was_looked_at_belongs_to_the_prediction(part: Part, songs: list[Song]) -> None:
+def test_what_was_looked_at_belongs_to_the_prediction(part: Part, songs: list[AttendedSong]) -> None:
     table = part.pipelines[0].predict_proba(part.tracks).tracks
     assert [song.track for song in songs] == list(table.index)
     np.testing.assert_allclose([song.probability for song in songs], table.max(axis=1), atol=1e-6)
@@ -186,7 +186,7 @@ def test_windows_of_an_audio_encoder_lie_where_they_were_cut() -> None:
     np.testing.assert_allclose(window_seconds(12, features), [[0, 5], [4, 9], [7, 12]])
 
 
-def test_timelines_have_a_span_for_each_position(part: Part, songs: list[Song]) -> None:
+def test_timelines_have_a_span_for_each_position(part: Part, songs: list[AttendedSong]) -> None:
     found = part.pipelines[0].timelines(part.tracks)
     for song in songs:
         assert song.attention is not None
@@ -228,7 +228,7 @@ def test_words_that_are_cut_off_come_in_no_other_way(cache: Path) -> None:
 
 def test_words_are_compared_with_an_even_spread() -> None:
     words = words_of("Love, the love", [(0, 4), (4, 5), (6, 9), (10, 14)])
-    song = Song("a", "pop", "pop", 0.9, 0, words, np.array([0.5, 0.2, 0.3]), None)
+    song = AttendedSong("a", "pop", "pop", 0.9, 0, words, np.array([0.5, 0.2, 0.3]), None)
     twice = [song, replace(song, track="b"), replace(song, track="c", genre="rock")]
     table = words_table(twice, fewest=2)
     assert table[["genre", "word", "songs"]].to_numpy().tolist() == [["pop", "love", 2], ["pop", "the", 2]]
@@ -241,7 +241,7 @@ def test_songs_are_spread_over_genres() -> None:
     assert len(spread(genres, 99)) == 5
 
 
-def test_deletion_removes_as_many_words_of_the_same_songs(deletion: pd.DataFrame, songs: list[Song]) -> None:
+def test_deletion_removes_as_many_words_of_the_same_songs(deletion: pd.DataFrame, songs: list[AttendedSong]) -> None:
     counts = deletion.groupby(["kind", "track_id", "removed"])["words"].agg(["min", "max"])
     assert (counts["min"] == counts["max"]).all()
     pd.testing.assert_frame_equal(counts.loc["attended"], counts.loc["random"])
@@ -251,19 +251,23 @@ def test_deletion_removes_as_many_words_of_the_same_songs(deletion: pd.DataFrame
     assert half[songs[0].track] == round(len(songs[0].shares) / 2)
 
 
-def test_removing_nothing_changes_nothing(deletion: pd.DataFrame, songs: list[Song]) -> None:
+def test_removing_nothing_changes_nothing(deletion: pd.DataFrame, songs: list[AttendedSong]) -> None:
     whole = deletion[deletion["removed"] == 0].set_index("track_id")["probability"]
     for song in songs[:3]:
         np.testing.assert_allclose(whole[song.track], song.probability, atol=2e-3)
 
 
-def test_deletion_does_not_depend_on_the_other_songs(part: Part, songs: list[Song], deletion: pd.DataFrame) -> None:
+def test_deletion_does_not_depend_on_the_other_songs(
+    part: Part, songs: list[AttendedSong], deletion: pd.DataFrame
+) -> None:
     alone = deletion_test.deletion_table([part], songs[2:3], terminal=QUIET)
     expected = deletion[deletion["track_id"] == songs[2].track].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, expected, atol=1e-5)
 
 
-def test_deletion_of_several_pipelines_is_their_mean(part: Part, songs: list[Song], deletion: pd.DataFrame) -> None:
+def test_deletion_of_several_pipelines_is_their_mean(
+    part: Part, songs: list[AttendedSong], deletion: pd.DataFrame
+) -> None:
     twice = replace(part, pipelines=part.pipelines * 2)
     table = deletion_test.deletion_table([twice], songs[:1], terminal=QUIET)
     expected = deletion[deletion["track_id"] == songs[0].track]["probability"]

@@ -18,7 +18,7 @@ import pandas as pd
 
 from genrefusion.commands.corpus.data_sheet import UNMAPPED, Report, data_sheet, left_out_table
 from genrefusion.commands.corpus.describe import counts_table, facts, track_seconds
-from genrefusion.commands.corpus.music_folder import Song, find_songs, read_song
+from genrefusion.commands.corpus.music_folder import SourceSong, find_songs, read_song
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.files import write_atomically
 from genrefusion.core.folders import cache_folder
@@ -91,7 +91,7 @@ def build_corpus(config: CorpusConfig, *, command: str = "", quiet: bool = False
     return 0
 
 
-def choose(songs: list[Song], per_genre: int | None, seed: int) -> list[Song]:
+def choose(songs: list[SourceSong], per_genre: int | None, seed: int) -> list[SourceSong]:
     """Draw songs of each genre: one of every artist, then a second one of every artist, until there are enough.
 
     Where there are more artists than places, and of the songs of an artist, the seed decides. A song of an unknown
@@ -99,7 +99,7 @@ def choose(songs: list[Song], per_genre: int | None, seed: int) -> list[Song]:
     """
     if per_genre is None:
         return songs
-    by_genre: dict[str, list[Song]] = defaultdict(list)
+    by_genre: dict[str, list[SourceSong]] = defaultdict(list)
     for song in songs:
         by_genre[str(song.genre)].append(song)
     chosen: set[str] = set()
@@ -126,7 +126,7 @@ def _places(config: CorpusConfig) -> tuple[Path, Path]:
     return source.resolve(), out.resolve()
 
 
-def _with_genre(songs: list[Song], report: Report, *, settings: CorpusConfig) -> list[Song]:
+def _with_genre(songs: list[SourceSong], report: Report, *, settings: CorpusConfig) -> list[SourceSong]:
     """Leave out songs of no known genre and, if both sides are needed, without lyrics."""
     kept = []
     for song in songs:
@@ -148,7 +148,7 @@ def _with_genre(songs: list[Song], report: Report, *, settings: CorpusConfig) ->
     return kept
 
 
-def _checked(songs: list[Song], config: CorpusConfig, report: Report, terminal: Terminal) -> list[Song]:
+def _checked(songs: list[SourceSong], config: CorpusConfig, report: Report, terminal: Terminal) -> list[SourceSong]:
     """Decode every song, and leave out those that cannot be used."""
     cache = cache_folder(config.cache)
     facts_of = inspect_files([song.file for song in songs], config.data, cache, config.workers, terminal)
@@ -161,12 +161,12 @@ def _checked(songs: list[Song], config: CorpusConfig, report: Report, terminal: 
     return kept
 
 
-def _first_of_each(songs: list[Song], report: Report) -> list[Song]:
+def _first_of_each(songs: list[SourceSong], report: Report) -> list[SourceSong]:
     """Leave out a song whose bytes, or whose artist and title, an earlier one has.
 
     Only case, spaces and punctuation do not count: "Song (live)" is another one than "Song".
     """
-    keys: tuple[tuple[str, Callable[[Song], str | None]], ...] = (
+    keys: tuple[tuple[str, Callable[[SourceSong], str | None]], ...] = (
         ("of the same bytes as another", lambda song: song.sha256),
         (
             "of the same artist and title as another",
@@ -176,7 +176,7 @@ def _first_of_each(songs: list[Song], report: Report) -> list[Song]:
         ),
     )
     for reason, key in keys:
-        first: dict[str, Song] = {}
+        first: dict[str, SourceSong] = {}
         kept = []
         for song in songs:
             name = key(song)
@@ -190,9 +190,9 @@ def _first_of_each(songs: list[Song], report: Report) -> list[Song]:
     return songs
 
 
-def _enough(songs: list[Song], config: CorpusConfig, report: Report) -> list[Song]:
+def _enough(songs: list[SourceSong], config: CorpusConfig, report: Report) -> list[SourceSong]:
     """Leave out genres with one song, and name those with fewer than asked for."""
-    by_genre: dict[str, list[Song]] = defaultdict(list)
+    by_genre: dict[str, list[SourceSong]] = defaultdict(list)
     for song in songs:
         by_genre[str(song.genre)].append(song)
     kept = []
@@ -213,7 +213,7 @@ def _enough(songs: list[Song], config: CorpusConfig, report: Report) -> list[Son
     return kept
 
 
-def _write(songs: list[Song], source: Path, out: Path, config: CorpusConfig, report: Report) -> Tracks:
+def _write(songs: list[SourceSong], source: Path, out: Path, config: CorpusConfig, report: Report) -> Tracks:
     """Write the corpus whole or not at all, and read it back."""
     temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
     try:
@@ -232,7 +232,7 @@ def _write(songs: list[Song], source: Path, out: Path, config: CorpusConfig, rep
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _table(songs: list[Song], out: Path, folder: Path) -> pd.DataFrame:
+def _table(songs: list[SourceSong], out: Path, folder: Path) -> pd.DataFrame:
     """Rows of the songs, with lyrics written to files below the folder."""
     rows = []
     for track, song in zip(_ids(songs), songs, strict=True):
@@ -265,7 +265,7 @@ def _with_split(table: pd.DataFrame, corpus: str, seed: int) -> tuple[pd.DataFra
     return table.assign(split=[parts[str(track)] for track in table.index]), split.protocol
 
 
-def _ids(songs: Sequence[Song]) -> list[str]:
+def _ids(songs: Sequence[SourceSong]) -> list[str]:
     """Path of each song below the source without its ending, which two encodings of one name keep."""
     stems = [str(Path(song.name).with_suffix("")) for song in songs]
     counts = Counter(stems)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from genrefusion.commands.corpus.describe import counts, facts, track_seconds
-from genrefusion.core.terminal import Terminal
+from genrefusion.core.terminal import Terminal, shown
 from genrefusion.core.version import __version__
 from genrefusion.data.tracks import Tracks
+from genrefusion.reports import markdown
 from genrefusion.settings.commands import CorpusConfig
 
 UNMAPPED = "of genres that have no name here"
@@ -62,10 +63,10 @@ class Report:
         """
         rows: dict[str, list[str]] = {}
         for file, reason, detail in self.left_out:
-            rows.setdefault(reason, []).append(f"{_shown(file)}   {_shown(detail)}".rstrip())
+            rows.setdefault(reason, []).append(f"{shown(file)}   {shown(detail)}".rstrip())
         counts = {reason: len(found) for reason, found in rows.items()}
         if UNMAPPED in rows:
-            rows[UNMAPPED] = [f"{_shown(name)}   {count}" for name, count in self.unmapped.most_common()]
+            rows[UNMAPPED] = [f"{shown(name)}   {count}" for name, count in self.unmapped.most_common()]
         return [(f"{counts[reason]} {reason}", found) for reason, found in rows.items()]
 
 
@@ -78,9 +79,9 @@ def data_sheet(tracks: Tracks, config: CorpusConfig, report: Report) -> str:
     """Write the page in Markdown."""
     seconds = track_seconds(tracks, workers=config.workers, terminal=Terminal(quiet=True))
     parts = [
-        f"# {_escaped(tracks.corpus)}",
+        f"# {markdown.text(tracks.corpus)}",
         f"{len(tracks)} songs of {len(tracks.genres)} genres.",
-        _markdown(counts(tracks, seconds)),
+        _counts(counts(tracks, seconds)),
         "\n".join(f"- {label}: {fact}" for label, fact in facts(tracks, seconds)),
         "## How it was made",
         "\n".join(f"- {line}" for line in _made(config, report)),
@@ -88,7 +89,7 @@ def data_sheet(tracks: Tracks, config: CorpusConfig, report: Report) -> str:
         *_left_out(report),
     ]
     if report.disagreeing:
-        rows = [f"- {code(row)}" for row in report.disagreeing]
+        rows = [f"- {markdown.code(row)}" for row in report.disagreeing]
         parts += ["## Tag and folder disagree", "The tag was taken.", "\n".join(_first(rows))]
     use = (
         "`train experiment=multiframe data=manifest data.root=HERE`, and `split=predefined` for the column `split`. "
@@ -97,18 +98,10 @@ def data_sheet(tracks: Tracks, config: CorpusConfig, report: Report) -> str:
     return "\n\n".join([*parts, "## Use it", use]) + "\n"
 
 
-def code(text: str) -> str:
-    """Text as code in Markdown, on one line, whatever it holds."""
-    text = _shown(text)
-    fence = "``" if "`" in text else "`"
-    pad = " " if "`" in text else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
-
-
 def _made(config: CorpusConfig, report: Report) -> list[str]:
     """Say in a line each how the corpus was made."""
     today = datetime.datetime.now().astimezone().date().isoformat()
-    names = f"`genres={config.genres.name}`" + (f" ({code(config.genres.path)})" if config.genres.path else "")
+    names = f"`genres={config.genres.name}`" + (f" ({markdown.code(config.genres.path)})" if config.genres.path else "")
     chosen = "All songs of each genre were taken."
     if config.per_genre:
         chosen = (
@@ -118,8 +111,8 @@ def _made(config: CorpusConfig, report: Report) -> list[str]:
     split = report.split.replace("\n", " ").rstrip(".")
     seeded = "" if split.startswith("none") else f", seed {config.seed}, in the column `split`"
     songs = (
-        f"From {code(str(report.source))}. The songs were not copied: `tracks.csv` names them where they are, relative "
-        "to this folder wherever the two have a folder in common."
+        f"From {markdown.code(str(report.source))}. The songs were not copied: `tracks.csv` names them where they are, "
+        "relative to this folder wherever the two have a folder in common."
     )
     tags = (
         "Artist and title are from the tags, or else from names and folders; lyrics from `.lrc` or `.txt` files beside "
@@ -131,7 +124,7 @@ def _made(config: CorpusConfig, report: Report) -> list[str]:
         "artist and title, all but the first."
     )
     return [
-        f"Made on {today} with genrefusion {__version__}: {code(f'corpus {report.command}'.strip())}",
+        f"Made on {today} with genrefusion {__version__}: {markdown.code(f'corpus {report.command}'.strip())}",
         songs,
         f"Genres: {names}; from the tag, or else from the first folder.",
         tags,
@@ -143,7 +136,8 @@ def _made(config: CorpusConfig, report: Report) -> list[str]:
 
 def _left_out(report: Report) -> list[str]:
     parts = [
-        f"{heading}:\n\n" + "\n".join(_first([f"- {code(row)}" for row in rows])) for heading, rows in report.reasons()
+        f"{heading}:\n\n" + "\n".join(_first([f"- {markdown.code(row)}" for row in rows]))
+        for heading, rows in report.reasons()
     ]
     return [*parts, "`left_out.csv` names all of them."] if parts else ["Nothing."]
 
@@ -153,19 +147,11 @@ def _first(rows: list[str]) -> list[str]:
     return rows[:_MOST_NAMES] + more
 
 
-def _markdown(table: pd.DataFrame) -> str:
+def _counts(table: pd.DataFrame) -> str:
     """Counts as a table, without columns that hold nothing."""
     table = table.dropna(axis="columns", how="all")
-    lines = [["genre", *map(str, table.columns)], ["---", *["---:"] * table.shape[1]]]
-    for genre, row in table.iterrows():
-        lines.append([_escaped(str(genre)), *("–" if pd.isna(value) else f"{value:.0f}" for value in row)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|~" else c for c in _shown(text))
-
-
-def _shown(text: str) -> str:
-    """Text on one line: with control characters and line ends escaped."""
-    return text if text.isprintable() else repr(text)[1:-1]
+    rows = [
+        [markdown.text(str(genre)), *("–" if pd.isna(value) else f"{value:.0f}" for value in row)]
+        for genre, row in table.iterrows()
+    ]
+    return markdown.table(["genre", *map(str, table.columns)], rows, numbers=True)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from genrefusion.core.folders import cache_folder
-from genrefusion.core.terminal import Terminal
+from genrefusion.core.terminal import Terminal, clock
 from genrefusion.data.audio import header_seconds
 from genrefusion.data.corpora import CHANGED, find_table, inspect_audio, load_corpus, noted, shown_path
 from genrefusion.data.groups import knows_artists, recordings
@@ -173,19 +173,6 @@ def facts(tracks: Tracks, seconds: pd.Series[float]) -> list[tuple[str, str]]:
         )
     lines.append(("split", _parts(tracks)))
     return lines
-
-
-def clock(seconds: float) -> str:
-    """Length in hours, minutes and seconds.
-
-    Examples
-    --------
-    >>> clock(61.6), clock(3725)
-    ('1:02', '1:02:05')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def count_artists(names: pd.Series[Any]) -> int:

@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"^\d{1,3}(?:\.\s+|\s+-\s+|_)")
 
 
 @dataclass(frozen=True)
-class Song:
+class SourceSong:
     """One file of the source.
 
     Attributes
@@ -87,7 +87,7 @@ def find_songs(source: Path, report: Report) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(source).as_posix())
 
 
-def read_song(file: Path, source: Path, genres: GenreMap, report: Report) -> Song:
+def read_song(file: Path, source: Path, genres: GenreMap, report: Report) -> SourceSong:
     """Read the tags and lyrics of a song, and what its name and folders say where tags are missing."""
     tags = read_tags(file)
     relative = file.relative_to(source)
@@ -104,7 +104,7 @@ def read_song(file: Path, source: Path, genres: GenreMap, report: Report) -> Son
     lyrics = find_lyrics(file)
     if lyrics.problem:
         report.notes.append(f"{lyrics.problem}; the song is taken without lyrics")
-    return Song(
+    return SourceSong(
         file=file,
         name=relative.as_posix(),
         genre=genre,

@@ -20,7 +20,7 @@ from genrefusion.metrics.clusters import Groups
 from genrefusion.metrics.statistics import mean_intervals
 
 if TYPE_CHECKING:
-    from genrefusion.runs.explain.songs import Part, Song
+    from genrefusion.runs.explain.songs import AttendedSong, Part
 
 Array = npt.NDArray[np.float64]
 
@@ -31,14 +31,14 @@ DRAWS = 3
 """Draws of random words for each song and share."""
 
 
-def deletion_table(parts: Sequence[Part], songs: Sequence[Song], *, terminal: Terminal) -> pd.DataFrame:
+def deletion_table(parts: Sequence[Part], songs: Sequence[AttendedSong], *, terminal: Terminal) -> pd.DataFrame:
     """Remove words, encode what remains, and predict again.
 
     Parameters
     ----------
     parts : sequence of Part
         With the tracks of the songs.
-    songs : sequence of Song
+    songs : sequence of AttendedSong
         Songs to test.
     terminal : Terminal
         Shows how far it is.
@@ -102,7 +102,7 @@ def deletion_metrics(table: pd.DataFrame, *, groups: Groups | None = None) -> di
     }
 
 
-def _delete(part: Part, songs: Sequence[Song]) -> Iterator[list[dict[str, Any]]]:
+def _delete(part: Part, songs: Sequence[AttendedSong]) -> Iterator[list[dict[str, Any]]]:
     """Rows of the deletion test for each of the songs of one part."""
     if not songs:
         return
@@ -128,7 +128,7 @@ def _delete(part: Part, songs: Sequence[Song]) -> Iterator[list[dict[str, Any]]]
         ]
 
 
-def _removals(song: Song) -> Iterator[tuple[str, float, int, list[int]]]:
+def _removals(song: AttendedSong) -> Iterator[tuple[str, float, int, list[int]]]:
     """Kind, share, draw and words of all that is removed from a song, first nothing."""
     n = len(song.shares)
     order = np.argsort(-song.shares, kind="stable")

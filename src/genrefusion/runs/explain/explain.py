@@ -18,7 +18,7 @@ from genrefusion.runs.explain.deletion import DRAWS, REMOVED, deletion_metrics, 
 
 if TYPE_CHECKING:  # PyTorch takes a second to import
     pass
-from genrefusion.runs.explain.songs import Part, Song, read_songs, spread, words_table
+from genrefusion.runs.explain.songs import AttendedSong, Part, read_songs, spread, words_table
 
 MOST_SONGS = 64
 """Songs in the deletion test: two minutes on one core with lyrics of 400 tokens."""
@@ -76,7 +76,7 @@ def file_name(track: str) -> str:
     return f"{name}.png"
 
 
-def _draw_songs(part: Part, songs: Sequence[Song], directory: Path) -> None:
+def _draw_songs(part: Part, songs: Sequence[AttendedSong], directory: Path) -> None:
     from genrefusion.reports.attention_plots import SongPicture, plot_song
 
     if not songs:

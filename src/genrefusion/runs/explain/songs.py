@@ -37,7 +37,7 @@ _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 
 
 @dataclass(frozen=True)
-class Song:
+class AttendedSong:
     """What was looked at in a song.
 
     Attributes
@@ -148,7 +148,7 @@ def spread(genres: pd.Series[Any], number: int) -> list[str]:
     return [str(track) for track in order.index[:number]]
 
 
-def read_songs(part: Part, *, keep: set[str], terminal: Terminal) -> Iterator[Song]:
+def read_songs(part: Part, *, keep: set[str], terminal: Terminal) -> Iterator[AttendedSong]:
     """Read songs; the whole attention is kept of some of them. Songs whose lyrics hold no token are passed over."""
     encoder = part.encoder
     readings = zip(*(pipeline.attend(part.tracks) for pipeline in part.pipelines), strict=True)
@@ -159,7 +159,7 @@ def read_songs(part: Part, *, keep: set[str], terminal: Terminal) -> Iterator[So
         if not words.spans:
             continue
         best = int(attention.probabilities.argmax())
-        yield Song(
+        yield AttendedSong(
             attention.track,
             genre,
             part.pipelines[0].classes_[best],
@@ -190,7 +190,7 @@ def word_shares(tokens: Array, words: Words) -> Array:
     return np.bincount(words.of_token, weights=tokens, minlength=len(words.spans)).astype(np.float64)
 
 
-def words_table(songs: Sequence[Song], *, fewest: int = FEWEST_SONGS) -> pd.DataFrame:
+def words_table(songs: Sequence[AttendedSong], *, fewest: int = FEWEST_SONGS) -> pd.DataFrame:
     """List the words of each genre, those first that are attended to most for how often they stand there.
 
     A word's share in a song is that of all its occurrences together; an even spread would give it its part of the
@@ -199,7 +199,7 @@ def words_table(songs: Sequence[Song], *, fewest: int = FEWEST_SONGS) -> pd.Data
 
     Parameters
     ----------
-    songs : sequence of Song
+    songs : sequence of AttendedSong
         Of all genres.
     fewest : int
         Songs that a word must be in.
