@@ -22,9 +22,9 @@ import pandas as pd
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.tracks import load_table
 from genrefusion.metrics.clusters import too_few
+from genrefusion.metrics.comparisons import holm, mcnemar, paired_difference
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions
 from genrefusion.metrics.scores import accuracy
-from genrefusion.metrics.statistics import holm, mcnemar, paired_difference
 from genrefusion.reports.rows import aligned
 from genrefusion.reports.summary import groups_of
 

@@ -18,8 +18,8 @@ from genrefusion.commands.evaluate import evaluate_run
 from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics import scores as metrics
+from genrefusion.metrics.intervals import folds_interval
 from genrefusion.metrics.predictions import read_predictions
-from genrefusion.metrics.statistics import folds_interval
 from genrefusion.reports.summary import groups_of
 from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.training import run_experiment

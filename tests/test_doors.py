@@ -17,11 +17,11 @@ from genrefusion.api import load_pipeline, open_corpus
 from genrefusion.commands.evaluate import evaluate_run
 from genrefusion.commands.predict import predict_files
 from genrefusion.metrics.predictions import genre_columns, read_predictions
-from genrefusion.pipelines.base import PIPELINES
 from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig, PredictConfig
 from genrefusion.settings.data import ManifestData
+from genrefusion.settings.registry import entries
 from genrefusion.settings.trainer import TrainerSettings
 
 CORPUS = REPOSITORY / "tests" / "fixtures" / "d8fd36f" / "corpus"
@@ -79,7 +79,8 @@ def test_evaluate_predict_and_python_agree(
 
 
 def test_every_pipeline_is_asked() -> None:
-    assert {words[0].removeprefix("experiment=").split("_")[0] for words in EXPERIMENTS.values()} == set(PIPELINES)
+    asked = {words[0].removeprefix("experiment=").split("_")[0] for words in EXPERIMENTS.values()}
+    assert asked == {entry.name for entry in entries("pipeline")}
 
 
 def train(name: str, tiny: Path, directory: Path) -> Path:

@@ -33,7 +33,8 @@ from pathlib import Path
 from safetensors.torch import save_file
 from training.test_loop import Killed, fit, new_network
 from genrefusion.training.augment import classification_loss
-from genrefusion.training.loop import Checkpoint, part
+from genrefusion.training.checkpoints import Checkpoint
+from genrefusion.training.loop import leave_together
 
 steps, loss = count(), classification_loss(mixup=0.2)
 
@@ -51,7 +52,7 @@ for name, resume, settings in (("whole", None, {}), ("killed", False, {"loss": d
         continue
     save_file(network.state_dict(), name + os.environ["RANK"] + ".safetensors")
     history.to_csv(name + os.environ["RANK"] + ".csv", index=False)
-part()
+leave_together()
 """
 
 

@@ -30,9 +30,12 @@ def test_an_unpacked_wheel_trains_from_any_folder(tmp_path: Path) -> None:
         f"assert g.configs_directory() == pathlib.Path({str(tmp_path)!r}) / 'site/genrefusion/configs'; "
         "c.train()"
     )
-    tiny = ["data.songs_per_genre=8", "data.seconds=9", "features.frame_seconds=3", "pipeline.width=2"]
+    own = tmp_path / "my_configs" / "experiment" / "mine.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("# @package _global_\npipeline: {width: 2, epochs: 1}\nfeatures: {frame_seconds: 3}\n")
+    tiny = ["--config-dir", "my_configs", "experiment=mine", "data.songs_per_genre=8", "data.seconds=9"]
     answer = subprocess.run(
-        [sys.executable, "-c", code, *tiny, "pipeline.epochs=1"],
+        [sys.executable, "-c", code, *tiny],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
         capture_output=True,
@@ -41,7 +44,7 @@ def test_an_unpacked_wheel_trains_from_any_folder(tmp_path: Path) -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert list((tmp_path / "outputs").rglob("confusion.png"))
-    assert list((tmp_path / "outputs").rglob("report.html"))
+    assert list((tmp_path / "outputs" / "mine").rglob("report.html"))
 
 
 def test_version_is_the_same_everywhere() -> None:

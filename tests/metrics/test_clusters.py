@@ -10,8 +10,9 @@ from genrefusion.metrics.clusters import (
     effective_groups,
     effective_n,
     effective_n_of_values,
-    proportion_interval,
+    quantile,
     too_few,
+    wilson,
 )
 
 
@@ -69,12 +70,11 @@ def test_many_sets_at_once_are_what_each_is_alone() -> None:
     rng = np.random.default_rng(0)
     sizes = rng.integers(1, 9, 20).astype(float)
     hits = rng.binomial(sizes.astype(int), 0.7, (5, 20)).astype(float)
-    together = np.array(proportion_interval(hits, sizes))
-    np.testing.assert_allclose(together.T, [proportion_interval(row, sizes) for row in hits])
+    np.testing.assert_allclose(effective_n(hits, sizes), [effective_n(row, sizes) for row in hits])
 
 
 def test_twelve_songs_that_are_all_right_do_not_prove_a_system_without_errors() -> None:
-    low, high = proportion_interval(np.ones(12), np.ones(12))
+    low, high = wilson(1.0, effective_n(np.ones(12), np.ones(12)), quantile(11))
     assert (low, high) == (pytest.approx(12 / (12 + scipy.stats.t.ppf(0.975, 11) ** 2)), 1)
 
 

@@ -10,15 +10,12 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from genrefusion.metrics.clusters import Groups, bonett_price, effective_n_of_values, proportion_interval, quantile
+from genrefusion.metrics.clusters import Groups, bonett_price, effective_n, effective_n_of_values, quantile, wilson
+from genrefusion.metrics.comparisons import paired_difference
+from genrefusion.metrics.intervals import bootstrap_intervals, seeds_interval
 from genrefusion.metrics.predictions import with_truth
 from genrefusion.metrics.resampling import REDUCED, count
-from genrefusion.metrics.statistics import (
-    bootstrap_intervals,
-    paired_difference,
-    seeds_interval,
-    seeds_proportion_interval,
-)
+from genrefusion.metrics.seeds import effective_hits
 
 EMOTIFY = np.repeat([1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 17], [47, 27, 9, 7, 2, 1, 2, 3, 2, 2, 1, 3])
 """Songs of each of its 106 artists, 320 in all."""
@@ -51,6 +48,17 @@ def by_artist(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Sums of the last axis, songs in the order of their artists."""
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int)
     return np.add.reduceat(values.astype(float), starts, axis=-1)
+
+
+def proportion_interval(hits: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `bootstrap_intervals` says of accuracy, of many test sets at once; `hits` has shape (..., artists)."""
+    return wilson(hits.sum(axis=-1) / sizes.sum(), effective_n(hits, sizes), quantile(len(sizes) - 1))
+
+
+def seeds_proportion_interval(hits: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
+    """What `seeds_interval` says of accuracy; both have shape (seeds, artists)."""
+    n, freedom = effective_hits(hits, sizes)
+    return wilson((hits.sum(axis=1) / sizes.sum(axis=1)).mean(), n, quantile(freedom))
 
 
 def accuracy_coverage(songs: int, artists: int, icc: float, share: float, *, sets: int = 2000) -> float:

@@ -6,8 +6,9 @@ import pytest
 
 from genrefusion.core.errors import UserError
 from genrefusion.metrics.clusters import ALONE, Groups
+from genrefusion.metrics.comparisons import paired_difference
+from genrefusion.metrics.intervals import bootstrap_intervals
 from genrefusion.metrics.predictions import arrays
-from genrefusion.metrics.statistics import bootstrap_intervals, paired_difference
 from genrefusion.reports.rows import adjust, difference, measure
 
 GENRES = ["jazz", "rock"]

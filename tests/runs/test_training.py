@@ -16,8 +16,7 @@ from genrefusion.commands.evaluate import evaluate_run
 from genrefusion.core.errors import UserError
 from genrefusion.core.files import locked
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.coverage import genres_without
-from genrefusion.data.splits import Fold, Split
+from genrefusion.data.splits import Fold, Split, genres_without
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.predictions import read_predictions
 from genrefusion.metrics.scores import score

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from conftest import REPOSITORY
-from genrefusion.metrics.statistics import holm
+from genrefusion.metrics.comparisons import holm
 
 TRUTH = dict.fromkeys(("inline", "file", "blank", "blank file", "none"), "jazz") | {"rock": "rock"}
 

@@ -14,8 +14,10 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.settings.pipelines import NetworkSettings
 from genrefusion.settings.trainer import TrainerSettings
+from genrefusion.training import Watch
 from genrefusion.training.augment import classification_loss
-from genrefusion.training.loop import Checkpoint, Watch, rate_factor, train_network
+from genrefusion.training.checkpoints import Checkpoint
+from genrefusion.training.loop import Conditions, rate_factor, train_network
 
 
 class Killed(Exception):
@@ -52,11 +54,7 @@ def fit(
         loss=settings.pop("loss", classification_loss(mixup=0.2)),
         validate=settings.pop("validate", figures),
         settings=NetworkSettings(**({"name": "points", "epochs": 6, "batch_size": 16, "lr": 0.02} | settings)),
-        trainer=TrainerSettings(device="cpu"),
-        seed=5,
-        terminal=Terminal(quiet=True),
-        checkpoint=checkpoint,
-        watch=watch,
+        conditions=Conditions(5, TrainerSettings(device="cpu"), Terminal(quiet=True), checkpoint, watch),
     )
 
 
@@ -139,9 +137,7 @@ def test_a_device_that_is_not_there_is_named() -> None:
             loss=classification_loss(),
             validate=figures,
             settings=NetworkSettings(name="points"),
-            trainer=TrainerSettings(device="cuda"),
-            seed=0,
-            terminal=Terminal(quiet=True),
+            conditions=Conditions(0, TrainerSettings(device="cuda"), Terminal(quiet=True)),
         )
 
 

@@ -5,6 +5,10 @@ package and calls no command. Whoever composes settings to look at them names fo
 (`genrefusion.commands.start`).
 """
 
+import contextlib
+
+from genrefusion.core.errors import UserError
 from genrefusion.settings.composing import register
 
-register()
+with contextlib.suppress(UserError):  # of a plug-in: the command that begins says so
+    register()

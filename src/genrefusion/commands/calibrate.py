@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from genrefusion.core.files import write_json
 from genrefusion.core.terminal import Terminal
 from genrefusion.metrics.calibration import apply_temperature, fit_temperature
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, write_predictions
 from genrefusion.metrics.scores import METRICS
-from genrefusion.reports.summary import show_metrics, summarise, write_json
+from genrefusion.reports.summary import show_metrics, summarise
 
 IMPROVED = ("log_loss", "calibration_error")
 """Figures that the scaling is made for; accuracy does not change."""

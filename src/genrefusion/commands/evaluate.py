@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from genrefusion.commands.calibrate import calibrate
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import write_json
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.corpora import load_usable
@@ -19,14 +20,7 @@ from genrefusion.features.precomputed import with_digests
 from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
 from genrefusion.pipelines.base import Pipeline, read_features, read_settings
 from genrefusion.reports.run_page import write_report
-from genrefusion.reports.summary import (
-    prediction_tables,
-    show_metrics,
-    summarise,
-    write_json,
-    write_names,
-    write_tables,
-)
+from genrefusion.reports.summary import prediction_tables, show_metrics, summarise, write_names, write_tables
 from genrefusion.runs.evaluation_folders import replacing
 from genrefusion.runs.explain.explain import explain
 from genrefusion.runs.explain.songs import parts_to_explain, require_attention
@@ -68,7 +62,64 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     if not config.run:
         raise UserError("evaluate needs run=DIR: the folder that train named in its last line.")
     terminal = Terminal(quiet=quiet)
-    run = open_run(Path(config.run))
+    scored = _prepare(config, open_run(Path(config.run)), terminal)
+    to_explain = parts_to_explain(scored.parts) if config.explain else []
+    tables = _predict_parts(scored.parts)
+    same = _is_there(scored.target, tables)
+    # What was calibrated or explained of other predictions does not go with these.
+    stale = not same and (scored.calibrated / "calibration.json").is_file()
+    targets = [scored.target, scored.calibrated] if config.calibrate or stale else [scored.target]
+    with replacing(*targets, keep=("explanations",) if same and not config.explain else ()) as (folder, *others):
+        metrics = _write(scored, tables, folder, terminal)
+        if config.calibrate:
+            val = read_predictions(scored.run.directory / "predictions" / "val.csv")
+            metrics = calibrate(folder, val, others[0], by_fold=scored.own, title=scored.title, terminal=terminal)
+        if config.explain:
+            explain(to_explain, scored.explanations(folder), config.explain, title=scored.title, terminal=terminal)
+    terminal.say("report", str(scored.target / "report.html"))
+    terminal.say("figures", str(scored.target))
+    if config.calibrate:
+        terminal.say("figures", str(scored.calibrated))
+    elif stale:
+        terminal.say("removed", f"{scored.calibrated}: it was of other predictions")
+    if config.explain:
+        terminal.say("explained", str(scored.explanations(scored.target)))
+    return metrics
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """What is scored of a run, and where the result goes."""
+
+    run: Run
+    own: bool  # its own test tracks, not those of another corpus
+    tracks: Tracks
+    parts: list[tuple[list[Pipeline], Tracks]]  # tracks, and the pipelines whose mean prediction they get
+    target: Path
+
+    @property
+    def calibrated(self) -> Path:
+        return self.target.with_name(f"{self.target.name}_calibrated")
+
+    def explanations(self, folder: Path) -> Path:
+        """Folder for what is explained: of the run, or of another corpus beside its result in a folder."""
+        return (self.run.directory if self.own else folder) / "explanations"
+
+    @property
+    def protocol(self) -> str:
+        return self.run.split.protocol if self.own else f"trained on {self.run.record['corpus']}"
+
+    @property
+    def corpus(self) -> str:
+        return f"{self.tracks.corpus}{' (synthetic)' if self.tracks.synthetic else ''}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.run.record['name']}, {self.corpus}, {self.protocol}"
+
+
+def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
+    """Open the run's models and load what they are to be scored on; what cannot be done is refused before."""
     trained = run.record["config"]["data"]
     data = config.data or read_settings({"schema": run.record["data_schema"], **trained})
     # What a prediction depends on is the run's: songs are heard for as long as in training.
@@ -82,49 +133,28 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     cache = cache_folder(config.cache)
     tracks = load_usable(data, pipelines[0].uses, cache=cache, workers=config.workers, terminal=terminal)
     tracks = with_digests(tracks, read_features(pipelines[0]))
-    if config.data is None:
+    own = config.data is None
+    if own:
         _require_same_corpus(run, tracks)
         parts = [([p], tracks.subset(fold.test)) for p, fold in zip(pipelines, run.split.folds, strict=True)]
-        protocol = run.split.protocol
     else:
         _require_known_genres(tracks, pipelines[0].classes_)
         parts = [(pipelines, _without_trained(run, tracks, terminal))]
-        protocol = f"trained on {run.record['corpus']}"
-    to_explain = parts_to_explain(parts) if config.explain else []
-    target = run.directory / "evaluations" / _place(run, tracks, own=config.data is None)
-    calibrated = target.with_name(f"{target.name}_calibrated")
-    tables = _predict_parts(parts)
-    same = _is_there(target, tables)
-    synthetic = " (synthetic)" if tracks.synthetic else ""
-    title = f"{run.record['name']}, {tracks.corpus}{synthetic}, {protocol}"
+    return _Scored(run, own, tracks, parts, run.directory / "evaluations" / _place(run, tracks, own=own))
+
+
+def _write(scored: _Scored, tables: dict[str, pd.DataFrame], folder: Path, terminal: Terminal) -> dict[str, Any]:
+    """Write and show what the predictions say; returns the figures."""
+    run, tracks = scored.run, scored.tracks
     evaluated = {"corpus": tracks.corpus, "corpus_digest": tracks.digest, "synthetic": tracks.synthetic}
-    evaluated |= {"protocol": protocol, "skipped": tracks.skipped, "run": run.directory.resolve().name}
-    # What was calibrated or explained of other predictions does not go with these.
-    stale = not same and (calibrated / "calibration.json").is_file()
-    targets = [target, calibrated] if config.calibrate or stale else [target]
-    with replacing(*targets, keep=("explanations",) if same and not config.explain else ()) as (folder, *others):
-        write_tables(tables, folder)
-        write_json(evaluated, folder / "evaluation.json")
-        write_names(tracks, folder, of={track for _, part in parts for track in part.ids})
-        metrics = summarise(folder, tracks.table["genre"], title=title)
-        terminal.say("evaluate", f"{run.record['name']} on {tracks.corpus}{synthetic}, {protocol}")
-        show_metrics(metrics, terminal)
-        write_report(folder, run.record | {"evaluated": evaluated})
-        if config.calibrate:
-            val = read_predictions(run.directory / "predictions" / "val.csv")
-            by_fold = config.data is None
-            metrics = calibrate(folder, val, others[0], by_fold=by_fold, title=title, terminal=terminal)
-        if config.explain:
-            explained = (run.directory if config.data is None else folder) / "explanations"
-            explain(to_explain, explained, config.explain, title=title, terminal=terminal)
-    terminal.say("report", str(target / "report.html"))
-    terminal.say("figures", str(target))
-    if config.calibrate:
-        terminal.say("figures", str(calibrated))
-    elif stale:
-        terminal.say("removed", f"{calibrated}: it was of other predictions")
-    if config.explain:
-        terminal.say("explained", str((run.directory if config.data is None else target) / "explanations"))
+    evaluated |= {"protocol": scored.protocol, "skipped": tracks.skipped, "run": run.directory.resolve().name}
+    write_tables(tables, folder)
+    write_json(evaluated, folder / "evaluation.json")
+    write_names(tracks, folder, of={track for _, part in scored.parts for track in part.ids})
+    metrics = summarise(folder, tracks.table["genre"], title=scored.title)
+    terminal.say("evaluate", f"{run.record['name']} on {scored.corpus}, {scored.protocol}")
+    show_metrics(metrics, terminal)
+    write_report(folder, run.record | {"evaluated": evaluated})
     return metrics
 
 

@@ -1,7 +1,7 @@
 """Several runs of one command, ``train -m experiment=NAME pipeline.lr=1e-3,3e-4``: every combination of the values.
 
 A mistake in one of them does not keep the others from being made. At the end the error output lists which runs are
-there, and which are not and why.
+there, and which are not and why; of runs with several seeds a table says what they have in common.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 from genrefusion.core.errors import UserError
 from genrefusion.core.folders import forget_empty
-from genrefusion.core.terminal import shown, shown_lines
+from genrefusion.core.terminal import Terminal, shown, shown_lines
 from genrefusion.settings.composing import to_settings
 from genrefusion.settings.mistakes import require_launcher, why
 
@@ -39,6 +39,8 @@ class Combination:
         With which it is composed.
     named : str
         What tells it from the others.
+    beside_seed : str
+        The same, without the seed.
     folder : Path, optional
         Where it is made, as far as that is known.
     problem : str, optional
@@ -48,6 +50,7 @@ class Combination:
     number: int
     overrides: list[str]
     named: str
+    beside_seed: str
     folder: Path | None = None
     problem: str | None = None
 
@@ -90,27 +93,11 @@ def run_combinations(
         Not one of them has settings that are possible.
     """
     require_launcher(config.hydra)
-    combinations = [
-        Combination(number, job, " ".join(word for word in job if not varied or word.partition("=")[0] in varied))
-        for number, job in enumerate(jobs)
-    ]
-    composed = {}
-    for combination in combinations:
-        try:
-            composed[combination.number] = loader.load_sweep_config(config, combination.overrides)
-            with _current(composed[combination.number]):
-                to_settings(composed[combination.number])
-        except Exception as error:
-            combination.problem = why(error)
-    _require_one(combinations)
-    possible = [combination for combination in combinations if combination.problem is None]
-    folders: dict[str, Path] = {}
-    for combination in possible:
-        own = composed[combination.number]
-        with _current(own):
-            _choose_folder(combination, own, folders)
+    combinations = [_combination(number, job, varied) for number, job in enumerate(jobs)]
+    folders = _places(_composed(combinations, config, loader))
     with read_write(config.hydra):  # launchers make it, and keep files of their own there
-        config.hydra.sweep.dir = str(next(iter(folders.values()))).replace("${", r"\${")
+        config.hydra.sweep.dir = str(next(iter(folders))).replace("${", r"\${")
+    possible = [combination for combination in combinations if combination.problem is None]
     one_by_one = config.hydra.runtime.choices["hydra/launcher"] == "basic"
     size = 1 if one_by_one else at_once or len(possible)
     try:
@@ -123,11 +110,61 @@ def run_combinations(
         _tell(combinations)
         raise
     finally:
-        for folder in (*(c.folder for c in possible), *folders.values()):
+        for folder in (*(c.folder for c in possible), *folders):
             if folder is not None:
                 forget_empty(folder)
     _tell(combinations)
+    if any(_setting(word) == "seed" for word in varied):
+        _show_seeds(combinations)
     return all(combination.problem is None for combination in combinations)
+
+
+def _combination(number: int, job: list[str], varied: set[str]) -> Combination:
+    words = [word for word in job if not varied or word.partition("=")[0] in varied]
+    return Combination(number, job, " ".join(words), " ".join(word for word in words if _setting(word) != "seed"))
+
+
+def _setting(word: str) -> str:
+    """Name of the setting that an override is about."""
+    return word.partition("=")[0].lstrip("+")
+
+
+def _composed(
+    combinations: Sequence[Combination], config: DictConfig, loader: ConfigLoader
+) -> list[tuple[Combination, DictConfig]]:
+    """Those whose settings are possible, with what is composed of them; of the others it is noted why they are not."""
+    possible = []
+    for combination in combinations:
+        try:
+            own = loader.load_sweep_config(config, combination.overrides)
+            with _current(own):
+                to_settings(own)
+            possible.append((combination, own))
+        except Exception as error:
+            combination.problem = why(error)
+    _require_one(combinations)
+    return possible
+
+
+def _places(possible: Sequence[tuple[Combination, DictConfig]]) -> list[Path]:
+    """Give each run its folder; returns those in which they lie, one for each experiment and corpus."""
+    folders: dict[str, Path] = {}
+    for combination, own in possible:
+        with _current(own):
+            _choose_folder(combination, own, folders)
+    return list(folders.values())
+
+
+def _show_seeds(combinations: Sequence[Combination]) -> None:
+    """Say what the finished runs have in common that differ in the seed alone."""
+    from genrefusion.commands.seeds import show_seeds  # with pandas and matplotlib, which a start does without
+
+    runs: dict[str, list[Path]] = {}
+    for combination in combinations:
+        if combination.folder is not None and _is_finished(combination):
+            runs.setdefault(combination.beside_seed, []).append(combination.folder)
+    if runs:
+        show_seeds(runs, Terminal(), failed=len(combinations) - sum(map(len, runs.values())))
 
 
 def _require_one(combinations: Sequence[Combination]) -> None:

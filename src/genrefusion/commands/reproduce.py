@@ -23,14 +23,14 @@ from omegaconf import OmegaConf
 
 from genrefusion.core.alone import WorkError
 from genrefusion.core.errors import UserError
-from genrefusion.core.files import write_atomically
+from genrefusion.core.files import write_atomically, write_json
 from genrefusion.core.folders import forgotten_unless_begun, run_folder
 from genrefusion.core.machine import machine_names
 from genrefusion.core.terminal import Terminal
 from genrefusion.metrics.predictions import read_predictions
 from genrefusion.reports import rows as table_rows
 from genrefusion.reports.result_tables import caption, measured_on, terminal_table, write_texts
-from genrefusion.reports.summary import groups_of, write_json
+from genrefusion.reports.summary import groups_of
 from genrefusion.reports.table_page import write_table_report
 from genrefusion.runs.costs import measure_alone
 from genrefusion.runs.ensembles import run_ensemble
@@ -39,7 +39,7 @@ from genrefusion.runs.record import git_commit
 from genrefusion.runs.store import model_folder
 from genrefusion.runs.training import run_experiment_alone, train_bench
 from genrefusion.settings.commands import ReproduceConfig, TrainConfig
-from genrefusion.settings.tables import TableRow
+from genrefusion.settings.tables import TableRow, TableSettings
 
 _COSTS = "costs.json"
 
@@ -74,6 +74,24 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
         weights=config.weights,
     )
     chosen = [row for row in settings.rows if config.rows is None or row.experiment in config.rows]
+    runs, problems = _runs_of_rows(chosen, finder, config.seeds)
+    table = pd.DataFrame(measure_rows(chosen, runs, problems))
+    path = Path(config.output) / "tables" / settings.name / _place(table, config) / "table.csv"
+    page = _write(table, path, settings, typed)
+    terminal.say("table", f"{settings.title} ({', '.join(filter(None, [caption(table), settings.source]))})")
+    terminal.table(terminal_table(table, settings.columns, width=terminal.width))
+    if machines := measured_on(table, settings.columns):
+        terminal.say("machine", machines)
+    terminal.say("saved", f"{path.parent}/table.csv, .md, .tex, .png")
+    terminal.say("report", str(page))
+    return 1 if problems else 0
+
+
+def _runs_of_rows(
+    chosen: list[TableRow], finder: Finder, seeds: list[int]
+) -> tuple[dict[int, list[Path]], dict[int, str]]:
+    """Run folders of each row by its number, one for each seed, and why other rows have none."""
+    terminal = finder.terminal
     began = time.perf_counter()
     runs: dict[int, list[Path]] = {}
     problems: dict[int, str] = {}
@@ -81,7 +99,7 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
         minutes, seconds = divmod(int(time.perf_counter() - began), 60)
         terminal.say("row", f"{number + 1} of {len(chosen)}: {row.title}   ({minutes}:{seconds:02d} so far)")
         try:
-            found = [_find_or_make(finder, row.experiment, row.overrides, seed) for seed in config.seeds]
+            found = [_find_or_make(finder, row.experiment, row.overrides, seed) for seed in seeds]
             for folder in found:
                 read_predictions(folder / "predictions" / "test.csv")
             runs[number] = found
@@ -92,24 +110,20 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
             _say_lines(terminal, "", traceback.format_exc())
         if number in problems:
             _say_lines(terminal, "failed", problems[number])
-    table = pd.DataFrame(measure_rows(chosen, runs, problems))
-    path = Path(config.output) / "tables" / settings.name / _place(table, config) / "table.csv"
+    return runs, problems
+
+
+def _write(table: pd.DataFrame, path: Path, settings: TableSettings, typed: list[str]) -> Path:
+    """Write a table to its CSV file, and what is made of that beside it; returns the page."""
     write_atomically(path, table.to_csv(index=False).encode())
     write_texts(path, settings.columns, title=settings.title, source=settings.source, figure=settings.figure)
-    page = write_table_report(
+    return write_table_report(
         path,
         settings.columns,
         title=settings.title,
         source=settings.source,
         configuration=OmegaConf.to_yaml(OmegaConf.create(asdict(settings) | {"typed": typed})),
     )
-    terminal.say("table", f"{settings.title} ({', '.join(filter(None, [caption(table), settings.source]))})")
-    terminal.table(terminal_table(table, settings.columns, width=terminal.width))
-    if machines := measured_on(table, settings.columns):
-        terminal.say("machine", machines)
-    terminal.say("saved", f"{path.parent}/table.csv, .md, .tex, .png")
-    terminal.say("report", str(page))
-    return 1 if problems else 0
 
 
 def _say_lines(terminal: Terminal, label: str, text: str) -> None:

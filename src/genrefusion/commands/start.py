@@ -22,9 +22,10 @@ from omegaconf.errors import OmegaConfBaseException
 from genrefusion.core.errors import UserError
 from genrefusion.core.folders import forgotten_unless_begun
 from genrefusion.core.processes import LAUNCHER_GRACE, process_count, process_number
-from genrefusion.settings.composing import configs_directory, take_folders, to_settings
+from genrefusion.settings.composing import configs_directory, own_configs, take_folders, to_settings
 from genrefusion.settings.help import help_text
 from genrefusion.settings.mistakes import in_words
+from genrefusion.settings.registry import require_plugins
 
 
 def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None = None) -> None:
@@ -40,37 +41,14 @@ def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None
     given : mapping of str to str, optional
         Settings that were not left to Hydra: see `take_names`.
     """
-    if {"--help", "-h"} & set(sys.argv[1:]):
-        _print_help(name, str(usage))
-        return
-    try:
-        if process_count() > 1:
-            _check_launched(name)
-        if process_number():
-            _keep_aside()
-    except UserError as error:
-        _fail(str(error))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
-
-    def checked(config: DictConfig) -> None:
-        command = importlib.import_module(f"genrefusion.commands.{name}")
-        if name == "train" and not OmegaConf.is_missing(HydraConfig.get().job, "num"):
-            command.run_one_of_several(config)
-            return
-        try:
-            with forgotten_unless_begun(Path(HydraConfig.get().runtime.output_dir)):
-                settings = to_settings(config)
-            command.run(replace(settings, **(given or {})))
-        except UserError as error:
-            _fail(str(error))  # here, where Hydra does not yet add lines of its own
-        except (HydraException, OmegaConfBaseException) as error:  # of an experiment that is composed on the way
-            _fail(in_words(error, "train"))
-
     try:
+        require_plugins()
         _check_options()
-        if not _SHOWING & {word.partition("=")[0] for word in sys.argv[1:]}:
-            take_folders()
-        hydra.main(version_base="1.3", config_path=str(configs_directory()), config_name=name)(checked)()
+        if {"--help", "-h"} & set(sys.argv[1:]):
+            print(help_text(name, str(usage)))  # noqa: T201
+        else:
+            _run(name, given or {})
     except UserError as error:
         _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
@@ -81,18 +59,40 @@ def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None
         _fail("Interrupted." + (advice if name == "train" and not several else ""), code=130)
 
 
-def _print_help(name: str, usage: str) -> None:
-    print(help_text(name, usage))  # noqa: T201
+def _run(name: str, given: Mapping[str, str]) -> None:
+    if process_count() > 1:
+        _check_launched(name)
+    if process_number():
+        _keep_aside()
+
+    def checked(config: DictConfig) -> None:
+        command = importlib.import_module(f"genrefusion.commands.{name}")
+        if name == "train" and not OmegaConf.is_missing(HydraConfig.get().job, "num"):
+            command.run_one_of_several(config)
+            return
+        try:
+            with forgotten_unless_begun(Path(HydraConfig.get().runtime.output_dir)):
+                settings = to_settings(config)
+            command.run(replace(settings, **given))
+        except UserError as error:
+            _fail(str(error))  # here, where Hydra does not yet add lines of its own
+        except (HydraException, OmegaConfBaseException) as error:  # of an experiment that is composed on the way
+            _fail(in_words(error, "train"))
+
+    if not _SHOWING & {word.partition("=")[0] for word in sys.argv[1:]}:
+        take_folders()
+    hydra.main(version_base="1.3", config_path=str(configs_directory()), config_name=name)(checked)()
 
 
 def _check_options() -> None:
-    """Refuse options that Hydra does not have, which it would take for others that begin alike."""
+    """Refuse options that Hydra does not have, which it would take for others that begin alike, and no folder."""
     known = [option for action in get_args_parser()._actions for option in action.option_strings]
     for word in sys.argv[1:]:
         name = word.partition("=")[0]
         if name.startswith("--") and name not in known:
             setting = name.lstrip("-")
             raise UserError(f"{word}: settings are written without dashes, as {setting}=VALUE (see --help).")
+    own_configs()
 
 
 def take_names(*settings: str) -> dict[str, str]:

@@ -104,6 +104,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write an object for people and programs to read."""
+    write_atomically(path, json.dumps(content, indent=2, default=str).encode())
+
+
 def signature(path: Path) -> tuple[int, ...]:
     """Size, modification time in nanoseconds and inode: a file that is changed has another one."""
     found = path.stat()

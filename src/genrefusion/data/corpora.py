@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import soundfile
@@ -21,6 +21,7 @@ from genrefusion.data.digests import digest_files
 from genrefusion.data.pieces import cut_into_pieces
 from genrefusion.data.tracks import Tracks, load_table, validate_table
 from genrefusion.settings.data import DataSettings, DemoData, FolderData, GtzanData, ManifestData
+from genrefusion.settings.registry import behind
 
 CHANGED = "changed since the table was made (its SHA-256 differs)"
 
@@ -28,7 +29,8 @@ CHANGED = "changed since the table was made (its SHA-256 differs)"
 def load_corpus(settings: DataSettings, *, cache: Path, workers: int, terminal: Terminal) -> Tracks:
     """Find a corpus's tracks; the demo corpus is composed at its first use.
 
-    The audio files are not opened: see `check_audio`.
+    The audio files are not opened: see `check_audio`. What finds the tracks is registered with the settings
+    (`genrefusion.settings.registry`), a function that takes the same as this one.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ def load_corpus(settings: DataSettings, *, cache: Path, workers: int, terminal: 
     terminal : Terminal
         Shows how far it is.
     """
-    tracks = _find_tracks(settings, cache, workers, terminal)
+    tracks: Tracks = behind(settings)(settings, cache=cache, workers=workers, terminal=terminal)
     counts = tracks.table["genre"].value_counts()
     small = counts[counts < settings.min_tracks].sort_index()
     if not len(small):
@@ -55,23 +57,41 @@ def load_corpus(settings: DataSettings, *, cache: Path, workers: int, terminal: 
     return replace(tracks, table=tracks.table[~tracks.table["genre"].isin(small.index)])
 
 
-def _find_tracks(settings: DataSettings, cache: Path, workers: int, terminal: Terminal) -> Tracks:
-    if isinstance(settings, DemoData):
-        return _demo(settings, cache, workers, terminal)
-    if isinstance(settings, GtzanData):
-        return gtzan.load_gtzan(
-            Path(str(settings.root)), artist_index=Path(settings.artist_index) if settings.artist_index else None
-        )
-    if isinstance(settings, FolderData):
-        return load_folder(Path(str(settings.root)))
-    if isinstance(settings, ManifestData):
-        path = find_table(settings)
-        tracks = load_table(path, corpus=_table_name(path), skip=settings.on_error == "skip")
-        needed = {"any": (), "both": ("audio", "lyrics")}.get(settings.needs, (settings.needs,))
-        for side in needed:
-            tracks = require_sides(tracks, [side], settings)
-        return tracks
-    raise TypeError(f"no loader for {type(settings).__name__}")
+def demo_tracks(settings: DemoData, *, cache: Path, workers: int, terminal: Terminal) -> Tracks:
+    """Compose the demo corpus, or take the one that was."""
+    from genrefusion.demo import DEMO_VERSION, build_demo
+
+    name = f"demo-{DEMO_VERSION}-{settings.songs_per_genre}x{settings.seconds:g}s-{settings.seed}"
+    table = build_demo(
+        cache / "corpora" / name,
+        songs_per_genre=settings.songs_per_genre,
+        seconds=settings.seconds,
+        seed=settings.seed,
+        workers=workers,
+        progress=not terminal.quiet,
+    )
+    return load_table(table, corpus="demo")
+
+
+def gtzan_tracks(settings: GtzanData, **_: Any) -> Tracks:
+    """Find the clips of GTZAN."""
+    index = Path(settings.artist_index) if settings.artist_index else None
+    return gtzan.load_gtzan(Path(str(settings.root)), artist_index=index)
+
+
+def folder_tracks(settings: FolderData, **_: Any) -> Tracks:
+    """Find the songs in a folder of genres."""
+    return load_folder(Path(str(settings.root)))
+
+
+def manifest_tracks(settings: ManifestData, **_: Any) -> Tracks:
+    """Read a tracks table, and require of each track what `data.needs` says."""
+    path = find_table(settings)
+    tracks = load_table(path, corpus=_table_name(path), skip=settings.on_error == "skip")
+    needed = {"any": (), "both": ("audio", "lyrics")}.get(settings.needs, (settings.needs,))
+    for side in needed:
+        tracks = require_sides(tracks, [side], settings)
+    return tracks
 
 
 def find_table(settings: ManifestData) -> Path:
@@ -314,18 +334,3 @@ def _folder_name(folder: Path) -> str:
     if ".." in folder.parts:
         folder = folder.resolve()
     return folder.name or "corpus"  # the root has none
-
-
-def _demo(settings: DemoData, cache: Path, workers: int, terminal: Terminal) -> Tracks:
-    from genrefusion.demo import DEMO_VERSION, build_demo
-
-    name = f"demo-{DEMO_VERSION}-{settings.songs_per_genre}x{settings.seconds:g}s-{settings.seed}"
-    table = build_demo(
-        cache / "corpora" / name,
-        songs_per_genre=settings.songs_per_genre,
-        seconds=settings.seconds,
-        seed=settings.seed,
-        workers=workers,
-        progress=not terminal.quiet,
-    )
-    return load_table(table, corpus="demo")

@@ -105,6 +105,29 @@ def read_split(table: pd.DataFrame, protocol: str) -> Split:
     return Split(folds, protocol)
 
 
+def genres_without(tracks: Tracks, split: Split) -> list[str]:
+    """Name the genres that have no song in a part; figures say nothing of a genre that is not tested.
+
+    Returns
+    -------
+    list of str
+        A sentence for each part in which genres are lacking, with several folds with the numbers of the folds.
+    """
+    genre = dict(zip(tracks.ids, tracks.table["genre"], strict=True))
+    lines = []
+    for part in PARTS:
+        lacking: dict[str, list[int]] = {}
+        for number, fold in enumerate(split.folds, start=1):
+            there = {genre[track] for track in getattr(fold, part)}
+            for name in tracks.genres:
+                if name not in there:
+                    lacking.setdefault(name, []).append(number)
+        if lacking:
+            names = [f"{name}{_in_folds(numbers, len(split.folds))}" for name, numbers in sorted(lacking.items())]
+            lines.append(f"no {part} song of: {', '.join(names)}")
+    return lines
+
+
 def _kfold(tracks: Tracks, groups: Groups, settings: SplitSettings, seed: int) -> list[Fold]:
     ids = tracks.ids
     folds: list[Fold] = []
@@ -278,3 +301,9 @@ def _protocol(tracks: Tracks, settings: SplitSettings) -> str:
 def _without(ids: Sequence[str], taken: Sequence[str]) -> list[str]:
     gone = set(taken)
     return [track for track in ids if track not in gone]
+
+
+def _in_folds(numbers: list[int], count: int) -> str:
+    if len(numbers) == count:
+        return "" if count == 1 else " (in no fold)"
+    return f" (fold{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))})"

@@ -25,6 +25,7 @@ from safetensors.numpy import save
 
 from genrefusion.core.files import extend_record, locked, read_record, signature, write_atomically
 from genrefusion.features.shard_files import Shard, StoredArray, checksum, damaged_arrays, read_header
+from genrefusion.features.song_locks import SongLocks
 
 Array = npt.NDArray[Any]
 
@@ -112,34 +113,16 @@ class ShardStore:
         busy: list[str],
     ) -> Iterator[str]:
         """Compute all songs that no other process has, and note those that are busy."""
-        held: dict[str, contextlib.ExitStack] = {}
-        free = threading.Semaphore(SONGS_A_SHARD + workers)  # locks that may be held, each by an open file
-        ended = threading.Event()
+        locks = SongLocks(self._lock_of, at_most=SONGS_A_SHARD + workers)
         done: dict[str, Mapping[str, Array]] = {}
 
         def attempt(song: str) -> tuple[str, Mapping[str, Array] | None]:
-            with contextlib.ExitStack() as lock:
-                free.acquire()
-                lock.callback(free.release)
-                if ended.is_set():
-                    return song, None
-                try:
-                    lock.enter_context(locked(self._lock_of(song), wait=False))
-                except BlockingIOError:
+            with locks.taken(song) as mine:
+                if not mine:
                     return song, None
                 with self._lock:
                     there = self._find([song], kinds)  # another process may have had the lock
-                arrays = {} if there else compute(song)
-                held[song] = lock.pop_all()
-                return song, arrays
-
-        def write() -> None:
-            try:
-                self._write({f"{s}.{kind}": array for s, arrays in done.items() for kind, array in arrays.items()})
-            finally:
-                for song in done:
-                    held.pop(song).close()
-                done.clear()
+                return song, {} if there else compute(song)
 
         run = Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
         try:
@@ -150,17 +133,25 @@ class ShardStore:
                 done[song] = arrays
                 size = sum(array.nbytes for each in done.values() for array in each.values())
                 if len(done) >= SONGS_A_SHARD or size >= _SHARD_BYTES:
-                    write()
+                    self._keep(done, locks)
                 yield song
         finally:
             # Also where one song failed: what was computed of the others is kept.
-            ended.set()
+            locks.end()
             try:
-                write()
+                self._keep(done, locks)
             finally:
-                for lock in list(held.values()):
-                    lock.close()
+                locks.release_all()
                 self._remove_locks()
+
+    def _keep(self, done: dict[str, Mapping[str, Array]], locks: SongLocks) -> None:
+        """Write the arrays of songs as one shard, and let others have these songs."""
+        try:
+            self._write({f"{song}.{kind}": array for song, arrays in done.items() for kind, array in arrays.items()})
+        finally:
+            for song in done:
+                locks.release(song)
+            done.clear()
 
     def _write(self, arrays: Mapping[str, Array]) -> None:
         if not arrays:

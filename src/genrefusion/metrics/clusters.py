@@ -159,22 +159,6 @@ def _design_effect(likelihood: Array, sizes: Array) -> Array:
     return np.asarray(1 + icc * (float((sizes**2).sum() / sizes.sum()) - 1), dtype=np.float64)
 
 
-def proportion_interval(hits: Array, sizes: Array) -> tuple[Any, Any]:
-    """95 % interval of a share of songs that are alike in groups: Wilson's, with effective n and a t quantile.
-
-    Parameters
-    ----------
-    hits, sizes : Array
-        As for `effective_n`.
-
-    Returns
-    -------
-    (Array, Array), shape (...)
-        Lower and upper ends, within [0, 1] and never equal.
-    """
-    return wilson(hits.sum(axis=-1) / sizes.sum(), effective_n(hits, sizes), quantile(len(sizes) - 1))
-
-
 def wilson(share: Any, n: Any, z: Any) -> tuple[Any, Any]:
     """Wilson's score interval (1927) of a share of n songs, for a quantile z of the normal or a t distribution."""
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)

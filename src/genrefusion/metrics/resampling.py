@@ -140,3 +140,8 @@ def draw_groups(groups: int, *, draws: int = DRAWS, seed: int = 0) -> Iterator[A
         some = min(at_once, draws - begin)
         chosen = rng.integers(groups, size=(some, groups), dtype=np.int32) + groups * np.arange(some)[:, None]
         yield np.bincount(chosen.ravel(), minlength=some * groups).reshape(some, groups).astype(np.float64)
+
+
+def variance_correction(groups: int) -> float:
+    """Factor of the variance of draws, which is too small by ``(G - 1) / G`` with G groups."""
+    return groups / max(groups - 1, 1)

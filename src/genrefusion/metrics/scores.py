@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from genrefusion.metrics.clusters import Groups, too_few
+from genrefusion.metrics.intervals import bootstrap_intervals
 from genrefusion.metrics.predictions import Array, Labels, arrays, class_numbers, genre_columns
 from genrefusion.metrics.resampling import REDUCED, count
-from genrefusion.metrics.statistics import bootstrap_intervals
 
 Metric = Callable[[Labels, Array], float]
 

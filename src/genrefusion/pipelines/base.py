@@ -1,4 +1,4 @@
-"""The contract of all pipelines, what they are given to work with, and where they are registered.
+"""The contract of all pipelines, what they are given to work with, and how they are made and saved.
 
 A pipeline is trained on tracks, gives each track probabilities over genres, and lives in one folder without a pickle.
 ``tests/test_contract.py`` holds every pipeline to it.
@@ -6,10 +6,9 @@ A pipeline is trained on tracks, gives each track probabilities over genres, and
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
 
@@ -22,19 +21,9 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.metrics.predictions import Prediction
-from genrefusion.settings import data, features, sweep, tables, trainer
-from genrefusion.settings import pipelines as pipeline_settings
+from genrefusion.settings.registry import behind, find
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training import Watch
-
-PIPELINES = {
-    "coattention": ("genrefusion.pipelines.coattention", "CoattentionPipeline"),
-    "ensemble": ("genrefusion.pipelines.ensemble", "EnsemblePipeline"),
-    "lyrics": ("genrefusion.pipelines.lyrics", "LyricsPipeline"),
-    "multiframe": ("genrefusion.pipelines.multiframe", "MultiframePipeline"),
-    "xgboost": ("genrefusion.pipelines.vectors", "XgboostPipeline"),
-}
-"""Module and class of each pipeline by the name in its settings; imported when it is needed."""
 
 FORMAT = 1
 _FILE = "pipeline.json"
@@ -127,7 +116,7 @@ AnyPipeline = TypeVar("AnyPipeline", bound=Pipeline)
 
 def make_pipeline(settings: Any, features: Any, bench: Workbench) -> Pipeline:
     """Build the untrained pipeline that the settings name."""
-    return cast(Pipeline, pipeline_class(settings.name)(settings, features, bench))
+    return cast(Pipeline, behind(settings)(settings, features, bench))
 
 
 def load_pipeline(directory: Path, bench: Workbench) -> Pipeline:
@@ -138,8 +127,8 @@ def load_pipeline(directory: Path, bench: Workbench) -> Pipeline:
     UserError
         The folder holds no pipeline, or one of another format.
     """
-    name = read_description(directory)["pipeline"]["name"]
-    return cast(Pipeline, pipeline_class(name).load(directory, bench))
+    settings = read_settings(read_description(directory)["pipeline"])
+    return cast(Pipeline, behind(settings).load(directory, bench))
 
 
 def write_description(directory: Path, pipeline: Pipeline, settings: Any, features: Any) -> None:
@@ -164,7 +153,8 @@ def read_description(directory: Path) -> dict[str, Any]:
         raise UserError(f"{path}: damaged ({error}).") from error
     if description.get("format") != FORMAT:
         raise UserError(f"{path}: format {description.get('format')!r}; this version reads format {FORMAT}.")
-    if description["pipeline"]["name"] not in PIPELINES:
+    entry = find(str(description["pipeline"].get("schema")))
+    if entry is None or entry.group != "pipeline":
         raise UserError(f"{path}: unknown pipeline {description['pipeline']['name']!r}.")
     return description
 
@@ -221,21 +211,13 @@ def read_settings(values: dict[str, Any]) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     given = {key: _as_text(value) for key, value in values.items()}
-    schema = _SCHEMAS.get(str(given.pop("schema", "")))
-    if schema is None:
+    entry = find(str(given.pop("schema", "")))
+    if entry is None:
         raise UserError(f"The saved settings do not fit this version: no schema {values.get('schema')!r}.")
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(entry.schema), given))
     except (OmegaConfBaseException, ValueError) as error:
         raise UserError(f"The saved settings do not fit this version: {error}") from error
-
-
-_SCHEMAS = {
-    name: found
-    for module in (data, features, pipeline_settings, trainer, sweep, tables)
-    for name, found in vars(module).items()
-    if isinstance(found, type) and is_dataclass(found) and found.__module__ == module.__name__
-}
 
 
 def _as_text(value: Any) -> Any:
@@ -265,12 +247,6 @@ def mean_over_frames(probabilities: np.ndarray, songs: list[str], classes: list[
     exact = probabilities.astype(np.float64)
     frames = pd.DataFrame(exact / exact.sum(axis=1, keepdims=True), index=index, columns=classes)
     return Prediction(frames.groupby(level="track_id", sort=False).mean(), frames)
-
-
-def pipeline_class(name: str) -> Any:
-    """Import the class of a pipeline by its name."""
-    module, attribute = PIPELINES[name]
-    return getattr(importlib.import_module(module), attribute)
 
 
 def parts(pipeline: Any) -> list[Any]:

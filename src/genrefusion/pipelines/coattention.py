@@ -27,7 +27,7 @@ from genrefusion.metrics.predictions import Prediction
 from genrefusion.models.coattention import CoAttentionNetwork, Pairs
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Workbench, genres_to_learn, read_state, rebuild, write_description, write_state
-from genrefusion.pipelines.frames import on_device
+from genrefusion.pipelines.frames import member_conditions, on_device
 from genrefusion.pipelines.lyrics import report_lyrics
 from genrefusion.pipelines.multiframe import MultiframePipeline
 from genrefusion.pipelines.sequences import (
@@ -43,7 +43,7 @@ from genrefusion.pipelines.sequences import (
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.features import AudioEncoderFeatures, MelFeatures, NoFeatures, PrecomputedFeatures
 from genrefusion.settings.pipelines import CoattentionSettings, MultiframeSettings
-from genrefusion.training.loop import Checkpoint, train_network
+from genrefusion.training.loop import train_network
 
 Features = MelFeatures | PrecomputedFeatures | AudioEncoderFeatures | NoFeatures
 Probabilities = npt.NDArray[np.float64]
@@ -347,21 +347,14 @@ class CoattentionPipeline:
             logits = model(drop_sides(pairs, self.settings.drop_side))
             return nn.functional.cross_entropy(logits, classes, label_smoothing=self.settings.label_smoothing)
 
-        checkpoint = None
-        if self.bench.checkpoints is not None:
-            checkpoint = Checkpoint(self.bench.checkpoints / f"member{member}.safetensors", self.bench.resume)
         history = train_network(
             network,
             songs,
             loss=loss,
             validate=validate,
             settings=self.settings,
-            trainer=self.bench.trainer,
-            seed=self.bench.seed * 1009 + member,
-            terminal=self.bench.terminal,
-            checkpoint=checkpoint,
+            conditions=member_conditions(self.bench, member),
             collate=songs.collate,
-            watch=self.bench.watch if member == 0 else None,
         )
         return history.assign(member=str(member))
 

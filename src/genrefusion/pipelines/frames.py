@@ -16,7 +16,8 @@ from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, fra
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Workbench
 from genrefusion.settings.features import MelFeatures
-from genrefusion.training.loop import make_accelerator
+from genrefusion.training.checkpoints import Checkpoint
+from genrefusion.training.loop import Conditions, make_accelerator
 
 TRUNK_VERSION = 1
 _CHUNK = 1500  # mel columns that pass the convolutions at once: their maps stay near the processor
@@ -118,6 +119,19 @@ def on_device(model: nn.Module, bench: Workbench) -> nn.Module:
     """
     convert_conv2d_weight_memory_format(model, torch.channels_last)
     return model.to(make_accelerator(bench.trainer).device).eval()
+
+
+def member_conditions(bench: Workbench, member: int) -> Conditions:
+    """How the network of a number is trained: with a seed and a checkpoint of its own; the first one is watched."""
+    return conditions(bench, f"member{member}", seed=bench.seed * 1009 + member, watched=member == 0)
+
+
+def conditions(bench: Workbench, name: str, *, seed: int, watched: bool = True) -> Conditions:
+    """How a network is trained on a bench; the file of its checkpoint has the name."""
+    checkpoint = None
+    if bench.checkpoints is not None:
+        checkpoint = Checkpoint(bench.checkpoints / f"{name}.safetensors", bench.resume)
+    return Conditions(seed, bench.trainer, bench.terminal, checkpoint, bench.watch if watched else None)
 
 
 @torch.inference_mode()

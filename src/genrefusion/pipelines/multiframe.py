@@ -24,12 +24,12 @@ from genrefusion.metrics.predictions import Prediction
 from genrefusion.models import msd
 from genrefusion.models.crnn import FrameClassifier
 from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
-from genrefusion.pipelines.frames import SongFrames, apply, on_device, trunk_outputs
+from genrefusion.pipelines.frames import SongFrames, apply, member_conditions, on_device, trunk_outputs
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.features import MelFeatures
 from genrefusion.settings.pipelines import MultiframeSettings
 from genrefusion.training.augment import classification_loss
-from genrefusion.training.loop import Checkpoint, train_network
+from genrefusion.training.loop import train_network
 
 
 class MultiframePipeline:
@@ -157,9 +157,6 @@ class MultiframePipeline:
             songs = mean_over_frames(frames, val.songs, self.classes_).tracks.to_numpy()
             return {name: scores.METRICS[name](truth, songs) for name in ("accuracy", "macro_f1", "log_loss")}
 
-        checkpoint = None
-        if self.bench.checkpoints is not None:
-            checkpoint = Checkpoint(self.bench.checkpoints / f"member{member}.safetensors", self.bench.resume)
         s = self.settings
         return train_network(
             model,
@@ -167,11 +164,7 @@ class MultiframePipeline:
             loss=classification_loss(label_smoothing=s.label_smoothing, mixup=s.mixup, specaugment=s.specaugment),
             validate=validate,
             settings=s,
-            trainer=self.bench.trainer,
-            seed=self.bench.seed * 1009 + member,
-            terminal=self.bench.terminal,
-            checkpoint=checkpoint,
-            watch=self.bench.watch if member == 0 else None,
+            conditions=member_conditions(self.bench, member),
         )
 
     def _trained_part(self, network: FrameClassifier) -> nn.Module:

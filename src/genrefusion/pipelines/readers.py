@@ -37,10 +37,10 @@ from genrefusion.metrics import scores
 from genrefusion.models.folds import forget_folds, inner_folds
 from genrefusion.models.lyrics import LyricsHead, TunedTransformer, make_estimator
 from genrefusion.pipelines.base import Workbench
-from genrefusion.pipelines.frames import on_device
+from genrefusion.pipelines.frames import conditions, on_device
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.pipelines import LyricsSettings
-from genrefusion.training.loop import Checkpoint, train_network
+from genrefusion.training.loop import train_network
 
 Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
@@ -198,9 +198,6 @@ class NetworkReader:
             found = self._apply(model, val_texts)
             return {"accuracy": scores.accuracy(val_labels, found), "log_loss": scores.log_loss(val_labels, found)}
 
-        checkpoint = None
-        if self.bench.checkpoints is not None:
-            checkpoint = Checkpoint(self.bench.checkpoints / "network.safetensors", self.bench.resume)
         rows = [(row, torch.tensor(int(labels[song]))) for song, row in self._rows(texts)]
         history = train_network(
             self.network,
@@ -208,12 +205,8 @@ class NetworkReader:
             loss=loss,
             validate=validate,
             settings=s,
-            trainer=self.bench.trainer,
-            seed=self.bench.seed,
-            terminal=self.bench.terminal,
-            checkpoint=checkpoint,
+            conditions=conditions(self.bench, "network", seed=self.bench.seed),
             collate=self._collate,
-            watch=self.bench.watch,
         )
         return history.assign(member="0")
 

@@ -72,15 +72,15 @@ def as_text(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def terminal_table(table: pd.DataFrame, columns: Sequence[str], *, width: int) -> Table:
-    """The table for a terminal of so many characters; what does not fit is left to the files.
+def terminal_table(table: pd.DataFrame, columns: Sequence[str], *, width: int | None = None) -> Table:
+    """The table for a terminal of so many characters; what does not fit is left to the files, where there are any.
 
     Evidence is never shown, as it is too long.
     """
     left = [column for column in columns if column != "evidence"]
     shown = as_text(table, left)
     for column in _LEAST_NEEDED:
-        if _width(shown) > width and column in left:
+        if width is not None and _width(shown) > width and column in left:
             left.remove(column)
             shown = as_text(table, left)
     said = "\n".join(interval_notes(table))
@@ -253,10 +253,11 @@ def _number(form: Callable[[float], str]) -> Callable[[str], Callable[[Row], str
     return lambda name: lambda row: "" if _blank(row.get(name)) else form(float(row[name]))
 
 
-def _accuracy(row: Row) -> str:
-    if _blank(row.get("accuracy")):
-        return ""
-    return f"{row['accuracy']:.3f} [{row['accuracy_low']:.3f}, {row['accuracy_high']:.3f}]"
+def _with_interval(name: str) -> Callable[[Row], str]:
+    """Formatter of a share with its interval."""
+    return lambda row: (
+        "" if _blank(row.get(name)) else f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+    )
 
 
 def _difference(row: Row) -> str:
@@ -289,9 +290,10 @@ _short = _number(lambda x: f"{x:.3f}")
 
 _COLUMNS: dict[str, tuple[str, Callable[[Row], str]]] = {
     "claimed": ("claimed", _number(lambda x: f"{x:g} %")("claimed")),
-    "accuracy": ("accuracy [95 % interval]", _accuracy),
+    "accuracy": ("accuracy [95 % interval]", _with_interval("accuracy")),
     "difference": ("points to first", _difference),
     "macro_f1": ("macro F1", _short("macro_f1")),
+    "macro_f1_interval": ("macro F1 [95 % interval]", _with_interval("macro_f1")),  # of the seeds of several runs
     "n": ("n", _whole("n")),
     "seeds": ("seeds", _whole("seeds")),
     "parameters": ("parameters", _whole("parameters")),

@@ -10,8 +10,10 @@ import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.metrics.clusters import Groups, too_few
+from genrefusion.metrics.comparisons import gains_interval, holm
+from genrefusion.metrics.intervals import seeds_interval
 from genrefusion.metrics.predictions import Array, arrays, genre_columns
-from genrefusion.metrics.statistics import gains_interval, holm, seeds_interval, together
+from genrefusion.metrics.seeds import together
 
 
 def measure(runs: Sequence[pd.DataFrame], *, groups: Groups | None = None) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def difference(
     -------
     dict
         ``difference``, its ``difference_low`` and ``difference_high``, and ``p``, which is below .05 where the interval
-        leaves out 0 (see `genrefusion.metrics.statistics.gains_interval`; McNemar's test would take the songs of one
+        leaves out 0 (see `genrefusion.metrics.comparisons.gains_interval`; McNemar's test would take the songs of one
         artist for independent); empty where the two were not tested on the same tracks.
 
     Raises

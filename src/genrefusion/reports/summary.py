@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from genrefusion.core.files import write_atomically
+from genrefusion.core.files import write_json
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.groups import group_names
 from genrefusion.data.names import plain_artist
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics import scores
 from genrefusion.metrics.clusters import Groups
+from genrefusion.metrics.intervals import folds_interval
 from genrefusion.metrics.predictions import (
     TEXT,
     Prediction,
@@ -24,7 +24,6 @@ from genrefusion.metrics.predictions import (
     with_truth,
     write_predictions,
 )
-from genrefusion.metrics.statistics import folds_interval
 from genrefusion.reports.terminal_tables import metric_rows, metrics_table, weakest_genres, with_interval
 
 NEARLY_ALL = 0.95
@@ -142,46 +141,54 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
         lists each fold's test metrics, or else validation metrics, and ``folds_accuracy`` is their mean with
         ``folds_accuracy_ci95``.
     """
-    from genrefusion.reports import plots  # matplotlib takes half a second to import
-
-    metrics: dict[str, Any] = {}
     groups = groups_of([directory])
-    for part in ("val", "test"):
-        path = directory / "predictions" / f"{part}.csv"
-        if not path.is_file():
-            continue
-        predictions = read_predictions(path)
-        metrics[part] = scores.score(predictions, groups=groups)
-        frames = directory / "frames" / f"{part}.csv"
-        if frames.is_file():
-            metrics[part]["frames"] = scores.score_frames(read_predictions(frames), genres, groups=groups)
-        paths = sorted(directory.glob(f"views/*/{part}.csv"))
-        views = {path.parent.name: scores.score(read_predictions(path), groups=groups) for path in paths}
-        if views:
-            metrics[part]["views"] = views
-    part = "test" if "test" in metrics else "val"  # a sweep's trial has no other
-    predictions = read_predictions(directory / "predictions" / f"{part}.csv")
+    parts = [part for part in ("val", "test") if (directory / "predictions" / f"{part}.csv").is_file()]
+    metrics: dict[str, Any] = {part: _part_metrics(directory, part, genres, groups) for part in parts}
+    predictions = read_predictions(directory / "predictions" / f"{parts[-1]}.csv")  # a sweep's trial has val alone
     if predictions["fold"].max() > 0:
-        metrics["folds"] = [
-            scores.score(rows, intervals=False) | {"fold": int(str(number))}
-            for number, rows in predictions.groupby("fold")
-        ]
-        accuracies = [fold["accuracy"] for fold in metrics["folds"]]
-        mean, ends = folds_interval(accuracies, test_share=1 / len(accuracies))
-        metrics |= {"folds_accuracy": mean, "folds_accuracy_ci95": list(ends)}
-    if "test" in metrics:
-        count = f"{title}, n = {len(predictions)}"
-        plots.plot_confusion(predictions, directory / "figures" / "confusion.png", title=count)
-        plots.plot_roc(predictions, directory / "figures" / "roc.png", title=count)
-        plots.plot_reliability(predictions, directory / "figures" / "reliability.png", title=count)
-    importance = directory / "importance.csv"
-    if importance.is_file():
-        plots.plot_importance(pd.read_csv(importance), directory / "figures" / "importance.png", title=title)
-    history = directory / "history.csv"
-    if history.is_file():
-        plots.plot_learning_curve(pd.read_csv(history), directory / "figures" / "learning_curve.png", title=title)
+        metrics |= _folds_metrics(predictions)
+    _draw(directory, predictions if "test" in metrics else None, title)
     write_json(metrics, directory / "metrics.json")
     return metrics
+
+
+def _part_metrics(directory: Path, part: str, genres: pd.Series, groups: Groups) -> dict[str, Any]:
+    """Metrics of a part over its tracks; over their frames, and of views, where there are any."""
+    metrics = scores.score(read_predictions(directory / "predictions" / f"{part}.csv"), groups=groups)
+    frames = directory / "frames" / f"{part}.csv"
+    if frames.is_file():
+        metrics["frames"] = scores.score_frames(read_predictions(frames), genres, groups=groups)
+    paths = sorted(directory.glob(f"views/*/{part}.csv"))
+    views = {path.parent.name: scores.score(read_predictions(path), groups=groups) for path in paths}
+    return metrics | ({"views": views} if views else {})
+
+
+def _folds_metrics(predictions: pd.DataFrame) -> dict[str, Any]:
+    """Metrics of each fold, and the mean accuracy."""
+    folds = [
+        scores.score(rows, intervals=False) | {"fold": int(str(number))} for number, rows in predictions.groupby("fold")
+    ]
+    accuracies = [fold["accuracy"] for fold in folds]
+    mean, ends = folds_interval(accuracies, test_share=1 / len(accuracies))
+    return {"folds": folds, "folds_accuracy": mean, "folds_accuracy_ci95": list(ends)}
+
+
+def _draw(directory: Path, test: pd.DataFrame | None, title: str) -> None:
+    """Draw what there is: predictions of test tracks, importance of features, the course of a training."""
+    from genrefusion.reports import plots  # matplotlib takes half a second to import
+
+    figures = directory / "figures"
+    if test is not None:
+        count = f"{title}, n = {len(test)}"
+        plots.plot_confusion(test, figures / "confusion.png", title=count)
+        plots.plot_roc(test, figures / "roc.png", title=count)
+        plots.plot_reliability(test, figures / "reliability.png", title=count)
+    importance = directory / "importance.csv"
+    if importance.is_file():
+        plots.plot_importance(pd.read_csv(importance), figures / "importance.png", title=title)
+    history = directory / "history.csv"
+    if history.is_file():
+        plots.plot_learning_curve(pd.read_csv(history), figures / "learning_curve.png", title=title)
 
 
 def show_metrics(metrics: dict[str, Any], terminal: Terminal) -> None:
@@ -193,8 +200,3 @@ def show_metrics(metrics: dict[str, Any], terminal: Terminal) -> None:
     weakest = weakest_genres(metrics["test" if "test" in metrics else "val"])
     if weakest:
         terminal.say("weakest", weakest)
-
-
-def write_json(content: dict[str, Any], path: Path) -> None:
-    """Write an object for people and programs to read."""
-    write_atomically(path, json.dumps(content, indent=2, default=str).encode())

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
-from genrefusion.core.files import alone_in
+from genrefusion.core.files import alone_in, write_json
 from genrefusion.core.machine import machine_names
 from genrefusion.core.terminal import Terminal
 from genrefusion.core.version import __version__
@@ -22,8 +21,8 @@ from genrefusion.data.tracks import PARTS
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, with_truth, write_predictions
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
 from genrefusion.reports.run_page import write_report
-from genrefusion.reports.summary import show_metrics, summarise, write_json
-from genrefusion.runs.record import code, ensemble_signature, require_room, require_same_code
+from genrefusion.reports.summary import show_metrics, summarise
+from genrefusion.runs.record import begun_record, code, ensemble_signature, require_same_code
 from genrefusion.runs.store import Run, model_folder, open_run
 from genrefusion.runs.training import train_bench
 from genrefusion.settings.commands import TrainConfig
@@ -64,25 +63,81 @@ def run_ensemble(
         raise UserError(f"{fitted[0]}: its weights were fitted on the validation tracks already. Stack its members.")
     directory.mkdir(parents=True, exist_ok=True)
     with alone_in(directory, "is joining runs"):
-        return _run(config, directory, members, ensemble_signature(config, folders), command, quiet)
+        sign = ensemble_signature(config, folders)
+        _require_free(config, directory, sign)
+        terminal = Terminal(quiet=quiet, log=directory / "run.log")
+        return _run(_Joining(config, directory, members, terminal), sign, command)
 
 
-def _run(
-    config: TrainConfig, directory: Path, members: Sequence[Run], sign: str, command: str, quiet: bool
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Joining:
+    """What runs are joined by, where, and which."""
+
+    config: TrainConfig
+    directory: Path
+    members: Sequence[Run]
+    terminal: Terminal
+
+    @property
+    def first(self) -> Run:
+        """Gives what all have alike: corpus, genres, split, order of tracks."""
+        return self.members[0]
+
+    @property
+    def corpus(self) -> str:
+        record = self.first.record
+        return str(record["corpus"]) + (" (synthetic)" if record["synthetic"] else "")
+
+
+def _require_free(config: TrainConfig, directory: Path, sign: str) -> None:
+    """Refuse a folder that holds something else than what of this very ensemble was begun there."""
+    old = begun_record(directory, resume=config.resume)
+    if old is None:
+        return
+    require_same_code(old, directory)
+    if old["signature"] != sign:
+        raise UserError(f"{directory}: was begun with other members, or to join them in another way.")
+
+
+def _run(joining: _Joining, sign: str, command: str) -> dict[str, Any]:
     began = time.perf_counter()
-    first = members[0].record
-    _require_free(config, directory, sign)
-    terminal = Terminal(quiet=quiet, log=directory / "run.log")
-    corpus = first["corpus"] + (" (synthetic)" if first["synthetic"] else "")
-    terminal.say(f"genrefusion {__version__}  ", f"{config.name} on {corpus}   seed {first['seed']}")
+    config, directory, members, terminal = joining.config, joining.directory, joining.members, joining.terminal
+    first = joining.first.record
+    terminal.say(f"genrefusion {__version__}  ", f"{config.name} on {joining.corpus}   seed {first['seed']}")
     for member in members:
         terminal.say("member", f"{member.record['name']}   {member.directory}")
-    record = first | {
+    record = _record(joining) | {"signature": sign, "command": command}
+    combinations, fit_seconds = _join(joining)  # and check that they can be
+    write_json(record, directory / "run.json")
+    ensemble = _save_models(joining, combinations)
+    record |= {
+        "parameters": ensemble.parameter_count(),
+        "corpus_digest": _corpus_digest(members, ensemble),
+        # What it takes to have it: the members' trainings too.
+        "wall_seconds": time.perf_counter() - began + sum(m.record["wall_seconds"] for m in members),
+        "fit_seconds": _total([fit_seconds, *(m.record.get("fit_seconds") for m in members)]),
+        "peak_memory_mb": max(m.record.get("peak_memory_mb", 0) for m in members),  # each was trained on its own
+    }
+    write_predictions(joining.first.split.to_table(), directory / "splits.csv")
+    genres = read_predictions(directory / "predictions" / "test.csv").set_index("track_id")["genre"]
+    names = joining.first.directory / "tracks.csv"
+    if names.is_file():
+        shutil.copyfile(names, directory / names.name)
+    metrics = summarise(directory, genres, title=f"{config.name}, {joining.corpus}, {first['protocol']}")
+    show_metrics(metrics, terminal)
+    record["status"] = "finished"
+    terminal.say("report", str(write_report(directory, record)))
+    write_json(record, directory / "run.json")
+    terminal.say("run", str(directory))
+    return metrics
+
+
+def _record(joining: _Joining) -> dict[str, Any]:
+    """What is known before the runs are joined: what the first member says of corpus and split, and of all the rest."""
+    config, members, first = joining.config, joining.members, joining.first.record
+    return first | {
         "status": "running",
         "name": config.name,
-        "command": command,
-        "signature": sign,
         "members": [{"run": str(m.directory), "signature": m.record["signature"]} for m in members],
         "trained_on": sorted({digest for member in members for digest in member.record["trained_on"]}),
         "trained_artists": sorted({artist for m in members for artist in m.record.get("trained_artists", [])}),
@@ -93,47 +148,6 @@ def _run(
         "config": asdict(config) | {name: first["config"][name] for name in ("data", "split", "seed")},
         "fitted_on_val": config.pipeline.combine == "stack" or any(_fitted_on_val(member) for member in members),
     }
-    combinations, fit_seconds = _join(config, members, directory, terminal)  # and check that they can be
-    write_json(record, directory / "run.json")
-    ensemble = _save_models(config, members, combinations, directory, terminal)
-    record |= {
-        "parameters": ensemble.parameter_count(),
-        "corpus_digest": _corpus_digest(members, ensemble),
-        # What it takes to have it: the members' trainings too.
-        "wall_seconds": time.perf_counter() - began + sum(m.record["wall_seconds"] for m in members),
-        "fit_seconds": _total([fit_seconds, *(m.record.get("fit_seconds") for m in members)]),
-        "peak_memory_mb": max(m.record.get("peak_memory_mb", 0) for m in members),  # each was trained on its own
-    }
-    write_predictions(members[0].split.to_table(), directory / "splits.csv")
-    genres = read_predictions(directory / "predictions" / "test.csv").set_index("track_id")["genre"]
-    names = members[0].directory / "tracks.csv"
-    if names.is_file():
-        shutil.copyfile(names, directory / names.name)
-    metrics = summarise(directory, genres, title=f"{config.name}, {corpus}, {first['protocol']}")
-    show_metrics(metrics, terminal)
-    record["status"] = "finished"
-    terminal.say("report", str(write_report(directory, record)))
-    write_json(record, directory / "run.json")
-    terminal.say("run", str(directory))
-    return metrics
-
-
-def _require_free(config: TrainConfig, directory: Path, sign: str) -> None:
-    """Refuse a folder that holds something else than what of this very ensemble was begun there."""
-    path = directory / "run.json"
-    if not path.is_file():
-        if config.resume:
-            raise UserError(f"{directory}: no run to resume there.")
-        return require_room(directory)
-    if not config.resume:
-        raise UserError(f"{directory}: holds a run already. Go on with resume=true, or take another folder.")
-    old = json.loads(path.read_text(encoding="utf-8"))
-    if old["status"] == "finished" and (directory / "report.html").is_file():
-        raise UserError(f"{directory}: finished already; there is nothing to resume.")
-    require_same_code(old, directory)
-    if old["signature"] != sign:
-        raise UserError(f"{directory}: was begun with other members, or to join them in another way.")
-    return None
 
 
 def _fitted_on_val(member: Run) -> bool:
@@ -202,37 +216,49 @@ def _places(run: Run) -> dict[str, str]:
     }
 
 
-def _join(
-    config: TrainConfig, members: Sequence[Run], directory: Path, terminal: Terminal
-) -> tuple[list[Combination], float]:
+def _join(joining: _Joining) -> tuple[list[Combination], float]:
     """Write the joined predictions; returns how they were joined in each fold, and the seconds to find the weights."""
-    tables = {part: [_aligned(member, members[0], part) for member in members] for part in ("val", "test")}
+    members, first = joining.members, joining.first
+    tables = {part: [_aligned(member, first, part) for member in members] for part in ("val", "test")}
     genres = genre_columns(tables["test"][0])
     combinations = []
     seconds = 0.0
     joined: dict[str, list[pd.DataFrame]] = {part: [] for part in tables}
-    for number in range(len(members[0].split.folds)):
+    for number in range(len(first.split.folds)):
         rows = {part: [t[t["fold"] == number] for t in parts] for part, parts in tables.items()}
         held = [arrays(table, genres=genres) for table in rows["val"]]
         probabilities, labels = [p for _, p in held], held[0][0]
         began = time.perf_counter()
-        combination = fit_combination(config.pipeline, probabilities, labels, count=len(members))
+        combination = fit_combination(joining.config.pipeline, probabilities, labels, count=len(members))
         seconds += time.perf_counter() - began
         combinations.append(combination)
         for part, members_rows in rows.items():
-            mixed = combination.combine([arrays(table, genres=genres)[1] for table in members_rows])
-            index = pd.Index(members_rows[0]["track_id"], name="track_id")
-            truth = members_rows[0].set_index("track_id")["genre"]
-            joined[part].append(with_truth(pd.DataFrame(mixed, index, genres), truth, fold=number))
+            joined[part].append(_mixed(combination, members_rows, genres, fold=number))
     for part, parts in joined.items():
-        write_predictions(pd.concat(parts, ignore_index=True), directory / "predictions" / f"{part}.csv")
-    mean = np.mean([c.weights for c in combinations], axis=0)
-    if config.pipeline.combine in ("mean", "weights"):
-        mean = mean / mean.sum()
-    names = ", ".join(f"{m.record['name']} {w:.2f}" for m, w in zip(members, mean, strict=True))
-    fitted = "   (fitted on val, whose figures flatter it)" if config.pipeline.combine == "stack" else ""
-    terminal.say(config.pipeline.combine, f"weights: {names}{fitted}")
+        write_predictions(pd.concat(parts, ignore_index=True), joining.directory / "predictions" / f"{part}.csv")
+    _say_weights(joining, combinations)
     return combinations, seconds
+
+
+def _mixed(
+    combination: Combination, members_rows: Sequence[pd.DataFrame], genres: list[str], *, fold: int
+) -> pd.DataFrame:
+    """Joined predictions for the tracks of a fold, of which the members have a row each in the same order."""
+    mixed = combination.combine([arrays(table, genres=genres)[1] for table in members_rows])
+    index = pd.Index(members_rows[0]["track_id"], name="track_id")
+    truth = members_rows[0].set_index("track_id")["genre"]
+    return with_truth(pd.DataFrame(mixed, index, genres), truth, fold=fold)
+
+
+def _say_weights(joining: _Joining, combinations: Sequence[Combination]) -> None:
+    """Print what each member counts, on the mean over the folds."""
+    combine = joining.config.pipeline.combine
+    mean = np.mean([c.weights for c in combinations], axis=0)
+    if combine in ("mean", "weights"):
+        mean = mean / mean.sum()
+    names = ", ".join(f"{m.record['name']} {w:.2f}" for m, w in zip(joining.members, mean, strict=True))
+    fitted = "   (fitted on val, whose figures flatter it)" if combine == "stack" else ""
+    joining.terminal.say(combine, f"weights: {names}{fitted}")
 
 
 def _aligned(member: Run, first: Run, part: str) -> pd.DataFrame:
@@ -252,19 +278,13 @@ def _aligned(member: Run, first: Run, part: str) -> pd.DataFrame:
     return aligned.drop(columns="true")
 
 
-def _save_models(
-    config: TrainConfig,
-    members: Sequence[Run],
-    combinations: Sequence[Combination],
-    directory: Path,
-    terminal: Terminal,
-) -> EnsemblePipeline:
+def _save_models(joining: _Joining, combinations: Sequence[Combination]) -> EnsemblePipeline:
     """Put the members' models into the run folder, so that it can be moved; returns the last fold's ensemble."""
-    bench = train_bench(config, terminal)
-    split = members[0].split
-    pipelines = zip(*(member.pipelines(bench) for member in members), strict=True)
+    config, split = joining.config, joining.first.split
+    bench = train_bench(config, joining.terminal)
+    pipelines = zip(*(member.pipelines(bench) for member in joining.members), strict=True)
     for number, (parts, combination) in enumerate(zip(pipelines, combinations, strict=True)):
         ensemble = EnsemblePipeline(config.pipeline, config.features, bench)
         ensemble.classes_, ensemble.members_, ensemble.combination_ = parts[0].classes_, list(parts), combination
-        ensemble.save(model_folder(directory, split, number))
+        ensemble.save(model_folder(joining.directory, split, number))
     return ensemble

@@ -16,16 +16,13 @@ from typing import Any
 import pandas as pd
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import write_json
 from genrefusion.core.machine import machine
 from genrefusion.core.processes import process_count
 from genrefusion.core.version import __version__
 from genrefusion.data.audio import sha256_of
-from genrefusion.data.coverage import genres_without
-from genrefusion.data.splits import Split
+from genrefusion.data.splits import Split, genres_without
 from genrefusion.data.tracks import Tracks
-from genrefusion.reports.summary import (
-    write_json,
-)
 from genrefusion.settings.commands import TrainConfig
 
 RESULTS_VERSION = 2
@@ -83,22 +80,6 @@ def chosen(settings: Any) -> dict[str, Any]:
             continue
         found[field.name] = chosen(value) if is_dataclass(value) else _by_content(field.name, value, settings)
     return found
-
-
-def require_same_code(record: Mapping[str, Any], directory: Path) -> None:
-    """Refuse to go on with a run whose first part was made by code that gives other results.
-
-    Raises
-    ------
-    UserError
-        Says by which version it was begun.
-    """
-    if record.get("results_version", 1) != RESULTS_VERSION:
-        version = record.get("versions", {}).get("genrefusion", "another version")
-        raise UserError(
-            f"{directory}: was begun by genrefusion {version}, since when results have changed, so that it cannot be "
-            "resumed: train it anew, without resume=true."
-        )
 
 
 def code() -> dict[str, Any]:
@@ -188,56 +169,70 @@ def open_record(
     from omegaconf import OmegaConf
 
     sign = signature(config, tracks, split)
-    path = directory / "run.json"
-    if path.is_file():
-        old = json.loads(path.read_text(encoding="utf-8"))
-        if not config.resume:
-            raise UserError(f"{directory}: holds a run already. Go on with resume=true, or take another folder.")
-        if old["status"] == "trial":
-            raise UserError(f"{directory}: a trial of a sweep. Go on with the sweep: the same command and resume=true.")
-        if old["status"] == "finished" and (directory / "report.html").is_file():
-            raise UserError(f"{directory}: finished already; there is nothing to resume.")
-        other = old["signature"] != sign
-        if old["status"] == "finished" and old.get("results_version") != RESULTS_VERSION:  # signed by another rule
-            other = (old["corpus_digest"], old["split_digest"]) != (tracks.digest, split.digest)
-        if old["status"] != "finished":
-            require_same_code(old, directory)
-        if other:
-            raise UserError(f"{directory}: was begun with other settings or data:\n{_difference(old, config)}")
+    old = begun_record(directory, resume=config.resume)
+    if old is not None:
+        _require_same_run(old, config, sign, (tracks.digest, split.digest), directory)
         if old["status"] == "finished":  # older versions wrote the page last
             if process_count() > 1:
                 raise UserError(f"{directory}: lacks its page alone. Go on in one process, without a launcher.")
-            return dict(old)
-    elif config.resume:
-        raise UserError(f"{directory}: no run to resume there.")
-    else:
-        require_room(directory)
-    trained = tracks.subset(sorted({track for fold in split.folds for track in (*fold.train, *fold.val)}))
+            return old
     record = {
         "status": status,
         "name": config.name,
         "command": command,
         "signature": sign,
-        "corpus": tracks.corpus,
-        "synthetic": tracks.synthetic,
-        "corpus_digest": tracks.digest,
-        "split_digest": split.digest,
-        "protocol": split.protocol,
+        **_corpus(tracks, split),
         "seed": config.seed,
         "processes": process_count(),
-        "genres": tracks.genres,
-        "skipped": tracks.skipped,
-        "genres_without": genres_without(tracks, split),
         **code(),
         "config": asdict(config),
         "data_schema": type(config.data).__name__,
-        "trained_on": sorted(frozenset().union(*trained.content_digests())),
-        "trained_artists": sorted(set(trained.artist_digests()) - {""}),
+        **_trained_on(tracks, split),
     }
-    write_json(record, path)
+    write_json(record, directory / "run.json")
     (directory / "checkpoints").mkdir(exist_ok=True)
     OmegaConf.save(OmegaConf.create(asdict(config)), directory / "config.yaml")
     return record
+
+
+def begun_record(directory: Path, *, resume: bool) -> dict[str, Any] | None:
+    """Read what was begun in a folder and is to be gone on with; None where there is nothing and a run may begin.
+
+    Raises
+    ------
+    UserError
+        There is nothing to resume; or something is there, of a run or not, that is not to be resumed.
+    """
+    path = directory / "run.json"
+    if not path.is_file():
+        if resume:
+            raise UserError(f"{directory}: no run to resume there.")
+        require_room(directory)
+        return None
+    if not resume:
+        raise UserError(f"{directory}: holds a run already. Go on with resume=true, or take another folder.")
+    old = dict(json.loads(path.read_text(encoding="utf-8")))
+    if old["status"] == "trial":
+        raise UserError(f"{directory}: a trial of a sweep. Go on with the sweep: the same command and resume=true.")
+    if old["status"] == "finished" and (directory / "report.html").is_file():
+        raise UserError(f"{directory}: finished already; there is nothing to resume.")
+    return old
+
+
+def require_same_code(record: Mapping[str, Any], directory: Path) -> None:
+    """Refuse to go on with a run whose first part was made by code that gives other results.
+
+    Raises
+    ------
+    UserError
+        Says by which version it was begun.
+    """
+    if record.get("results_version", 1) != RESULTS_VERSION:
+        version = record.get("versions", {}).get("genrefusion", "another version")
+        raise UserError(
+            f"{directory}: was begun by genrefusion {version}, since when results have changed, so that it cannot be "
+            "resumed: train it anew, without resume=true."
+        )
 
 
 def require_room(directory: Path) -> None:
@@ -256,6 +251,19 @@ def require_room(directory: Path) -> None:
         )
 
 
+def _require_same_run(
+    old: dict[str, Any], config: TrainConfig, sign: str, digests: tuple[str, str], directory: Path
+) -> None:
+    """Refuse to go on with a run of other settings or data, or of code that gives other results."""
+    other = old["signature"] != sign
+    if old["status"] != "finished":
+        require_same_code(old, directory)
+    elif old.get("results_version") != RESULTS_VERSION:  # signed by another rule
+        other = (old["corpus_digest"], old["split_digest"]) != digests
+    if other:
+        raise UserError(f"{directory}: was begun with other settings or data:\n{_difference(old, config)}")
+
+
 def _difference(old: dict[str, Any], config: TrainConfig) -> str:
     """Name the settings in which a run differs from the one in its folder."""
     before, now = pd.json_normalize(old["config"]).iloc[0], pd.json_normalize(asdict(config)).iloc[0]
@@ -265,3 +273,26 @@ def _difference(old: dict[str, Any], config: TrainConfig) -> str:
     if (count := old.get("processes", 1)) != process_count():
         rows.append(f"  processes: {count} there, {process_count()} here")
     return "\n".join(row for row in rows if "resume" not in row) or "  the corpus changed"
+
+
+def _corpus(tracks: Tracks, split: Split) -> dict[str, Any]:
+    """What a record says of corpus and split."""
+    return {
+        "corpus": tracks.corpus,
+        "synthetic": tracks.synthetic,
+        "corpus_digest": tracks.digest,
+        "split_digest": split.digest,
+        "protocol": split.protocol,
+        "genres": tracks.genres,
+        "skipped": tracks.skipped,
+        "genres_without": genres_without(tracks, split),
+    }
+
+
+def _trained_on(tracks: Tracks, split: Split) -> dict[str, list[str]]:
+    """Digests of what a run is fitted on, by which its tracks and artists are known in another corpus."""
+    trained = tracks.subset(sorted({track for fold in split.folds for track in (*fold.train, *fold.val)}))
+    return {
+        "trained_on": sorted(frozenset().union(*trained.content_digests())),
+        "trained_artists": sorted(set(trained.artist_digests()) - {""}),
+    }

@@ -15,22 +15,21 @@ import json
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from genrefusion.core.alone import run_alone
 from genrefusion.core.errors import UserError
-from genrefusion.core.files import alone_in
+from genrefusion.core.files import alone_in, write_json
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.machine import peak_memory_mb
 from genrefusion.core.processes import process_count
 from genrefusion.core.terminal import Terminal
 from genrefusion.core.version import __version__
 from genrefusion.data.corpora import load_usable
-from genrefusion.data.coverage import genres_without
 from genrefusion.data.groups import recordings_of_two_genres
-from genrefusion.data.splits import Fold, Split, split_tracks
+from genrefusion.data.splits import Split, genres_without, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import ready_tracks, with_digests
@@ -42,7 +41,6 @@ from genrefusion.reports.summary import (
     prediction_tables,
     show_metrics,
     summarise,
-    write_json,
     write_names,
     write_tables,
 )
@@ -109,34 +107,38 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What a run works with, in all its folds."""
+
+    config: TrainConfig
+    directory: Path
+    tracks: Tracks
+    split: Split
+    terminal: Terminal
+    trial: Watch | None = None
+
+    @property
+    def title(self) -> str:
+        """Of the run's pictures."""
+        corpus = f"{self.tracks.corpus}{' (synthetic)' if self.tracks.synthetic else ''}"
+        return f"{self.config.name}, {corpus}, {self.split.protocol}"
+
+
 def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial: Watch | None) -> dict[str, Any]:
     began = time.perf_counter()
     terminal = Terminal(quiet=quiet, log=directory / "run.log")
     tracks, split = prepare(config, terminal)
-    _announce(config, tracks, split, terminal)
+    work = _Work(config, directory, tracks, split, terminal, trial)
+    _announce(work)
     record = open_record(config, tracks, split, directory, command, status="trial" if trial else "running")
     if record["status"] == "finished":  # all but its page is there
         return _finish(directory, record, json.loads((directory / "metrics.json").read_text("utf-8")), terminal)
-    write_predictions(split.to_table(), directory / "splits.csv")
-    if trial is None:
-        write_names(tracks, directory, of={track for fold in split.folds for track in (*fold.val, *fold.test)})
-    used = split.tracks
-    make_pipeline(config.pipeline, config.features, train_bench(config, terminal)).prepare(
-        tracks.subset([track for track in tracks.ids if track in used])
-    )
-    if process_count() > 1:
-        from genrefusion.training.loop import from_main  # only now: other pipelines need no PyTorch
-
-        from_main((directory, tracks, split))
-    done: list[dict[str, Any]] = []
+    _prepare_folds(work)
     preparing = time.perf_counter() - began
-    for number, fold in enumerate(split.folds):
-        if len(split.folds) > 1:
-            terminal.say("fold", f"{number + 1} of {len(split.folds)}")
-        model = model_folder(directory, split, number)
-        done.append(_run_fold(config, tracks, fold, number, model, directory, terminal, trial))
+    done = [_run_fold(work, number) for number in range(len(split.folds))]
     gather_tables([_done(directory, number).parent for number in range(len(split.folds))], directory)
-    metrics = summarise(directory, tracks.table["genre"], title=_title(config, tracks, split))
+    metrics = summarise(directory, tracks.table["genre"], title=work.title)
     record |= {
         "parameters": done[-1]["parameters"],
         "wall_seconds": preparing + sum(fold["seconds"] for fold in done),
@@ -147,10 +149,27 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
     write_json(record, directory / "run.json")
     _finish(directory, record, metrics, terminal)
     if process_count() > 1:
-        from genrefusion.training.loop import leave_together
+        from genrefusion.training.loop import leave_together  # only now: other pipelines need no PyTorch
 
         leave_together()
     return metrics
+
+
+def _prepare_folds(work: _Work) -> None:
+    """Write what is tested where, extract the features, and tell the other processes that they are there."""
+    config, tracks, split = work.config, work.tracks, work.split
+    write_predictions(split.to_table(), work.directory / "splits.csv")
+    if work.trial is None:
+        named = {track for fold in split.folds for track in (*fold.val, *fold.test)}
+        write_names(tracks, work.directory, of=named)
+    used = split.tracks
+    make_pipeline(config.pipeline, config.features, train_bench(config, work.terminal)).prepare(
+        tracks.subset([track for track in tracks.ids if track in used])
+    )
+    if process_count() > 1:
+        from genrefusion.training.loop import from_main
+
+        from_main((work.directory, tracks, split))
 
 
 def _finish(directory: Path, record: dict[str, Any], metrics: dict[str, Any], terminal: Terminal) -> dict[str, Any]:
@@ -177,9 +196,10 @@ def take_part(config: TrainConfig) -> None:
 
     _meet(config)
     directory, tracks, split = from_main(None)
-    for number, fold in enumerate(split.folds):
+    work = _Work(config, directory, tracks, split, Terminal(quiet=True))
+    for number in range(len(split.folds)):
         if not (config.resume and _done(directory, number).is_file()):
-            _fit(config, tracks, fold, number, directory, Terminal(quiet=True))
+            _fit(work, number)
     leave_together()
 
 
@@ -232,35 +252,17 @@ def _without_unready_val(config: TrainConfig, tracks: Tracks, terminal: Terminal
     return tracks.subset([track for track in tracks.ids if track not in val])
 
 
-def _run_fold(
-    config: TrainConfig,
-    tracks: Tracks,
-    fold: Fold,
-    number: int,
-    model: Path,
-    directory: Path,
-    terminal: Terminal,
-    trial: Watch | None,
-) -> dict[str, Any]:
+def _run_fold(work: _Work, number: int) -> dict[str, Any]:
     """Fit and predict one fold, unless a run that is resumed did; returns what it took."""
-    done = _done(directory, number)
-    state = done.parent
-    if config.resume and done.is_file():
-        terminal.say("resume", "finished before")
+    if len(work.split.folds) > 1:
+        work.terminal.say("fold", f"{number + 1} of {len(work.split.folds)}")
+    done = _done(work.directory, number)
+    if work.config.resume and done.is_file():
+        work.terminal.say("resume", "finished before")
         return dict(json.loads(done.read_text()))
     began = time.perf_counter()
-    pipeline, fit_seconds = _fit(config, tracks, fold, number, directory, terminal, trial)
-    parts = {"val": fold.val}
-    if trial is None:
-        pipeline.save(model)
-        parts["test"] = fold.test
-    for part, ids in parts.items():
-        tables = prediction_tables(pipeline.predict_proba(tracks.subset(ids)), tracks.table["genre"], part, fold=number)
-        write_tables(tables, state)
-    if len(pipeline.importance_):
-        write_predictions(pipeline.importance_.assign(fold=number), state / "importance.csv")
-    if len(pipeline.history_):
-        write_predictions(pipeline.history_.assign(fold=number), state / "history.csv")
+    pipeline, fit_seconds = _fit(work, number)
+    _predict_fold(work, number, pipeline)
     seconds = time.perf_counter() - began
     if len(pipeline.history_):  # its epochs may have been trained before an interruption
         trained = float(pipeline.history_["seconds"].sum())
@@ -270,24 +272,34 @@ def _run_fold(
     return facts
 
 
-def _fit(
-    config: TrainConfig,
-    tracks: Tracks,
-    fold: Fold,
-    number: int,
-    directory: Path,
-    terminal: Terminal,
-    trial: Watch | None = None,
-) -> tuple[Pipeline, float]:
+def _fit(work: _Work, number: int) -> tuple[Pipeline, float]:
     """Fit the pipeline of a fold; returns it and the seconds that the fit alone took."""
-    state = _done(directory, number).parent
-    watch = trial if number == 0 else None  # later folds have other validation tracks
-    bench = replace(train_bench(config, terminal), checkpoints=state, resume=config.resume, watch=watch)
+    config, fold = work.config, work.split.folds[number]
+    state = _done(work.directory, number).parent
+    watch = work.trial if number == 0 else None  # later folds have other validation tracks
+    bench = replace(train_bench(config, work.terminal), checkpoints=state, resume=config.resume, watch=watch)
     pipeline = make_pipeline(config.pipeline, config.features, bench)
-    train, val = tracks.subset(fold.train), tracks.subset(fold.val)
+    train, val = work.tracks.subset(fold.train), work.tracks.subset(fold.val)
     began = time.perf_counter()
     pipeline.fit(train, val)
     return pipeline, time.perf_counter() - began
+
+
+def _predict_fold(work: _Work, number: int, pipeline: Pipeline) -> None:
+    """Save the pipeline of a fold, and write what it predicts and tells of itself; of a trial, val alone."""
+    fold, tracks = work.split.folds[number], work.tracks
+    state = _done(work.directory, number).parent
+    parts = {"val": fold.val}
+    if work.trial is None:
+        pipeline.save(model_folder(work.directory, work.split, number))
+        parts["test"] = fold.test
+    for part, ids in parts.items():
+        tables = prediction_tables(pipeline.predict_proba(tracks.subset(ids)), tracks.table["genre"], part, fold=number)
+        write_tables(tables, state)
+    if len(pipeline.importance_):
+        write_predictions(pipeline.importance_.assign(fold=number), state / "importance.csv")
+    if len(pipeline.history_):
+        write_predictions(pipeline.history_.assign(fold=number), state / "history.csv")
 
 
 def _done(directory: Path, number: int) -> Path:
@@ -311,7 +323,9 @@ def train_bench(config: TrainConfig, terminal: Terminal) -> Workbench:
     return replace(make_bench(config, terminal, max_seconds=config.data.max_seconds), seed=config.seed)
 
 
-def _announce(config: TrainConfig, tracks: Tracks, split: Split, terminal: Terminal) -> None:
+def _announce(work: _Work) -> None:
+    """Say what is trained on what, and what is to be known of corpus and split."""
+    config, tracks, split, terminal = work.config, work.tracks, work.split, work.terminal
     count = f"{len(tracks)} songs"
     if tracks.piece_seconds is not None:
         count = f"{len(tracks)} pieces of {tracks.table['song'].nunique()} songs"
@@ -327,7 +341,3 @@ def _announce(config: TrainConfig, tracks: Tracks, split: Split, terminal: Termi
     terminal.say("split", f"{split.protocol}: {sizes}{' in the first fold' if len(split.folds) > 1 else ''}")
     for line in genres_without(tracks, split):
         terminal.say("", line)
-
-
-def _title(config: TrainConfig, tracks: Tracks, split: Split) -> str:
-    return f"{config.name}, {tracks.corpus}{' (synthetic)' if tracks.synthetic else ''}, {split.protocol}"

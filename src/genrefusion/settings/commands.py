@@ -2,146 +2,142 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import MISSING
 
 from genrefusion.core.errors import UserError
-from genrefusion.settings.checks import check_choice, check_range, check_seed, check_workers
+from genrefusion.settings.fields import LARGEST_SEED, Settings, check_choice, setting
+
+_CACHE = "null: GENREFUSION_CACHE, or the user's cache folder"
+_DEBUG = "tracebacks for mistakes too"
+_DIVIDED = "how its tracks are divided"
+_TRAINER = "where a network runs"
+_WORKERS = "threads or processes that read songs"
 
 
 @dataclass
-class TrainConfig:
+class TrainConfig(Settings):
     """Everything that `train` takes."""
 
-    name: str = MISSING
-    seed: int = 0
-    data: Any = MISSING
-    split: Any = MISSING
-    features: Any = MISSING
-    text_encoder: Any = None  # null: the pipeline reads no lyrics, or has a way of its own
-    pipeline: Any = MISSING
-    trainer: Any = MISSING
-    output: str = "outputs"
-    cache: str | None = None  # null: GENREFUSION_CACHE or the user's cache folder
-    workers: int = 2
-    resume: bool = False
-    sweep: Any = None  # SweepSettings: the group sweep, with train -m
-    parallel: int = 2  # runs at once, with train -m and a launcher
-    debug: bool = False  # tracebacks for mistakes too
+    name: str = setting(MISSING, help="of the run, and of the folder of its runs")
+    seed: int = setting(0, low=0, high=LARGEST_SEED, help="of everything random")
+    data: Any = setting(MISSING, help="the corpus")
+    split: Any = setting(MISSING, help=_DIVIDED)
+    features: Any = setting(MISSING, help="what is read of the audio")
+    text_encoder: Any = setting(
+        None, help="how lyrics become numbers; null: the pipeline reads no lyrics, or has a way of its own"
+    )
+    pipeline: Any = setting(MISSING, help="the system that turns tracks into genres")
+    trainer: Any = setting(MISSING, help=_TRAINER)
+    output: str = setting("outputs", help="folder of the runs")
+    cache: str | None = setting(None, help=_CACHE)
+    workers: int = setting(2, low=1, high=1000, help=_WORKERS)
+    resume: bool = setting(False, help="go on with the last run that was broken off, or with that of hydra.run.dir")
+    sweep: Any = setting(None, help="a search for settings, with train -m")
+    parallel: int = setting(2, low=1, high=10_000, help="runs at once, with train -m and a launcher")
+    debug: bool = setting(False, help=_DEBUG)
 
     def __post_init__(self) -> None:
-        """Refuse a text encoder that nothing would use, and no runs at once."""
-        check_range("parallel", self.parallel, 1, 10_000)
-        check_seed("seed", self.seed)
-        check_workers(self.workers)
+        """Refuse a text encoder that nothing would use."""
+        super().__post_init__()
         if self.text_encoder is not None and not hasattr(self.pipeline, "encoder"):
             raise UserError(f"text_encoder={self.text_encoder.name}: pipeline={self.pipeline.name} has none.")
 
 
 @dataclass
-class FeaturesFile:
+class FeaturesFile(Settings):
     """Where the ready features of another corpus are."""
 
-    path: str | None = None  # null: the file that the run was trained on
+    settings_group = "features"
+
+    path: str | None = setting(None, help="null: the file that the run was trained on")
 
 
 @dataclass
-class EvaluateConfig:
+class EvaluateConfig(Settings):
     """Everything that `evaluate` takes."""
 
-    run: str | None = None
-    data: Any = None  # null: the run's own test tracks
-    features: FeaturesFile = field(default_factory=FeaturesFile)
-    calibrate: bool = False  # also with probabilities scaled by a temperature that is fitted on the validation tracks
-    explain: int = 0  # of co-attention: songs to draw the attention of, beside tables of words and a deletion test
-    trainer: Any = MISSING
-    cache: str | None = None
-    workers: int = 2
-    debug: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        check_workers(self.workers)
-        if self.explain < 0:
-            raise UserError(f"explain={self.explain}: a number of songs to draw, or 0 to explain nothing.")
+    run: str | None = setting(None, help="the folder of a run")
+    data: Any = setting(None, help="another corpus; null: the run's own test tracks")
+    features: FeaturesFile = setting(factory=FeaturesFile)
+    calibrate: bool = setting(
+        False, help="also with probabilities scaled by a temperature that is fitted on the validation tracks"
+    )
+    explain: int = setting(0, low=0, help="a number of songs to draw, or 0 to explain nothing")
+    trainer: Any = setting(MISSING, help=_TRAINER)
+    cache: str | None = setting(None, help=_CACHE)
+    workers: int = setting(2, low=1, high=1000, help=_WORKERS)
+    debug: bool = setting(False, help=_DEBUG)
 
 
 @dataclass
-class PredictConfig:
+class PredictConfig(Settings):
     """Everything that `predict` takes."""
 
-    run: Any = None  # the folder of a run, or several as [A,B], whose answers are averaged
-    audio: str | None = None  # a song, a folder or a pattern
-    lyrics: str | None = None  # a file, or a folder with SONG.lrc or SONG.txt; null: beside the song, or its tags
-    format: str = "table"  # table | json | csv
-    plot: bool = False  # draw each song too, as a PNG
-    output: str = "predictions"  # folder of the drawings
-    trainer: Any = MISSING
-    cache: str | None = None  # null: features are computed and forgotten; or a folder to keep them in
-    workers: int = 2
-    debug: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        check_workers(self.workers)
-        check_choice("format", self.format, ("table", "json", "csv"))
+    run: Any = setting(None, help="the folder of a run, or several as [A,B], whose answers are averaged")
+    audio: str | None = setting(None, help="a song, a folder or a pattern")
+    lyrics: str | None = setting(
+        None, help="a file, or a folder with SONG.lrc or SONG.txt; null: beside the song, or its tags"
+    )
+    format: str = setting("table", choices=("table", "json", "csv"), help="of the answers")
+    plot: bool = setting(False, help="draw each song too, as a PNG")
+    output: str = setting("predictions", help="folder of the drawings")
+    trainer: Any = setting(MISSING, help=_TRAINER)
+    cache: str | None = setting(None, help="null: features are computed and forgotten; or a folder to keep them in")
+    workers: int = setting(2, low=1, high=1000, help=_WORKERS)
+    debug: bool = setting(False, help=_DEBUG)
 
 
 @dataclass
-class ReproduceConfig:
+class ReproduceConfig(Settings):
     """Everything that `reproduce` takes; data, split, features and trainer go to the training of the rows."""
 
-    table: Any = MISSING
-    data: Any = MISSING
-    split: Any = MISSING
-    features: Any = None  # null: those of each experiment; otherwise of all that read audio
-    weights: str | None = None  # published weights (msd, or their path) for all that have convolutions
-    trainer: Any = MISSING
-    rows: list[str] | None = None  # null: all; or the experiments to measure
-    seeds: list[int] = field(default_factory=lambda: [0])
-    output: str = "outputs"
-    cache: str | None = None
-    workers: int = 2
-    debug: bool = False
+    table: Any = setting(MISSING, help="the table")
+    data: Any = setting(MISSING, help="the corpus")
+    split: Any = setting(MISSING, help=_DIVIDED)
+    features: Any = setting(None, help="of all experiments that read audio; null: those of each")
+    weights: str | None = setting(None, help="published weights (msd, or their path) for all that have convolutions")
+    trainer: Any = setting(MISSING, help=_TRAINER)
+    rows: list[str] | None = setting(None, help="the experiments to measure; null: all")
+    seeds: list[int] = setting(factory=lambda: [0], low=0, high=LARGEST_SEED, help="each row is trained once with each")
+    output: str = setting("outputs", help="folder of the runs and of tables/")
+    cache: str | None = setting(None, help=_CACHE)
+    workers: int = setting(2, low=1, high=1000, help=_WORKERS)
+    debug: bool = setting(False, help=_DEBUG)
 
     def __post_init__(self) -> None:
-        """Refuse a table of nothing, and impossible values."""
-        check_workers(self.workers)
+        """Refuse a table of nothing, and rows that it does not have."""
+        super().__post_init__()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f'seeds={self.seeds}: one or more, each once, such as "seeds=[0,1,2]".')
-        for seed in self.seeds:
-            check_seed("seeds", seed)
         known = dict.fromkeys(row.experiment for row in self.table.rows)
         for name in self.rows or []:
-            check_choice("row", name, tuple(known))
+            check_choice("row", name, known)
 
 
 @dataclass
-class CorpusConfig:
+class CorpusConfig(Settings):
     """Everything that `corpus` takes."""
 
-    action: str = "describe"  # describe | validate | build
-    data: Any = MISSING  # to describe or validate; data.min_seconds and data.max_seconds also when building
-    source: str | None = None  # build: a folder of music
-    out: str | None = None  # build: the corpus, a folder that does not exist yet
-    per_genre: int | None = None  # build: songs to choose of each genre; null: all
-    needs: str = "any"  # build: any | both: whether songs without lyrics are left out
-    seed: int = 0  # build: of the choice and the split
-    cache: str | None = None
-    workers: int = 2
-    debug: bool = False
-    genres: Any = MISSING  # build: names of the genres
+    action: str = setting("describe", choices={"describe": "", "validate": "read every file too", "build": "make one"})
+    data: Any = setting(
+        MISSING, help="to describe or validate; data.min_seconds and data.max_seconds also when building"
+    )
+    source: str | None = setting(None, help="build: a folder of music")
+    out: str | None = setting(None, help="build: the corpus, a folder that does not exist yet")
+    per_genre: int | None = setting(None, low=2, high=1_000_000, help="build: songs to choose of each genre; null: all")
+    needs: str = setting("any", choices=("any", "both"), help="build: whether songs without lyrics are left out")
+    seed: int = setting(0, low=0, high=2**63, help="build: of the choice and the split")
+    cache: str | None = setting(None, help=_CACHE)
+    workers: int = setting(2, low=1, high=1000, help=_WORKERS)
+    debug: bool = setting(False, help=_DEBUG)
+    genres: Any = setting(MISSING, help="build: names of the genres")
 
     def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        check_choice("action", self.action, ("describe", "validate", "build"))
-        check_choice("needs", self.needs, ("any", "both"))
-        check_workers(self.workers)
-        if self.per_genre is not None:
-            check_range("per_genre", self.per_genre, 2, 1_000_000)
-        check_range("seed", self.seed, 0, 2**63)
+        """Refuse to build of nothing, or nowhere."""
+        super().__post_init__()
         if self.action == "build" and not (self.source and self.out):
             raise UserError(
                 "action=build needs source: a folder of music, and out: the folder to make of it.\n"

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from genrefusion.core.errors import unknown_name
+from genrefusion.core.errors import UserError, unknown_name
 from genrefusion.core.folders import named_run, named_sweep, run_folder, sweep_folder
 from genrefusion.settings.commands import CorpusConfig, EvaluateConfig, PredictConfig, ReproduceConfig, TrainConfig
-from genrefusion.settings.data import DemoData, FolderData, GenreNames, GtzanData, ManifestData, SplitSettings
-from genrefusion.settings.features import (
-    AudioEncoderFeatures,
-    HandcraftedFeatures,
-    MelFeatures,
-    NoFeatures,
-    PrecomputedFeatures,
-    TableFeatures,
-)
-from genrefusion.settings.pipelines import (
-    CoattentionSettings,
-    EnsembleSettings,
-    LyricsSettings,
-    MultiframeSettings,
-    TextEncoderSettings,
-    XgboostSettings,
-)
-from genrefusion.settings.sweep import SweepSettings
-from genrefusion.settings.tables import TableSettings
-from genrefusion.settings.trainer import TrainerSettings
+from genrefusion.settings.registry import entries, require_plugins
 
 
 def to_settings(config: DictConfig) -> Any:
@@ -90,37 +72,46 @@ def configs_directory() -> Path:
     return in_wheel if in_wheel.is_dir() else package.parents[1] / "configs"
 
 
-FEATURES = (
-    MelFeatures,
-    AudioEncoderFeatures,
-    HandcraftedFeatures,
-    TableFeatures,
-    PrecomputedFeatures,
-    NoFeatures,
-)
+def own_configs() -> Path | None:
+    """The user's folder of YAML files, as typed: ``--config-dir DIR``.
+
+    Raises
+    ------
+    UserError
+        There is no such folder.
+    """
+    words = [part for word in sys.argv[1:] for part in word.split("=", 1)]
+    for option in {"--config-dir", "-cd"} & set(words):
+        typed = " ".join(words[words.index(option) + 1 :][:1])
+        if not typed or not Path(typed).is_dir():
+            raise UserError(
+                f"{option} {typed}".rstrip() + ": no such folder. It holds experiment/, data/ … of your own."
+            )
+        return Path(typed).absolute()
+    return None
+
+
+COMMANDS = (TrainConfig, EvaluateConfig, PredictConfig, ReproduceConfig, CorpusConfig)
 
 
 def register() -> None:
-    """Tell Hydra about the schemas and the resolvers that the YAML files use."""
+    """Tell Hydra about the schemas and the resolvers that the YAML files use.
+
+    Raises
+    ------
+    UserError
+        A plug-in is broken; all else is registered.
+    """
     store = ConfigStore.instance()
-    for command in (TrainConfig, EvaluateConfig, PredictConfig, ReproduceConfig, CorpusConfig):
+    for command in COMMANDS:
         store.store(name=f"{command.__name__.removesuffix('Config').lower()}_schema", node=command)
-    for data in (DemoData, GtzanData, FolderData, ManifestData):
-        store.store(group="data/schema", name=data.name, node=data)
-    store.store(group="split/schema", name="split", node=SplitSettings)
-    for features in FEATURES:
-        store.store(group="features/schema", name=features.name, node=features)
-    store.store(group="text_encoder/schema", name="text_encoder", node=TextEncoderSettings)
-    for pipeline in (MultiframeSettings, CoattentionSettings, LyricsSettings, XgboostSettings, EnsembleSettings):
-        store.store(group="pipeline/schema", name=pipeline.name, node=pipeline)
-    store.store(group="trainer/schema", name="trainer", node=TrainerSettings)
-    store.store(group="genres/schema", name="genres", node=GenreNames)
-    store.store(group="sweep/schema", name="sweep", node=SweepSettings)
-    store.store(group="table/schema", name="table", node=TableSettings)
+    for entry in entries():
+        store.store(group=f"{entry.group}/schema", name=entry.name, node=entry.schema)
     OmegaConf.register_new_resolver("if_weights", _if_weights, replace=True)
     OmegaConf.register_new_resolver("threads_each", _threads_each, replace=True)
     OmegaConf.register_new_resolver("run_folder", named_run, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("sweep_folder", named_sweep, replace=True, use_cache=True)
+    require_plugins()
 
 
 def take_folders() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -12,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from genrefusion.core.errors import UserError, unknown_name
 from genrefusion.settings.composing import configs_directory
 from genrefusion.settings.help import known_settings
+from genrefusion.settings.registry import find
 
 
 def require_launcher(settings: Any) -> None:
@@ -49,9 +51,8 @@ def in_words(error: Exception, command: str) -> str:
         launcher = error.missing_cfg_file.removeprefix("hydra/launcher/")
         if (configs_directory() / "launcher" / f"{launcher}.yaml").is_file():
             return f"launcher={launcher} needs an extra: pip install 'genrefusion[{launcher}]'"
-        group, _, choice = error.missing_cfg_file.partition("/")
-        options = [path.stem for path in (configs_directory() / group).glob("*.yaml")]
-        return str(unknown_name(group, choice, options))
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        return str(unknown_name(group, choice, error.options or []))
     text = "\n".join(str(e) for e in _chain(error))
     if found := re.search(r"Could not override '([^']+)'", text):
         if (wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", text)) is None:
@@ -62,15 +63,23 @@ def in_words(error: Exception, command: str) -> str:
         return f"{found[1]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
     if wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)[\s\S]*?full_key: (\S+)", text):
         return f"{wrong[3]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
-    if unknown := re.search(r"Key '([^']+)' (?:is )?not in '?\w+'?[\s\S]*?full_key: (\S+)", text):
-        return str(unknown_name("setting", unknown[2], known_settings(command)))
+    if unknown := re.search(r"Key '[^']+' (?:is )?not in '?(\w+)'?[\s\S]*?full_key: (\S+)", text):
+        return str(unknown_name("setting", unknown[2], _settings_of(unknown[1]) or known_settings(command)))
     if wrong := re.search(r"Error merging override (\S+)=(\S+)\n.* is not a ListConfig", text):
         return f"{wrong[1]}={wrong[2]}: not a list. Write it in brackets: '{wrong[1]}=[{wrong[2]}]'."
     if wrong := re.search(r"Error merging override (\S+)\nValue '.*' is not a valid (\w+)", text):
         return f"{wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
+    if wrong := re.search(r"field '(\S+)' is not Optional", text):
+        return f"{wrong[1]}=null: it needs a value."
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not of the form setting=value (see --help). Quote values with spaces or brackets."
     return "\n".join([line for line in text.splitlines() if line.strip()][:3])
+
+
+def _settings_of(schema: str) -> list[str]:
+    """Settings of a dataclass that can be chosen, as they are typed."""
+    entry = find(schema)
+    return [entry.schema.typed_name(field.name) for field in fields(entry.schema)] if entry else []
 
 
 _KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}

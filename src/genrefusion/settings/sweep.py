@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from genrefusion.core.errors import UserError
-from genrefusion.settings.checks import check_choice, check_range
+from genrefusion.settings.fields import Settings, setting
+from genrefusion.settings.registry import registered
 
 
+@registered("sweep", "sweep")
 @dataclass
-class SweepSettings:
+class SweepSettings(Settings):
     """A search for settings; the validation log loss decides."""
 
-    trials: int = 30
-    seed: int = 0  # of the sampler, Optuna's TPE
-    pruner: str = "median"  # median (end trials that are worse than the median at the same epoch) | none
-    startup: int = 5  # trials that run through before one is ended
-    warmup: int = 2  # epochs that every trial has
-    space: dict[str, Any] = field(default_factory=dict)  # settings, each [choice, …] or {low, high, log, step}
-    trial: int | None = None  # number of one trial; the sweep sets it
+    trials: int = setting(30, low=1, high=1_000_000, help="settings that are tried")
+    seed: int = setting(0, low=0, high=1_000_000, help="of the sampler, Optuna's TPE")
+    pruner: str = setting(
+        "median", choices={"median": "end trials that are worse than the median at the same epoch", "none": ""}
+    )
+    startup: int = setting(5, low=1, high=1_000_000, help="trials that run through before one is ended")
+    warmup: int = setting(2, low=0, high=100_000, help="epochs that every trial has")
+    space: dict[str, Any] = setting(factory=dict, help="settings, each [choice, …] or {low, high, log, step}")
+    trial: int | None = setting(None, low=0, high=2**63, help="number of one trial; the sweep sets it")
 
     def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        check_choice("sweep.pruner", self.pruner, ("median", "none"))
-        check_range("sweep.trials", self.trials, 1, 1_000_000)
-        check_range("sweep.seed", self.seed, 0, 1_000_000)
-        check_range("sweep.startup", self.startup, 1, 1_000_000)
-        check_range("sweep.warmup", self.warmup, 0, 100_000)
+        """Refuse to search nothing."""
+        super().__post_init__()
         if not self.space:
             raise UserError("sweep.space is empty: name a setting, such as ++sweep.space.pipeline.dropout=[0.1,0.3].")

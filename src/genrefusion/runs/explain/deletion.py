@@ -17,7 +17,7 @@ import pandas as pd
 
 from genrefusion.core.terminal import Terminal
 from genrefusion.metrics.clusters import Groups
-from genrefusion.metrics.statistics import mean_intervals
+from genrefusion.metrics.intervals import mean_intervals
 
 if TYPE_CHECKING:
     from genrefusion.runs.explain.songs import AttendedSong, Part

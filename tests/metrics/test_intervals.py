@@ -4,23 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from genrefusion.metrics.intervals import bootstrap_intervals, folds_interval, mean_intervals, seeds_interval
 from genrefusion.metrics.predictions import arrays, with_truth
-from genrefusion.metrics.resampling import REDUCED, count, draw_groups, resample
-from genrefusion.metrics.scores import METRICS, log_loss
-from genrefusion.metrics.statistics import (
-    bootstrap_intervals,
-    folds_interval,
-    gains_interval,
-    holm,
-    mcnemar,
-    mean_intervals,
-    paired_difference,
-    seeds_interval,
-)
+from genrefusion.metrics.resampling import REDUCED, count
+from genrefusion.metrics.scores import METRICS
 
 
 def predictions(truth: np.ndarray, share: float, *, seed: int) -> np.ndarray:
@@ -34,8 +23,17 @@ def predictions(truth: np.ndarray, share: float, *, seed: int) -> np.ndarray:
     return probabilities
 
 
-def losses_of(truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    return -np.log(probabilities[np.arange(len(truth)), truth])
+def run_of(songs: range, *, seed: int, share: float = 0.7, genres: int = 2) -> pd.DataFrame:
+    """Predictions of some songs of one corpus, in an order of the run's own."""
+    truth = np.array(songs) % genres
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.ones(genres), len(truth))
+    right = rng.random(len(truth)) < share
+    probabilities[right, truth[right]] += 1
+    ids = pd.Index([f"t{song:03}" for song in songs], name="track_id")
+    names = [f"genre {i}" for i in range(genres)]
+    table = pd.DataFrame(probabilities / probabilities.sum(axis=1, keepdims=True), index=ids, columns=names)
+    return with_truth(table, pd.Series([names[i] for i in truth], index=ids)).sample(frac=1, random_state=seed)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.75, 0.95, 1.0])
@@ -74,64 +72,6 @@ def test_every_interval_has_the_figure_in_it_a_width_and_its_range(share: float,
                     assert high - low > 1e-3
 
 
-@pytest.mark.parametrize("figure", list(REDUCED))
-@pytest.mark.parametrize("clusters", [None, np.arange(12) // 3])
-def test_a_system_does_not_differ_from_itself_but_nobody_can_be_sure(figure: str, clusters: np.ndarray | None) -> None:
-    truth = np.arange(12) % 2
-    probabilities = predictions(truth, 0.7, seed=0)
-    value, (low, high), p = paired_difference(truth, probabilities, probabilities, figure, clusters=clusters, draws=50)
-    assert value == 0
-    assert p == pytest.approx(1)
-    assert -1 <= low < -0.01
-    assert high == pytest.approx(-low)
-
-
-def test_a_paired_difference_is_narrower_than_the_two_intervals() -> None:
-    truth = np.arange(100) % 2
-    first = predictions(truth, 0.7, seed=0)
-    second = first.copy()
-    second[:5] = np.eye(2)[truth[:5]]
-    difference, (low, high), _ = paired_difference(truth, second, first, "log_loss")
-    one = bootstrap_intervals(truth, first, ["log_loss"])["log_loss"]
-    assert difference == pytest.approx(log_loss(truth, second) - log_loss(truth, first))
-    assert low <= difference <= high
-    assert high - low < (one[1] - one[0]) / 2
-
-
-def test_a_paired_difference_of_losses_has_the_deviation_of_the_differences_of_tracks() -> None:
-    truth = np.zeros(80, dtype=np.int64)
-    first, second = (predictions(truth, share, seed=1) for share in (0.8, 0.6))
-    gains = losses_of(truth, first) - losses_of(truth, second)
-    value, (low, high), p = paired_difference(truth, first, second, "log_loss", draws=20_000)
-    error = (gains.var(ddof=1) / 80 + (np.log(2) / 81) ** 2) ** 0.5
-    assert value == pytest.approx(gains.mean())
-    assert (high - low) / 2 == pytest.approx(scipy.stats.t.ppf(0.975, 79) * error, rel=0.02)
-    assert p == pytest.approx(2 * scipy.stats.t.sf(abs(value) / error, 79), rel=0.2)
-
-
-def test_the_interval_of_bonett_and_price_by_hand() -> None:
-    """Of 50 songs 9 are right with the first system alone, 3 with the second: two more songs, t of 49 degrees."""
-    gains = np.repeat([1.0, -1.0, 0.0], [9, 3, 38])
-    value, ends, p = gains_interval([gains], [np.arange(50)])
-    won, lost = 10 / 52, 4 / 52
-    error = ((won + lost - (won - lost) ** 2) / 52) ** 0.5
-    half = scipy.stats.t.ppf(0.975, 49) * error
-    assert value == pytest.approx(0.12)
-    assert ends == pytest.approx((won - lost - half, won - lost + half))
-    assert p == pytest.approx(2 * scipy.stats.t.sf((won - lost) / error, 49))
-
-
-def test_the_p_value_is_below_5_of_100_where_the_interval_leaves_out_0() -> None:
-    rng = np.random.default_rng(0)
-    seen = set()
-    for _ in range(200):
-        gains = rng.choice([-1.0, 0.0, 1.0], size=60, p=[0.05, 0.75, 0.2])
-        _, (low, high), p = gains_interval([gains], [rng.integers(0, 20, 60)])
-        assert (p < 0.05) == (low > 0 or high < 0)
-        seen.add(p < 0.05)
-    assert seen == {True, False}
-
-
 def test_pieces_of_a_song_that_agree_are_worth_one_song() -> None:
     truth = np.arange(60) % 2
     whole = predictions(truth, 0.7, seed=3)
@@ -145,62 +85,6 @@ def test_pieces_of_a_song_that_agree_are_worth_one_song() -> None:
         width = np.diff(of_songs[name])[0]
         assert np.diff(together[name])[0] == pytest.approx(width, rel=0.06)
         assert np.diff(alone[name])[0] == pytest.approx(width / 2, rel=0.1)
-
-
-def test_the_bootstrap_of_counts_is_that_of_a_loop_over_rows() -> None:
-    rng = np.random.default_rng(0)
-    truth, probabilities, clusters = rng.integers(0, 4, 90), rng.dirichlet(np.ones(4), 90), rng.integers(0, 25, 90)
-    weights = [next(draw_groups(25, draws=40, seed=5))]
-    found = resample(count(truth, probabilities, clusters), list(REDUCED), iter(weights))
-    for number, times in enumerate(weights[0].astype(int)):
-        rows = np.concatenate([np.flatnonzero(clusters == group) for group in np.repeat(np.arange(25), times)])
-        for name, values in found.items():
-            assert values[number] == pytest.approx(METRICS[name](truth[rows], probabilities[rows]))
-
-
-def test_draws_take_as_many_groups_as_there_are_and_do_not_depend_on_how_many_are_held() -> None:
-    weights = np.concatenate(list(draw_groups(3000, draws=2000)))
-    assert weights.shape == (2000, 3000)
-    assert (weights.sum(axis=1) == 3000).all()
-    assert weights.var() == pytest.approx(1, rel=0.01)
-    assert next(draw_groups(2**22, draws=2)).shape == (1, 2**22)
-
-
-@pytest.mark.parametrize(("shares", "seed"), [((0.7, 0.7), 0), ((0.9, 0.6), 1), ((0.6, 0.9), 2), ((0.7, 0.75), 3)])
-def test_mcnemar_is_the_exact_one_of_statsmodels(shares: tuple[float, float], seed: int) -> None:
-    truth = np.arange(90) % 2
-    first, second = (predictions(truth, share, seed=10 * seed + i) for i, share in enumerate(shares))
-    right, other = (p.argmax(axis=1) == truth for p in (first, second))
-    table = [[(right & other).sum(), (right & ~other).sum()], [(~right & other).sum(), (~right & ~other).sum()]]
-    found = mcnemar(truth, first, second)
-    assert [found.only_first, found.only_second] == [table[0][1], table[1][0]]
-    assert found.p == pytest.approx(statsmodels_mcnemar(table, exact=True).pvalue)
-
-
-def test_mcnemar_of_five_to_one_is_that_of_seven_heads_and_tails() -> None:
-    """Of six tracks that differ, 0, 1, 5 or 6 are as far from half: (1 + 6 + 6 + 1) / 64."""
-    truth = np.zeros(10, dtype=np.int64)
-    first = np.eye(2)[[0, 0, 0, 0, 0, 1, 0, 0, 1, 1]]
-    second = np.eye(2)[[1, 1, 1, 1, 1, 0, 0, 0, 1, 1]]
-    assert mcnemar(truth, first, second) == (5, 1, pytest.approx(14 / 64))
-
-
-def test_mcnemar_of_systems_that_never_differ_is_1() -> None:
-    truth = np.arange(10) % 2
-    same = predictions(truth, 0.5, seed=0)
-    assert mcnemar(truth, same, same) == (0, 0, 1)
-
-
-@pytest.mark.parametrize("tests", [1, 2, 3, 10])
-def test_holm_is_that_of_statsmodels(tests: int) -> None:
-    p = np.random.default_rng(tests).random(tests) ** 3
-    assert holm(list(p)) == pytest.approx(multipletests(p, method="holm")[1])
-
-
-def test_holm_by_hand() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
-    assert holm([0.6, 0.7]) == [1, 1]
-    assert holm([]) == []
 
 
 def test_the_interval_of_folds_by_hand() -> None:
@@ -233,19 +117,6 @@ def test_the_interval_of_folds_covers_the_truth_95_times_of_100() -> None:
     assert np.mean((ends[:, 0] <= 0.5) & (ends[:, 1] >= 0.5)) == pytest.approx(0.95, abs=0.015)
     naive = np.array([folds_interval(list(values), test_share=0)[1] for values in folds])
     assert np.mean((naive[:, 0] <= 0.5) & (naive[:, 1] >= 0.5)) < 0.87
-
-
-def run_of(songs: range, *, seed: int, share: float = 0.7, genres: int = 2) -> pd.DataFrame:
-    """Predictions of some songs of one corpus, in an order of the run's own."""
-    truth = np.array(songs) % genres
-    rng = np.random.default_rng(seed)
-    probabilities = rng.dirichlet(np.ones(genres), len(truth))
-    right = rng.random(len(truth)) < share
-    probabilities[right, truth[right]] += 1
-    ids = pd.Index([f"t{song:03}" for song in songs], name="track_id")
-    names = [f"genre {i}" for i in range(genres)]
-    table = pd.DataFrame(probabilities / probabilities.sum(axis=1, keepdims=True), index=ids, columns=names)
-    return with_truth(table, pd.Series([names[i] for i in truth], index=ids)).sample(frac=1, random_state=seed)
 
 
 @pytest.mark.parametrize("figure", list(REDUCED))
