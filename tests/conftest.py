@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import functools
+import io
 import os
+import shutil
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +20,11 @@ import soundfile
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf, open_dict
+from matplotlib.figure import Figure
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from genrefusion import cli
+from genrefusion.core.files import locked
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.checks import check_audio
 from genrefusion.data.corpora import load_corpus
@@ -48,6 +58,13 @@ def shared(path: str) -> Path:
     return found
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are left out by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of the tests' own, also for the commands that they start."""
@@ -58,26 +75,54 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def compose_train(*overrides: str) -> TrainConfig:
-    """What `train` with these overrides would run."""
-    register()
+@functools.cache
+def _composed(*overrides: str) -> tuple[DictConfig, TrainConfig]:
     with initialize_config_dir(str(configs_directory()), version_base="1.3"):
         config = compose("train", list(overrides), return_hydra_config=True)
+    whole = config.copy()
     HydraConfig.instance().set_config(config)
     with open_dict(config):
         del config.hydra
     settings = OmegaConf.to_object(config)
     assert isinstance(settings, TrainConfig)
-    return settings
+    return whole, settings
+
+
+def compose_train(*overrides: str) -> TrainConfig:
+    """What `train` with these overrides would run."""
+    register()
+    whole, settings = _composed(*overrides)
+    HydraConfig.instance().set_config(whole)
+    return copy.deepcopy(settings)
+
+
+def run_here(command: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as it is typed, but in this process: a new one takes seconds to import what it needs."""
+    register()  # as it is at first: names of folders are not yet taken
+    out, error, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", [command, *words])
+        patch.setenv("HYDRA_FULL_ERROR", "1")  # the command sets it
+        try:
+            getattr(cli, command)()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return subprocess.CompletedProcess([command, *words], code, out.getvalue(), error.getvalue())
 
 
 @pytest.fixture(scope="session")
-def demo(cache: Path) -> Tracks:
-    """80 songs of 9 s, checked."""
+def demo(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Tracks:
+    """80 songs of 9 s, checked; one process of the tests composes them for all."""
     settings = compose_train(*TINY_DATA).data
     terminal = Terminal(quiet=True)
-    tracks = load_corpus(settings, cache=cache, workers=2, terminal=terminal)
-    return check_audio(tracks, settings, cache=cache, workers=2, terminal=terminal)
+    base = tmp_path_factory.getbasetemp()
+    composed = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "composed"
+    with locked(composed.with_suffix(".lock")):
+        load_corpus(settings, cache=composed, workers=1, terminal=terminal)
+    shutil.copytree(composed, cache, dirs_exist_ok=True)
+    tracks = load_corpus(settings, cache=cache, workers=1, terminal=terminal)
+    return check_audio(tracks, settings, cache=cache, workers=1, terminal=terminal)
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +137,21 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     BertModel(BertConfig(vocab_size=len(tokenizer), **sizes)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def unrendered() -> Iterator[None]:
+    """Pictures are composed but not rendered, which takes longer than a tiny run, where a module tells nothing of them."""
+    from genrefusion.reports import plots
+
+    def close(figure: Figure, path: Path) -> None:
+        plots.plt.close(figure)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"not rendered")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "save_figure", close)
+        yield
 
 
 @pytest.fixture

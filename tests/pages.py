@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ import pytest
 
 SCRIPT, IMAGE, TEMPLATE = "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{7*7}}"
 
-needs_chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+
+def needs_chromium(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that opens a browser, which takes a long time."""
+    return pytest.mark.long(pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")(test))
 
 
 class Page(HTMLParser):

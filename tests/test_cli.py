@@ -9,22 +9,32 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TINY, TINY_DATA
+from conftest import TINY, TINY_DATA, run_here
 from genrefusion.core import folders
+from genrefusion.data.tracks import Tracks
 
 COMMANDS = ("train", "evaluate", "predict", "reproduce", "corpus")
 
 
-def call(command: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def start(command: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
     code = f"from genrefusion.cli import {command}; {command}()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, text=True, env=os.environ, check=False
     )
 
 
+def test_a_mistake_in_a_process_of_its_own_ends_in_one_message(tmp_path: Path) -> None:
+    """The others here are made in the process of the tests, for speed."""
+    answer = start("train", "pipline.lr=1", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert answer.stderr == "No setting 'pipline.lr'. Did you mean 'pipeline.lr'? --help lists all of them.\n"
+    assert answer.stdout == ""
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_usage_and_settings(command: str, tmp_path: Path) -> None:
-    answer = call(command, "--help", cwd=tmp_path)
+    answer = run_here(command, "--help", cwd=tmp_path)
     assert answer.returncode == 0
     assert "Settings, as a.b=value:" in answer.stdout
     assert list(tmp_path.iterdir()) == []
@@ -73,7 +83,7 @@ def test_help_and_composing_import_nothing_heavy(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_ends_in_one_message(arguments: list[str], message: str, tmp_path: Path) -> None:
-    answer = call("train", *arguments, cwd=tmp_path)
+    answer = run_here("train", *arguments, cwd=tmp_path)
     assert answer.returncode == 2
     assert message in answer.stderr
     assert "Traceback" not in answer.stderr
@@ -82,8 +92,8 @@ def test_a_mistake_ends_in_one_message(arguments: list[str], message: str, tmp_p
 
 
 def test_help_has_the_settings_of_the_experiment_that_is_typed(tmp_path: Path) -> None:
-    assert "pipeline.rounds" in call("train", "experiment=xgboost", "--help", cwd=tmp_path).stdout
-    assert "pipeline.rounds" not in call("train", "--help", cwd=tmp_path).stdout
+    assert "pipeline.rounds" in run_here("train", "experiment=xgboost", "--help", cwd=tmp_path).stdout
+    assert "pipeline.rounds" not in run_here("train", "--help", cwd=tmp_path).stdout
 
 
 def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(
@@ -118,14 +128,14 @@ def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(
     ],
 )
 def test_mistakes_of_other_commands(command: str, arguments: list[str], message: str, tmp_path: Path) -> None:
-    answer = call(command, *arguments, cwd=tmp_path)
+    answer = run_here(command, *arguments, cwd=tmp_path)
     assert answer.returncode == 2
     assert message in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
 def test_resuming_where_nothing_was_begun_says_so_and_no_more(tmp_path: Path) -> None:
-    answer = call("train", "resume=true", cwd=tmp_path)
+    answer = run_here("train", "resume=true", cwd=tmp_path)
     assert answer.returncode == 2
     assert answer.stderr == (
         "resume=true: no unfinished run in outputs/multiframe/demo. Leave out resume=true, or name a folder: "
@@ -135,12 +145,12 @@ def test_resuming_where_nothing_was_begun_says_so_and_no_more(tmp_path: Path) ->
 
 
 def test_debug_shows_where_a_mistake_was_found(tmp_path: Path) -> None:
-    answer = call("train", "data=folder", "data.root=nowhere", "debug=true", cwd=tmp_path)
+    answer = start("train", "data=folder", "data.root=nowhere", "debug=true", cwd=tmp_path)
     assert "Traceback" in answer.stderr
 
 
-def test_train_works_from_any_folder_and_names_its_run_last(cache: Path, tmp_path: Path) -> None:
-    answer = call("train", *TINY, "pipeline.epochs=1", cwd=tmp_path)
+def test_train_works_from_any_folder_and_names_its_run_last(demo: Tracks, tmp_path: Path) -> None:
+    answer = run_here("train", *TINY, "pipeline.epochs=1", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "synthetic" in answer.stdout
     folder = tmp_path / answer.stdout.split()[-1]
@@ -149,7 +159,7 @@ def test_train_works_from_any_folder_and_names_its_run_last(cache: Path, tmp_pat
 
 
 def test_what_a_search_space_holds_is_free(tmp_path: Path) -> None:
-    answer = call("train", "sweep=xgboost", "++sweep.space.pipeline.gamma=[1,2]", cwd=tmp_path)
+    answer = run_here("train", "sweep=xgboost", "++sweep.space.pipeline.gamma=[1,2]", cwd=tmp_path)
     assert "makes several runs: train -m" in answer.stderr
 
 
@@ -161,13 +171,14 @@ def test_an_environment_with_which_nothing_would_be_done_is_refused(
     variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
-    answer = call("train", cwd=tmp_path)
+    answer = run_here("train", cwd=tmp_path)
     assert answer.returncode == 2
     assert answer.stderr.startswith(f"The environment variable {variable} is {value!r}, not a whole number from ")
     assert len(answer.stderr.splitlines()) == 1
 
 
-def test_two_runs_that_begin_at_once_are_both_made(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_two_runs_that_begin_at_once_are_both_made(demo: Tracks, tmp_path: Path) -> None:
     """Both are held until the other knows the time too, which stands still."""
     code = (
         "import os, time; from pathlib import Path; from genrefusion import cli; from genrefusion.core import folders\n"
@@ -186,14 +197,14 @@ def test_two_runs_that_begin_at_once_are_both_made(cache: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("words", [["--cfg", "job"], ["--cfg", "all", "--resolve"], ["--info", "defaults"], ["--help"]])
 def test_whoever_looks_at_the_settings_makes_no_folder(words: list[str], tmp_path: Path) -> None:
-    assert call("train", *words, cwd=tmp_path).returncode == 0
+    assert run_here("train", *words, cwd=tmp_path).returncode == 0
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_refused_run_leaves_the_log_that_lay_there(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "run.log").write_text("mine")
-    answer = call("train", "data=folder", "data.root=nowhere", "hydra.run.dir=mine", cwd=tmp_path)
+    answer = run_here("train", "data=folder", "data.root=nowhere", "hydra.run.dir=mine", cwd=tmp_path)
     assert answer.returncode == 2
     assert (tmp_path / "mine" / "run.log").read_text().startswith("mine")
 
@@ -212,6 +223,6 @@ def test_of_the_runs_there_the_last_unfinished_one_is_resumed(tmp_path: Path) ->
 
 @pytest.mark.parametrize("mistake", ["workers=-1", "seed=-4", "data=folder", "pipeline.lr=1000"])
 def test_a_mistake_in_the_settings_leaves_no_folder(mistake: str, tmp_path: Path) -> None:
-    answer = call("train", mistake, cwd=tmp_path)
+    answer = run_here("train", mistake, cwd=tmp_path)
     assert answer.returncode == 2
     assert not [path for path in tmp_path.rglob("*") if not path.is_dir() or path.name[0].isdigit()]

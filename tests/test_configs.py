@@ -192,6 +192,7 @@ def test_a_folder_with_a_run_is_not_overwritten(run: Path) -> None:
     assert (run / "run.json").read_bytes() == before
 
 
+@pytest.mark.long
 def test_a_killed_run_resumes_to_the_same_predictions(demo: Tracks, tmp_path: Path) -> None:
     settings = [*TINY, "split=kfold", "split.folds=2", "pipeline.epochs=3", "trainer.threads=1"]
     run_experiment(compose_train(*settings), tmp_path / "whole", quiet=True)
@@ -207,6 +208,7 @@ def test_a_killed_run_resumes_to_the_same_predictions(demo: Tracks, tmp_path: Pa
         pd.testing.assert_frame_equal(found, expected, atol=1e-5)
 
 
+@pytest.mark.long
 def test_resuming_with_other_settings_is_refused_and_says_which(demo: Tracks, tmp_path: Path) -> None:
     process = start_train(*TINY, f"hydra.run.dir={tmp_path / 'run'}", "pipeline.epochs=50")
     wait_for(tmp_path / "run" / "checkpoints" / "fold0" / "member0.safetensors", process)

@@ -163,26 +163,17 @@ def test_easy_genres_are_told_apart(fitted: Pipeline, easy: Tracks, fold: Fold) 
     assert (predicted == test.table["genre"]).mean() >= 0.8
 
 
-def test_shuffled_labels_give_chance(overrides: list[str], demo: Tracks, cache: Path) -> None:
-    fold = split_tracks(demo, compose_train(*TINY_DATA).split, seed=0).folds[0]
-    genres = np.random.default_rng(0).permutation(demo.table["genre"].to_numpy())
-    shuffled = replace(demo, table=demo.table.assign(genre=genres))
-    pipeline = fit(overrides, shuffled, fold, cache, epochs=2)
-    test = shuffled.subset(fold.test)
-    hits = (pipeline.predict_proba(test).tracks.idxmax(axis=1) == test.table["genre"]).sum()
-    assert hits <= 6  # of 16 or more, chance 1 in 10: more than 6 hits has a probability under 1 %
+def test_predictions_do_not_read_the_genre(fitted: Pipeline, easy: Tracks) -> None:
+    others = easy.table["genre"].map(dict(zip(easy.genres, [*easy.genres[1:], easy.genres[0]], strict=True)))
+    renamed = replace(easy, table=easy.table.assign(genre=others))
+    pd.testing.assert_frame_equal(fitted.predict_proba(renamed).tracks, fitted.predict_proba(easy).tracks)
 
 
-def test_validation_tracks_choose_the_epoch_and_nothing_else(
+def test_the_same_seed_gives_the_same_pipeline_and_validation_tracks_choose_its_epoch_and_nothing_else(
     overrides: list[str], easy: Tracks, fold: Fold, cache: Path
 ) -> None:
     other = Fold(fold.train, fold.test, fold.val)
     first, second = (fit(overrides, easy, f, cache, epochs=1).predict_proba(easy).tracks for f in (fold, other))
-    pd.testing.assert_frame_equal(first, second, atol=1e-6)
-
-
-def test_the_same_seed_gives_the_same_pipeline(overrides: list[str], easy: Tracks, fold: Fold, cache: Path) -> None:
-    first, second = (fit(overrides, easy, fold, cache, epochs=1).predict_proba(easy).tracks for _ in range(2))
     pd.testing.assert_frame_equal(first, second, atol=1e-6)
 
 

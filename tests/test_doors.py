@@ -24,6 +24,8 @@ from genrefusion.settings.data import ManifestData
 from genrefusion.settings.registry import entries
 from genrefusion.settings.trainer import TrainerSettings
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
+
 CORPUS = REPOSITORY / "tests" / "fixtures" / "d8fd36f" / "corpus"
 NETWORK = ["features.frame_seconds=3", "pipeline.width=2", "pipeline.epochs=1", "pipeline.batch_size=4"]
 TREES = ["pipeline.rounds=8", "pipeline.lr=0.3", "pipeline.colsample=0.3"]

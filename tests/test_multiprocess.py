@@ -20,7 +20,7 @@ from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.trainer import TrainerSettings
 from training.test_loop import fit, new_network
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 ACCELERATE = ["accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1"]
 ACCELERATE += ["--main_process_port=0", "--mixed_precision=no", "--dynamo_backend=no", "--module"]

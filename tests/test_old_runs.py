@@ -24,6 +24,8 @@ from genrefusion.settings.commands import EvaluateConfig, PredictConfig
 from genrefusion.settings.data import ManifestData
 from genrefusion.settings.trainer import TrainerSettings
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
+
 FIXTURES = REPOSITORY / "tests" / "fixtures"
 COMMITS = ("d8fd36f", "cea9ebd")
 """Of version 0.1: the first whose results are of another kind, and one whose runs can be resumed."""
@@ -135,11 +137,11 @@ def test_a_run_that_was_broken_off_goes_on_to_what_it_would_have_been(old: Path)
     assert list(history["epoch"]) == list(range(1, len(history) + 1))
     whole = read_predictions(old / "runs" / "whole" / "predictions" / "test.csv")
     found = probabilities(open_run(directory).predictions())
-    pd.testing.assert_frame_equal(found, probabilities(whole), atol=1e-3)
+    # 40 epochs make much of the last digit, which is another with OMP_NUM_THREADS=1 than with a number set later.
+    pd.testing.assert_frame_equal(found, probabilities(whole), atol=5e-3)
 
 
 @resumable
-@pytest.mark.slow
 def test_a_sweep_that_was_broken_off_goes_on_to_what_it_would_have_found(
     old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 from conftest import REPOSITORY
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_unpacked_wheel_trains_from_any_folder(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(tmp_path)]
     subprocess.run([*build, str(REPOSITORY)], check=True, capture_output=True)

@@ -11,7 +11,7 @@ import pytest
 
 OPEN_FILES = 256
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 SONGS = ["data.songs_per_genre=60", "data.seconds=5", "features.frame_seconds=4", "pipeline.epochs=1"]
 

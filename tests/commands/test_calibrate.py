@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import TINY, compose_train
+from conftest import TINY_DATA, compose_train
 from genrefusion.commands.evaluate import evaluate_run
 from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
@@ -21,11 +21,14 @@ from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.trainer import TrainerSettings
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 
 @pytest.fixture(scope="module")
 def trained(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "folds"
-    run_experiment(compose_train(*TINY, "pipeline.epochs=4", "split=kfold", "split.folds=2"), folder, quiet=True)
+    words = [*TINY_DATA, "experiment=lyrics_tfidf", "split=kfold", "split.folds=2"]
+    run_experiment(compose_train(*words), folder, quiet=True)
     return folder
 
 
@@ -90,7 +93,7 @@ def test_only_the_validation_tracks_decide_the_temperature(run: Path) -> None:
 
 
 def test_another_corpus_gets_the_temperature_of_all_validation_tracks(run: Path, demo: Tracks, tmp_path: Path) -> None:
-    table = demo.table.reset_index()[["track_id", "genre", "audio"]].groupby("genre").head(2)
+    table = demo.table.reset_index()[["track_id", "genre", "lyrics"]].groupby("genre").head(2)
     table.to_csv(tmp_path / "other.csv", index=False)
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(record | {"trained_on": []}))

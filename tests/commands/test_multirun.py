@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import signal
 import subprocess
 import sys
@@ -12,28 +11,29 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TINY_DATA
+from conftest import TINY_DATA, run_here
 from genrefusion.commands.multirun import _quoted
+from genrefusion.data.tracks import Tracks
+from genrefusion.pipelines.lyrics import LyricsPipeline
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
 WORDS = ["-m", *TINY_DATA, "output=out", "workers=1"]
 
 
-def command(*arguments: str, before: str = "") -> list[str]:
-    return [sys.executable, "-c", f"{before}\nfrom genrefusion.cli import train; train()", *arguments]
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from genrefusion.cli import train; train()", *arguments]
 
 
-def train(*arguments: str, cwd: Path, before: str = "") -> subprocess.CompletedProcess[str]:
-    words = command(*arguments, before=before)
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, env=os.environ, check=False)
+def train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return run_here("train", *arguments, cwd=cwd)
 
 
 def pages(cwd: Path) -> list[str]:
     return sorted(str(path.parent.relative_to(cwd)) for path in cwd.rglob("report.html"))
 
 
-def test_an_impossible_value_does_not_end_the_runs_beside_it(cache: Path, tmp_path: Path) -> None:
+def test_an_impossible_value_does_not_end_the_runs_beside_it(demo: Tracks, tmp_path: Path) -> None:
     answer = train(*WORDS, "experiment=lyrics_tfidf", "pipeline.c=-1,1,2", cwd=tmp_path)
     assert answer.returncode == 1
     assert "2 of 3 runs are finished:" in answer.stderr
@@ -45,7 +45,7 @@ def test_an_impossible_value_does_not_end_the_runs_beside_it(cache: Path, tmp_pa
     assert "Traceback" not in answer.stderr
 
 
-def test_a_combination_that_does_not_compose_and_one_that_fails_at_work_are_named(cache: Path, tmp_path: Path) -> None:
+def test_a_combination_that_does_not_compose_and_one_that_fails_at_work_are_named(demo: Tracks, tmp_path: Path) -> None:
     broken = "experiment=lyrics_tfidf,nosuch,xgboost"
     named = ["pipeline.style=false", "features=table", f"features.path={tmp_path}/gone.csv"]
     answer = train(*WORDS, broken, *named[1:], "split.test_fraction=0.2", cwd=tmp_path)
@@ -57,28 +57,28 @@ def test_a_combination_that_does_not_compose_and_one_that_fails_at_work_are_name
     assert not list(tmp_path.glob("out/nosuch*"))
 
 
-CRASH = """
-import genrefusion.pipelines.lyrics as lyrics
-fit = lyrics.LyricsPipeline.fit
-def broken(self, *parts):
-    if self.settings.c == 1:
-        raise RuntimeError('out of luck')
-    return fit(self, *parts)
-lyrics.LyricsPipeline.fit = broken
-"""
-
-
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_crash_is_one_line_and_with_debug_its_traceback(debug: bool, cache: Path, tmp_path: Path) -> None:
+def test_a_crash_is_one_line_and_with_debug_its_traceback(
+    debug: bool, demo: Tracks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = LyricsPipeline.fit
+
+    def broken(pipeline: LyricsPipeline, *parts: Tracks) -> LyricsPipeline:
+        if pipeline.settings.c == 1:
+            raise RuntimeError("out of luck")
+        return fit(pipeline, *parts)
+
+    monkeypatch.setattr(LyricsPipeline, "fit", broken)
     words = [*WORDS, "experiment=lyrics_tfidf", "pipeline.c=1,2", f"debug={str(debug).lower()}"]
-    answer = train(*words, cwd=tmp_path, before=CRASH)
+    answer = train(*words, cwd=tmp_path)
     assert answer.returncode == 1
     assert "  0   pipeline.c=1\n      RuntimeError: out of luck" in answer.stderr
     assert answer.stderr.count("Traceback") == debug
     assert len(pages(tmp_path)) == 1
 
 
-def test_with_a_launcher_too(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_with_a_launcher_too(demo: Tracks, tmp_path: Path) -> None:
     if importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None:
         pytest.skip("needs hydra-joblib-launcher")
     words = ["experiment=lyrics_tfidf,xgboost_97", "trainer.device=cpu", "launcher=joblib", "parallel=2"]
@@ -92,14 +92,14 @@ def test_with_a_launcher_too(cache: Path, tmp_path: Path) -> None:
     assert answer.stderr.count("seed=-1 is out of range") == 2
 
 
-def test_where_nothing_can_run_the_mistake_is_said_once_and_nothing_is_left(cache: Path, tmp_path: Path) -> None:
+def test_where_nothing_can_run_the_mistake_is_said_once_and_nothing_is_left(demo: Tracks, tmp_path: Path) -> None:
     answer = train(*WORDS, "experiment=lyrics_tfidf", "seed=1,2", "workers=0", cwd=tmp_path)
     assert answer.returncode == 2
     assert answer.stderr == "workers=0 is out of range: from 1 to 1000.\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_runs_of_several_experiments_lie_with_their_experiment(cache: Path, tmp_path: Path) -> None:
+def test_runs_of_several_experiments_lie_with_their_experiment(demo: Tracks, tmp_path: Path) -> None:
     answer = train(*WORDS, "experiment=lyrics_tfidf,xgboost_97", "++pipeline.rounds=2", "seed=0,1", cwd=tmp_path)
     assert answer.returncode == 1
     assert answer.stderr.count("No setting 'pipeline.rounds'") == 2, "of the lyrics classifier"
@@ -108,7 +108,8 @@ def test_runs_of_several_experiments_lie_with_their_experiment(cache: Path, tmp_
     assert [path.name for path in sorted(folder.glob("?"))] == ["2", "3"]
 
 
-def test_ctrl_c_ends_all_of_them(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_ctrl_c_ends_all_of_them(demo: Tracks, tmp_path: Path) -> None:
     words = command(*WORDS, "experiment=lyrics_tfidf", "seed=0,1,2,3,4,5,6,7,8,9")
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     deadline = time.monotonic() + 200

@@ -20,8 +20,9 @@ import pytest
 import soundfile
 
 import genrefusion
-from conftest import TINY, TINY_DATA, compose_train
+from conftest import TINY, TINY_DATA, compose_train, run_here
 from genrefusion import load_pipeline
+from genrefusion.commands import predict as predict_command
 from genrefusion.commands.predict import predict_files, songs_at
 from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
@@ -353,11 +354,18 @@ def test_hostile_names_are_shown_on_one_line_as_they_are(
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_can_be_typed(name: str, tmp_path: Path) -> None:
+def test_hostile_names_can_be_typed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str | None] = []
+    monkeypatch.setattr(predict_command, "predict_files", lambda config: given.append(config.audio) or 0)
+    assert run_here("predict", "run=x", f"audio={name}.wav", cwd=tmp_path).returncode == 0
+    assert given == [f"{name}.wav"]
+
+
+def test_bytes_that_are_no_text_can_be_typed_in_a_terminal(tmp_path: Path) -> None:
     code = "from genrefusion import cli; from genrefusion.commands import predict; predict.predict_files = lambda c: print(ascii(c.audio)); cli.predict()"
-    command = [sys.executable, "-c", code, "run=x", f"audio={name}.wav"]
+    command = [sys.executable, "-c", code, "run=x", b"audio=latin\xe9.wav"]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert answer.stdout == ascii(f"{name}.wav") + "\n"
+    assert answer.stdout == ascii("latin\udce9.wav") + "\n"
 
 
 def test_two_songs_of_one_name_have_two_pictures(run: Path, write_tone: WriteTone, tmp_path: Path) -> None:

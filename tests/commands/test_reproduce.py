@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from conftest import TINY_DATA, TINY_NETWORK
+from conftest import TINY_DATA, TINY_NETWORK, run_here
+from genrefusion.core.alone import _answer
+from genrefusion.core.errors import UserError
+from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.predictions import genre_columns
+from genrefusion.runs import costs, training
 from genrefusion.settings.composing import configs_directory
 
 pytestmark = pytest.mark.slow
@@ -29,37 +36,46 @@ ROWS = [
 ]
 
 
-def start(folder: Path, *overrides: str, rows: list[dict[str, object]] = ROWS) -> subprocess.Popen[str]:
-    code = "from genrefusion.cli import reproduce; reproduce()"
+def words(folder: Path, *overrides: str, rows: list[dict[str, object]] = ROWS) -> list[str]:
+    """What is typed after `reproduce` for a table of some rows, which is written."""
     (folder / "table").mkdir(exist_ok=True, parents=True)
     (folder / "table" / "quick.yaml").write_text(
         "defaults: [schema/table@_here_]\nname: quick\ntitle: Quick\nsource: this test\n"
         "columns: [claimed, accuracy, difference, n, ms_per_song]\n" + OmegaConf.to_yaml({"rows": rows})
     )
-    return subprocess.Popen(
-        [sys.executable, "-c", code, f"hydra.searchpath=[file://{folder}]", "table=quick", *TINY_DATA, *overrides],
-        cwd=folder,
-        env=os.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return [f"hydra.searchpath=[file://{folder}]", "table=quick", *TINY_DATA, *overrides]
+
+
+def answered_here(task: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """As `genrefusion.core.alone.run_alone` would, but in this process: a new one takes seconds to import."""
+    answer = _answer(task, json.loads(json.dumps(request)))
+    if "mistake" in answer:
+        raise UserError(answer["mistake"])
+    return dict(json.loads(json.dumps(answer["result"])))
 
 
 def reproduce(
     folder: Path, *overrides: str, rows: list[dict[str, object]] = ROWS, code: int = 0
 ) -> tuple[str, pd.DataFrame]:
-    process = start(folder, *overrides, rows=rows)
-    said = process.communicate()[0]
-    assert process.returncode == code, said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "run_alone", answered_here)
+        patch.setattr(costs, "run_alone", answered_here)
+        answer = run_here("reproduce", *words(folder, *overrides, rows=rows), cwd=folder)
+    assert answer.returncode == code, answer.stdout + answer.stderr
     path = max(folder.glob("outputs/tables/quick/*/table.csv"), key=lambda path: path.stat().st_mtime_ns)
-    return said, pd.read_csv(path).set_index("title")
+    return answer.stdout, pd.read_csv(path).set_index("title")
 
 
 @pytest.fixture(scope="module")
-def reproduced(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, pd.DataFrame]:
+def reproduced(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, pd.DataFrame]:
     folder = tmp_path_factory.mktemp("reproduced")
     return folder, *reproduce(folder, code=1)
+
+
+@pytest.fixture
+def finished(reproduced: tuple[Path, str, pd.DataFrame], tmp_path: Path) -> Path:
+    """A copy of the runs and tables, to change."""
+    return Path(shutil.copytree(reproduced[0], tmp_path / "copy"))
 
 
 def test_each_row_stands_beside_its_claim(reproduced: tuple[Path, str, pd.DataFrame]) -> None:
@@ -97,9 +113,9 @@ def test_every_form_of_the_table_is_there(reproduced: tuple[Path, str, pd.DataFr
 
 
 def test_finished_runs_are_taken_and_the_table_follows_their_predictions(
-    reproduced: tuple[Path, str, pd.DataFrame],
+    finished: Path, reproduced: tuple[Path, str, pd.DataFrame]
 ) -> None:
-    folder, _, before = reproduced
+    folder, before = finished, reproduced[2]
     runs = sorted(folder.glob("outputs/*_*/*/*/run.json"))
     (run,) = (folder / "outputs/lyrics_tfidf/demo").iterdir()
     path = run / "predictions" / "test.csv"
@@ -115,19 +131,19 @@ def test_finished_runs_are_taken_and_the_table_follows_their_predictions(
 
 
 def test_costs_are_measured_where_the_machine_is_noted_and_marked_where_it_is_another(
-    reproduced: tuple[Path, str, pd.DataFrame],
+    finished: Path,
 ) -> None:
-    folder = reproduced[0]
-    trees, words = (next(folder.glob(f"outputs/{name}/demo/*/costs.json")) for name in ("xgboost_97", "lyrics_tfidf"))
+    folder = finished
+    trees, texts = (next(folder.glob(f"outputs/{name}/demo/*/costs.json")) for name in ("xgboost_97", "lyrics_tfidf"))
     here = json.loads(trees.read_text())
     elsewhere = here | {"machine": here["machine"] | {"processor": "Abacus"}, "ms_per_song": 5000}
-    words.write_text(json.dumps(elsewhere))
+    texts.write_text(json.dumps(elsewhere))
     without = {name: value for name, value in here.items() if name != "machine"} | {"ms_per_song": 1e9}
     trees.write_text(json.dumps(without))  # as an earlier version left it
     said, table = reproduce(folder, "rows=[xgboost_97,lyrics_tfidf,ensemble]")
     assert json.loads(trees.read_text())["machine"] == here["machine"]
     assert table.loc["Trees", "ms_per_song"] < 1e9
-    assert json.loads(words.read_text()) == elsewhere
+    assert json.loads(texts.read_text()) == elsewhere
     assert table.loc["Words", "machine"].startswith("Abacus, ")
     assert table["machine"].nunique() == 2
     assert "5,000†" in said
@@ -136,7 +152,7 @@ def test_costs_are_measured_where_the_machine_is_noted_and_marked_where_it_is_an
     assert "† measured on Abacus, " in path.with_name("report.html").read_text()
 
 
-def test_rows_can_be_chosen_and_are_averaged_over_seeds(cache: Path, tmp_path: Path) -> None:
+def test_rows_can_be_chosen_and_are_averaged_over_seeds(demo: Tracks, tmp_path: Path) -> None:
     _, table = reproduce(tmp_path, "seeds=[0,1]", "rows=[lyrics_tfidf]")
     assert list(table.index) == ["Words"]
     assert table.loc["Words", "seeds"] == 2
@@ -145,10 +161,14 @@ def test_rows_can_be_chosen_and_are_averaged_over_seeds(cache: Path, tmp_path: P
     assert table.loc["Words", "accuracy"] == pytest.approx(sum(means) / 2)
 
 
+@pytest.mark.long
 def test_a_table_that_was_killed_ends_as_one_that_was_not(
     reproduced: tuple[Path, str, pd.DataFrame], tmp_path: Path
 ) -> None:
-    process = start(tmp_path, rows=ROWS[:2])
+    command = [sys.executable, "-c", "from genrefusion.cli import reproduce; reproduce()"]
+    process = subprocess.Popen(
+        [*command, *words(tmp_path, rows=ROWS[:2])], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     until = time.monotonic() + 120
     while not list(tmp_path.glob("outputs/lyrics_tfidf/demo/*/run.json")):
         assert process.poll() is None, process.communicate()[0]
@@ -164,10 +184,9 @@ def test_a_table_that_was_killed_ends_as_one_that_was_not(
 
 
 def test_rows_that_do_not_exist_are_refused(tmp_path: Path) -> None:
-    process = start(tmp_path, "rows=[lyrics_tfidff]")
-    said = process.communicate()[0]
-    assert process.returncode == 2
-    assert "Did you mean 'lyrics_tfidf'?" in said
+    answer = run_here("reproduce", *words(tmp_path, "rows=[lyrics_tfidff]"), cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "Did you mean 'lyrics_tfidf'?" in answer.stderr
 
 
 @pytest.mark.parametrize("table", sorted(path.stem for path in (configs_directory() / "table").glob("*.yaml")))

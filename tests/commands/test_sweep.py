@@ -18,7 +18,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from conftest import TINY, TINY_DATA
+from conftest import TINY, TINY_DATA, run_here
 from genrefusion.core.files import locked
 from genrefusion.settings.composing import configs_directory, register
 
@@ -38,7 +38,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, env=os.environ, check=False)
+    return run_here("train", *arguments, cwd=cwd)
 
 
 def sweep_folder(cwd: Path) -> Path:
@@ -137,6 +137,7 @@ def test_the_last_line_trains_the_best_trial_again_and_scores_the_test_songs(
     )
 
 
+@pytest.mark.long
 def test_a_killed_sweep_that_is_resumed_ends_as_one_that_ran_through(folder: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(command("-m", *SWEEP), cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 300
@@ -230,6 +231,7 @@ def test_every_search_space_goes_with_the_experiment_that_it_names(path: Path) -
             assert OmegaConf.select(OmegaConf.structured(config), name) == value
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])
 def test_two_trials_at_once(launcher: str, cache: Path, tmp_path: Path) -> None:
     plugin = f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher"

@@ -81,7 +81,14 @@ def test_windows_cover_the_audio(length: int, starts: list[int]) -> None:
 
 def test_another_model_is_another_entry_of_the_cache(wav2vec: Path, ast: Path) -> None:
     assert encoder(wav2vec).parameters() != encoder(ast).parameters()
-    assert encoder(wav2vec).parameters() != encoder(wav2vec, hop_seconds=0.5).parameters()
+    assert encoder(wav2vec).parameters() == encoder(wav2vec).parameters()
+
+
+@pytest.mark.parametrize("changed", [{"window_seconds": 2.0}, {"hop_seconds": 0.5}], ids=str)
+def test_what_changes_the_vectors_is_part_of_the_cache_key(changed: dict[str, float], wav2vec: Path) -> None:
+    assert encoder(wav2vec, **changed).parameters() != encoder(wav2vec).parameters()
+    longer = AudioEncoder(encoder(wav2vec).settings, max_seconds=90)
+    assert longer.parameters() != encoder(wav2vec).parameters()
 
 
 def test_a_model_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,13 @@ def test_the_97_values_of_a_song_agree_with_librosa(path):
     assert_agree(hc.handcrafted_features(audio), published_way(audio), case=path)
 
 
+@pytest.mark.parametrize("genre", ["classical", "metal"])
+def test_the_97_values_of_a_composed_song_agree_with_librosa(genre, demo):
+    (song, *_) = demo.table.index[demo.table["genre"] == genre]
+    audio = librosa.load(demo.paths()[song], sr=RATE)[0]
+    assert_agree(hc.handcrafted_features(audio), published_way(audio))
+
+
 # librosa answers 0 where audio + 0.01 is 0 in all samples, which is no spectrum at all.
 @pytest.mark.parametrize("case", [case for case in {**SYNTHETIC, **SHORT} if case != "negative offset"])
 @pytest.mark.filterwarnings("ignore:n_fft=:UserWarning", "ignore:Trying to estimate:UserWarning")

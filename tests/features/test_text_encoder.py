@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from genrefusion.features.text_encoder import (
 from genrefusion.settings.pipelines import TextEncoderSettings
 
 
-def encoder(cache: Path, **settings: int) -> TokenEncoder:
+def encoder(cache: Path, **settings: Any) -> TokenEncoder:
     return TokenEncoder(TextEncoderSettings(**settings), FeatureCache(cache), Terminal(quiet=True))
 
 
@@ -63,6 +64,15 @@ def test_embeddings_are_those_of_the_published_network(tmp_path: Path) -> None:
     mean = encoder(tmp_path).mean(["I walk the line", ""])
     np.testing.assert_allclose(mean[0], states[0, 1:-1].mean(dim=0).numpy(), atol=1e-5)
     assert not mean[1].any()
+
+
+@pytest.mark.parametrize("changed", [{"window": 100}, {"overlap": 10}, {"max_tokens": 300}], ids=str)
+def test_what_changes_the_embeddings_is_part_of_the_cache_key(
+    changed: dict[str, int], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    for settings in ({}, {}, changed):
+        encoder(tmp_path, model=str(tiny_encoder), **settings).mean(["rain on the roof"])
+    assert len(list((tmp_path / "text").iterdir())) == 2
 
 
 def test_a_window_that_holds_all_changes_little_against_several(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_the_interval_of_accuracy_covers_93_of_100_at_least(songs: int, artists:
         assert accuracy_coverage(songs, artists, icc, share) >= 0.925  # 2,000 sets are sure to .006
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("icc", CORRELATIONS)
 @pytest.mark.parametrize(("songs", "artists"), SETS)
 def test_the_interval_of_accuracy_covers_no_less_and_no_more(songs: int, artists: int, icc: float) -> None:
@@ -205,7 +205,7 @@ def test_the_interval_over_seeds_covers_93_of_100_at_least() -> None:
         assert seeds_coverage(61, 20, 0.24, 0.75, seeds=3, spread=0.1, same=same) >= 0.93
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 @pytest.mark.parametrize("spread", [0, 0.1])
 @pytest.mark.parametrize("same", [True, False])
@@ -222,7 +222,7 @@ def test_intervals_that_draw_artists_cover_91_of_100_at_least(
     assert min(resampled_coverage(songs, artists, icc, strength).values()) >= 0.91
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("strength", [1, 3])
 @pytest.mark.parametrize(("songs", "artists"), SETS)
 def test_intervals_that_draw_artists_cover_in_all_settings(songs: int, artists: int, strength: float) -> None:

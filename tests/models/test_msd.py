@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import scipy.signal
 import torch
 
 from conftest import shared
@@ -33,6 +34,63 @@ def test_ported_network_gives_the_published_tags(clip: str) -> None:
         assert found[tag] == pytest.approx(value, abs=0.00051)
     order = sorted(found, key=lambda tag: -found[tag])[: len(PUBLISHED[clip])]
     assert set(order) == set(PUBLISHED[clip])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[msd.Crnn, dict[str, np.ndarray]]:
+    """The network with weights from a file laid out like the published one, and the arrays in the file."""
+    rng = np.random.default_rng(0)
+    shapes: dict[str, tuple[int, ...]] = {"bn_0_freq": (1440,), "output_W": (32, 50), "output_b": (50,)}
+    for number, (below, above) in enumerate([(1, 64), (64, 128), (128, 128), (128, 128)], start=1):
+        shapes |= {f"conv{number}_W": (above, below, 3, 3), f"conv{number}_b": (above,), f"bn{number}": (above,)}
+    for layer, inputs in (("gru1", 128), ("gru2", 32)):
+        for gate in "zrh":
+            shapes |= {f"{layer}_W_{gate}": (inputs, 32), f"{layer}_U_{gate}": (32, 32), f"{layer}_b_{gate}": (32,)}
+    arrays = {name: rng.normal(scale=0.3, size=shape).astype(np.float32) for name, shape in shapes.items()}
+    for name in [name for name in arrays if name.startswith("bn")]:
+        values = arrays.pop(name)
+        arrays |= {f"{name}_{part}": values + i for i, part in enumerate(("gamma", "beta", "running_mean"))}
+        arrays[f"{name}_running_std"] = np.abs(values) + 0.5
+    path = tmp_path_factory.mktemp("weights") / "made.h5"
+    with h5py.File(path, "w") as file:
+        for name, values in arrays.items():
+            file.create_group(name).create_dataset(name, data=values)
+    return msd.load_msd_crnn(path), arrays
+
+
+@torch.no_grad()
+def test_kernels_are_those_of_a_true_convolution(made: tuple[msd.Crnn, dict[str, np.ndarray]]) -> None:
+    network, arrays = made
+    image = np.random.default_rng(1).normal(size=(9, 11)).astype(np.float32)
+    found = network.trunk.blocks[0][0](torch.from_numpy(image)[None, None])[0].numpy()
+    for channel, kernel in enumerate(arrays["conv1_W"][:, 0]):
+        expected = scipy.signal.convolve2d(image, kernel, mode="same") + arrays["conv1_b"][channel]
+        np.testing.assert_allclose(found[channel], expected, atol=1e-5)
+
+
+@torch.no_grad()
+def test_what_is_called_a_deviation_is_used_as_a_variance(made: tuple[msd.Crnn, dict[str, np.ndarray]]) -> None:
+    network, arrays = made
+    maps = np.random.default_rng(2).normal(size=(64, 3, 4)).astype(np.float32)
+    found = network.trunk.blocks[0][1](torch.from_numpy(maps)[None])[0].numpy()
+    mean, variance, scale, shift = (
+        arrays[f"bn1_{part}"][:, None, None] for part in ("running_mean", "running_std", "gamma", "beta")
+    )
+    np.testing.assert_allclose(found, (maps - mean) / np.sqrt(variance + 1e-3) * scale + shift, atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("layer", "inputs"), [("gru1", 128), ("gru2", 32)])
+def test_gates_are_those_of_keras_1(layer: str, inputs: int, made: tuple[msd.Crnn, dict[str, np.ndarray]]) -> None:
+    network, arrays = made
+    sequence = np.random.default_rng(3).normal(scale=0.3, size=(5, inputs)).astype(np.float32)
+    w, u, b = ({gate: arrays[f"{layer}_{part}_{gate}"] for gate in "zrh"} for part in "WUb")
+    state = np.zeros(32)
+    for x in sequence:
+        update, reset = (np.clip(0.2 * (x @ w[g] + state @ u[g] + b[g]) + 0.5, 0, 1) for g in "zr")
+        state = update * state + (1 - update) * np.tanh(x @ w["h"] + (reset * state) @ u["h"] + b["h"])
+    found = getattr(network.head, layer)(torch.from_numpy(sequence)[None])
+    np.testing.assert_allclose(found[0, -1].numpy(), state, atol=1e-4)
 
 
 def test_there_are_50_tags() -> None:

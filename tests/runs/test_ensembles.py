@@ -25,6 +25,8 @@ from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig, TrainConfig
 from genrefusion.settings.trainer import TrainerSettings
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
+
 TREES = ["experiment=xgboost_97", "pipeline.rounds=15"]
 WORDS = ["experiment=lyrics_tfidf"]
 

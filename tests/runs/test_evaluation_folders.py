@@ -20,6 +20,8 @@ from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.data import FolderData, ManifestData
 from genrefusion.settings.trainer import TrainerSettings
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 
 @pytest.fixture
 def run(demo: Tracks, tmp_path: Path) -> Path:

@@ -17,6 +17,8 @@ from genrefusion.runs.experiments import Finder, shared_overrides
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.composing import configs_directory, register
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 
 @pytest.fixture(autouse=True)
 def hydra() -> Iterator[None]:

@@ -28,6 +28,8 @@ from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.data import ManifestData
 from genrefusion.settings.trainer import TrainerSettings
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
+
 
 def test_val_is_taken_from_train_where_ready_features_lack_the_tables_own(demo: Tracks, tmp_path: Path) -> None:
     part = ["test" if i % 5 == 0 else "val" if i % 5 == 1 else "train" for i in range(len(demo))]

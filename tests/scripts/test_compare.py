@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +28,16 @@ def write_run(folder: Path, right: set[str]) -> Path:
     return folder
 
 
+SCRIPT = str(REPOSITORY / "scripts" / "compare.py")
+
+
 def compare(*arguments: object) -> str:
-    command = [sys.executable, REPOSITORY / "scripts" / "compare.py", *arguments]
-    return subprocess.run([str(a) for a in command], capture_output=True, text=True, check=True).stdout
+    """What the script prints, run in this process."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(sys, "argv", [SCRIPT, *map(str, arguments)])
+        runpy.run_path(SCRIPT, run_name="__main__")
+    return printed.getvalue()
 
 
 @pytest.fixture
@@ -105,8 +115,7 @@ def test_a_run_with_its_columns_in_another_order_is_the_same(runs: tuple[Path, P
 def test_runs_with_other_genres_are_refused(runs: tuple[Path, Path]) -> None:
     path = runs[1] / "predictions" / "test.csv"
     pd.read_csv(path).rename(columns={"rock": "folk"}).replace({"genre": {"rock": "folk"}}).to_csv(path, index=False)
-    command = [sys.executable, str(REPOSITORY / "scripts" / "compare.py"), *map(str, runs)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, SCRIPT, *map(str, runs)], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "folk: in one of them only" in ended.stderr
     assert "Traceback" not in ended.stderr

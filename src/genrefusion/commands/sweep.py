@@ -188,7 +188,7 @@ def distributions(space: Mapping[str, Any], prefix: str = "") -> dict[str, BaseD
     Examples
     --------
     >>> distributions({"pipeline": {"width": [8, 16], "dropout": {"low": 0.0, "high": 0.5}}})
-    {'pipeline.width': CategoricalDistribution(choices=(8, 16)), 'pipeline.dropout': FloatDistribution(high=0.5, …)}
+    {'pipeline.width': CategoricalDistribution(choices=(8, 16)), 'pipeline.dropout': FloatDistribution(high=0.5, ...)}
     """
     found: dict[str, BaseDistribution] = {}
     for key, values in space.items():
