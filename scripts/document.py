@@ -75,7 +75,8 @@ def settings_reference() -> str:
 
 def with_parts(schema: type[Any]) -> list[type[Any]]:
     """What a dataclass of settings shares with others, itself, and the dataclasses that its settings are."""
-    shared = [cls for cls in reversed(schema.__mro__) if dataclasses.is_dataclass(cls)]
+    families = [cls for cls in reversed(schema.__mro__) if dataclasses.is_dataclass(cls)]
+    shared = [cls for cls in families if cls is schema or len(dataclasses.fields(cls)) > 1]  # more than a name
     hints = [part for hint in get_type_hints(schema).values() for part in (hint, *get_args(hint))]
     return [*shared, *(part for part in hints if isinstance(part, type) and dataclasses.is_dataclass(part))]
 

@@ -26,11 +26,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from genrefusion import cli
 from genrefusion.core.files import locked
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.corpora import check_audio, load_corpus
+from genrefusion.data.checks import check_audio
+from genrefusion.data.corpora import load_corpus
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.text_encoder import _minilm_folder
-from genrefusion.pipelines.base import Workbench
+from genrefusion.pipelines.base import Context
 from genrefusion.settings.commands import TrainConfig
 from genrefusion.settings.composing import configs_directory, register
 
@@ -154,8 +155,8 @@ def unrendered() -> Iterator[None]:
 
 
 @pytest.fixture
-def bench(cache: Path) -> Workbench:
-    return Workbench(FeatureCache(cache / "features"))
+def context(cache: Path) -> Context:
+    return Context(FeatureCache(cache / "features"))
 
 
 @pytest.fixture

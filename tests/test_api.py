@@ -56,7 +56,7 @@ def test_a_moved_run_predicts_as_it_did(output: Path, demo: Tracks, tmp_path: Pa
 def test_a_run_of_several_folds_answers_with_their_mean(output: Path, demo: Tracks) -> None:
     run = output / "lyrics_tfidf" / "demo" / "2"
     pipeline = load_pipeline(run)
-    members = [p.predict_proba(demo).tracks for p in open_run(run).pipelines(pipeline.bench)]
+    members = [p.predict_proba(demo).tracks for p in open_run(run).pipelines(pipeline.context)]
     assert len(members) == 2
     pd.testing.assert_frame_equal(pipeline.predict_proba(demo).tracks, sum(members) / 2, check_names=False)
 

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from conftest import TINY_DATA, TINY_NETWORK, compose_train
-from genrefusion.core.errors import UserError
+from genrefusion.core.errors import NotFittedError, UserError
 from genrefusion.data.splits import Fold, split_tracks
 from genrefusion.data.tracks import Tracks
-from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, make_pipeline
+from genrefusion.pipelines.base import Context, Pipeline, load_pipeline, make_pipeline
 
 NETWORK = ["experiment=multiframe", *TINY_NETWORK]
 KNN = ["experiment=multiframe_knn", *TINY_NETWORK, "pipeline.knn.neighbours=5"]
@@ -92,12 +92,31 @@ def fit(overrides: list[str], tracks: Tracks, fold: Fold, cache: Path, *, epochs
     has_trees = overrides[0].startswith("experiment=xgboost")
     if not has_trees and not overrides[0].startswith("experiment=multiframe"):
         epochs = 4 * epochs - 3  # two or three steps each
-    steps = [f"pipeline.rounds={10 * epochs - 9}"] if has_trees else [f"pipeline.epochs={epochs}"]
-    if overrides == COATTENTION:
-        steps += ["features.frame_seconds=3", "pipeline.trunk.width=4", f"pipeline.trunk.epochs={min(epochs, 8)}"]
-    config = compose_train(*TINY_DATA, *overrides, *steps)
-    pipeline = make_pipeline(config.pipeline, config.features, Workbench(FeatureCache(cache / "features")))
+    small = ["features.frame_seconds=3", "pipeline.trunk.width=4", f"pipeline.trunk.epochs={min(epochs, 8)}"]
+    config = compose_train(*TINY_DATA, *overrides, *(small if overrides == COATTENTION else []))
+    for name, steps in (("rounds", 10 * epochs - 9), ("epochs", epochs)):
+        if hasattr(config.pipeline, name):  # others are fitted in one step
+            setattr(config.pipeline, name, steps)
+    pipeline = make_pipeline(config.pipeline, config.features, Context(FeatureCache(cache / "features")))
     return pipeline.fit(tracks.subset(fold.train), tracks.subset(fold.val))
+
+
+@pytest.mark.parametrize("name", ["multiframe", "xgboost", "lyrics", "co-attention"])
+def test_a_pipeline_that_is_not_trained_says_so(name: str, demo: Tracks, context: Context, tmp_path: Path) -> None:
+    config = compose_train(*TINY_DATA, *EXPERIMENTS[name])
+    pipeline = make_pipeline(config.pipeline, config.features, context)
+    songs = demo.subset(demo.ids[:2])
+    pipeline.prepare(songs)
+    for ask in (lambda: pipeline.predict_proba(songs), lambda: pipeline.save(tmp_path / "model")):
+        with pytest.raises(NotFittedError, match=f"This {type(pipeline).__name__} is not trained yet: call fit"):
+            ask()
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_ensemble_is_joined_and_never_trained(context: Context) -> None:
+    config = compose_train("experiment=ensemble", "pipeline.runs=[a,b]")
+    with pytest.raises(UserError, match="joined from finished runs"):
+        make_pipeline(config.pipeline, config.features, context)
 
 
 def test_probabilities_are_laid_out_as_promised(fitted: Pipeline, easy: Tracks) -> None:
@@ -130,9 +149,9 @@ def test_prediction_does_not_depend_on_the_other_tracks(fitted: Pipeline, easy: 
         pd.testing.assert_frame_equal(alone, together.loc[[track]], atol=1e-5)
 
 
-def test_a_loaded_pipeline_predicts_the_same(fitted: Pipeline, easy: Tracks, tmp_path: Path, bench: Workbench) -> None:
+def test_a_loaded_pipeline_predicts_the_same(fitted: Pipeline, easy: Tracks, tmp_path: Path, context: Context) -> None:
     fitted.save(tmp_path / "model")
-    loaded = load_pipeline(tmp_path / "model", bench)
+    loaded = load_pipeline(tmp_path / "model", context)
     assert loaded.classes_ == fitted.classes_
     assert loaded.parameter_count() == fitted.parameter_count() > 0
     pd.testing.assert_frame_equal(loaded.predict_proba(easy).tracks, fitted.predict_proba(easy).tracks, atol=1e-6)

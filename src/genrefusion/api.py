@@ -13,16 +13,15 @@ from hydra.core.global_hydra import GlobalHydra
 
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.corpora import check_audio, load_corpus, load_usable
+from genrefusion.data.checks import check_audio
+from genrefusion.data.corpora import load_corpus, load_usable
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
-from genrefusion.pipelines.base import Pipeline, Workbench
-from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline
+from genrefusion.pipelines.base import Context, Predictor
+from genrefusion.pipelines.ensemble import EnsemblePipeline
 from genrefusion.runs.store import Run, open_run
 from genrefusion.settings.commands import CorpusConfig
 from genrefusion.settings.composing import configs_directory, register, to_settings
-from genrefusion.settings.features import NoFeatures
-from genrefusion.settings.pipelines import EnsembleSettings
 
 __all__ = ["Run", "find_runs", "load_pipeline", "open_corpus", "open_run"]
 
@@ -75,7 +74,7 @@ def find_runs(output: str | Path = "outputs") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "corpus", "protocol", "seed", "n", "accuracy", "macro_f1", "directory"])
 
 
-def load_pipeline(run: str | Path, *, cache: str | None = None, workers: int = 2) -> Pipeline:
+def load_pipeline(run: str | Path, *, cache: str | None = None, workers: int = 2) -> Predictor:
     """Load the trained pipeline of a run; that of several folds answers with the mean of their models.
 
     Parameters
@@ -89,21 +88,11 @@ def load_pipeline(run: str | Path, *, cache: str | None = None, workers: int = 2
 
     Returns
     -------
-    Pipeline
-        See `genrefusion.pipelines.base.Pipeline`; ``predict_proba`` takes `Tracks`.
+    Predictor
+        See `genrefusion.pipelines.base.Predictor`; ``predict_proba`` takes `Tracks`.
     """
     found = open_run(Path(run))
     seconds = found.record["config"]["data"]["max_seconds"]
-    bench = Workbench(FeatureCache(cache_folder(cache) / "features"), workers=workers, max_seconds=seconds)
-    return mean_of(found.pipelines(bench), bench)
-
-
-def mean_of(pipelines: list[Pipeline], bench: Workbench) -> Pipeline:
-    """One pipeline that answers with the mean of several."""
-    if len(pipelines) == 1:
-        return pipelines[0]
-    members = [f"model{number}" for number in range(len(pipelines))]
-    ensemble = EnsemblePipeline(EnsembleSettings(members=members), NoFeatures(), bench)
-    ensemble.classes_, ensemble.members_ = pipelines[0].classes_, pipelines
-    ensemble.combination_ = Combination(logarithmic=False, weights=[1.0] * len(pipelines))
-    return ensemble
+    context = Context(FeatureCache(cache_folder(cache) / "features"), workers=workers, max_seconds=seconds)
+    pipelines = found.pipelines(context)
+    return pipelines[0] if len(pipelines) == 1 else EnsemblePipeline.mean_of(pipelines)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import inspect
 import json
 import multiprocessing
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,9 +22,12 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.files import extend_record, read_record
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import digest_audio
-from genrefusion.data.corpora import check_audio, load_corpus, load_folder
+from genrefusion.data.checks import check_audio
+from genrefusion.data.corpora import load_corpus
+from genrefusion.data.folder import load_folder
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.data import DataSettings, FolderData, GtzanData, ManifestData
+from genrefusion.settings.registry import Entry, entries
 
 WriteTone = Callable[..., Path]
 
@@ -54,6 +60,17 @@ def write_table(folder: Path, rows: list[dict[str, str | None]]) -> Path:
     path = folder / "tracks.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+@pytest.mark.parametrize("entry", entries("data"), ids=lambda entry: entry.name)
+def test_every_corpus_declares_its_facts(entry: Entry) -> None:
+    module, _, name = entry.target.partition(":")
+    facts = importlib.import_module(module).FACTS
+    load = getattr(importlib.import_module(module), name)
+    assert facts.layout
+    assert bool(facts.citation) == bool(facts.licence) == bool(facts.address) == (facts.tracks is not None)
+    assert re.fullmatch(r"([0-9a-f]{64})?", facts.sha256)
+    assert next(iter(inspect.signature(load).parameters)) == "settings"
 
 
 def test_a_folder_of_genres_is_a_corpus(songs: Path, tmp_path: Path) -> None:

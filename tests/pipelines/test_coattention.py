@@ -19,8 +19,8 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
-from genrefusion.pipelines import sequences
-from genrefusion.pipelines.base import Workbench, load_pipeline
+from genrefusion.pipelines import audio_side
+from genrefusion.pipelines.base import Context, load_pipeline
 from genrefusion.pipelines.coattention import CoattentionPipeline
 from genrefusion.pipelines.sequences import Sequences, drop_sides
 from genrefusion.runs.training import prepare
@@ -31,7 +31,7 @@ TINY += ["pipeline.trunk.epochs=1", "features.frame_seconds=3"]
 
 def pipeline(cache: Path, *overrides: str) -> CoattentionPipeline:
     config = compose_train(*TINY_DATA, *TINY, *overrides)
-    return CoattentionPipeline(config.pipeline, config.features, Workbench(FeatureCache(cache / "features")))
+    return CoattentionPipeline(config.pipeline, config.features, Context(FeatureCache(cache / "features")))
 
 
 @pytest.fixture(scope="module")
@@ -92,23 +92,23 @@ def test_views_are_the_predictions_from_one_side(fitted: CoattentionPipeline, pa
 
 
 def test_views_are_left_out_where_nobody_asks_for_them(
-    fitted: CoattentionPipeline, saved: Path, parts: tuple[Tracks, Tracks], bench: Workbench
+    fitted: CoattentionPipeline, saved: Path, parts: tuple[Tracks, Tracks], context: Context
 ) -> None:
-    found = load_pipeline(saved, replace(bench, views=False)).predict_proba(parts[1])
+    found = load_pipeline(saved, replace(context, views=False)).predict_proba(parts[1])
     assert not found.views
     pd.testing.assert_frame_equal(found.tracks, fitted.predict_proba(parts[1]).tracks, atol=1e-6)
 
 
 @pytest.mark.parametrize(("key", "value"), [("width", 32), ("layers", 3), ("none", 1)])
 def test_weights_of_another_shape_are_named(
-    saved: Path, tmp_path: Path, bench: Workbench, key: str, value: int
+    saved: Path, tmp_path: Path, context: Context, key: str, value: int
 ) -> None:
     folder = shutil.copytree(saved, tmp_path / "model")
     description = json.loads((folder / "pipeline.json").read_text())
     description["pipeline"][key] = value
     (folder / "pipeline.json").write_text(json.dumps(description))
     with pytest.raises(UserError, match=r"weights.safetensors: not the weights of this pipeline"):
-        load_pipeline(folder, bench)
+        load_pipeline(folder, context)
 
 
 def test_a_transformer_that_does_not_exist_is_named_with_what_there_is(
@@ -120,7 +120,7 @@ def test_a_transformer_that_does_not_exist_is_named_with_what_there_is(
 
 
 def test_without_none_vectors_songs_of_one_side_are_predicted_and_attention_is_a_share(
-    parts: tuple[Tracks, Tracks], cache: Path, tmp_path: Path, bench: Workbench
+    parts: tuple[Tracks, Tracks], cache: Path, tmp_path: Path, context: Context
 ) -> None:
     train = parts[0]
     mixed = replace(train, table=train.table.assign(lyrics=[None, *train.table["lyrics"][1:]]))
@@ -131,7 +131,7 @@ def test_without_none_vectors_songs_of_one_side_are_predicted_and_attention_is_a
         for shares in (attention.over_words.sum(axis=1), attention.audio_weights.sum(), attention.text_weights.sum()):
             np.testing.assert_allclose(shares, 1, atol=1e-5)
     fitted.save(tmp_path / "model")
-    loaded = load_pipeline(tmp_path / "model", bench).predict_proba(parts[1])
+    loaded = load_pipeline(tmp_path / "model", context).predict_proba(parts[1])
     pd.testing.assert_frame_equal(loaded.tracks, prediction.tracks, atol=1e-6)
 
 
@@ -141,7 +141,7 @@ def test_of_the_convolutions_the_last_level_alone_is_read_where_it_is_asked_for(
     last = pipeline(cache, "pipeline.levels=last").fit(*parts)
     songs = parts[1].subset(parts[1].ids[:3])
     expected = last.predict_proba(songs).tracks
-    outputs = sequences.trunk_outputs
+    outputs = audio_side.trunk_outputs
     for changed, ignored in ((np.s_[:, :, :-8], True), (np.s_[:, :, -8:], False)):
 
         def other(*given: Any, changed: Any = changed, **named: Any) -> dict[str, np.ndarray]:
@@ -151,7 +151,7 @@ def test_of_the_convolutions_the_last_level_alone_is_read_where_it_is_asked_for(
                 array[changed] = 1 - 2 * array[changed]
             return arrays
 
-        monkeypatch.setattr(sequences, "trunk_outputs", other)
+        monkeypatch.setattr(audio_side, "trunk_outputs", other)
         assert np.allclose(last.predict_proba(songs).tracks, expected) == ignored
 
 

@@ -16,14 +16,14 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.models.lyrics import LyricsHead
-from genrefusion.pipelines.base import Workbench, load_pipeline
+from genrefusion.pipelines.base import Context, load_pipeline
 from genrefusion.pipelines.lyrics import LyricsPipeline
 from genrefusion.pipelines.readers import TunedReader
 
 
 def pipeline(cache: Path, *overrides: str) -> LyricsPipeline:
     config = compose_train(*TINY_DATA, *overrides)
-    return LyricsPipeline(config.pipeline, config.features, Workbench(FeatureCache(cache / "features")))
+    return LyricsPipeline(config.pipeline, config.features, Context(FeatureCache(cache / "features")))
 
 
 @pytest.fixture(scope="module")
@@ -89,14 +89,14 @@ def test_padding_changes_nothing_for_the_head() -> None:
 
 
 def test_a_tuned_transformer_of_another_width_is_named(
-    tiny_encoder: Path, parts: tuple[Tracks, Tracks], cache: Path, tmp_path: Path, bench: Workbench
+    tiny_encoder: Path, parts: tuple[Tracks, Tracks], cache: Path, tmp_path: Path, context: Context
 ) -> None:
     settings = ["experiment=lyrics_frozen", "pipeline.epochs=1"]
     pipeline(cache, *settings).fit(*parts).save(tmp_path)
     description = (tmp_path / "pipeline.json").read_text()
     (tmp_path / "pipeline.json").write_text(description.replace('"model": "minilm"', f'"model": "{tiny_encoder}"'))
     with pytest.raises(UserError, match=r"weights.safetensors: not the weights of this pipeline"):
-        load_pipeline(tmp_path, bench)
+        load_pipeline(tmp_path, context)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_songs_with_hardly_any_lyrics_are_told(
     parts: tuple[Tracks, Tracks], cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = compose_train(*TINY_DATA, "experiment=lyrics_tfidf")
-    bench = Workbench(FeatureCache(cache / "features"), terminal=Terminal())
-    LyricsPipeline(config.pipeline, config.features, bench).prepare(
+    context = Context(FeatureCache(cache / "features"), terminal=Terminal())
+    LyricsPipeline(config.pipeline, config.features, context).prepare(
         with_lyrics(parts[0].subset(parts[0].ids[:1]), "la")
     )
     assert "1 songs have hardly any lyrics" in capsys.readouterr().out

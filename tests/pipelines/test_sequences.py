@@ -14,10 +14,11 @@ from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache, LazyView, Recipe, ScratchCache, decoders
 from genrefusion.models.crnn import Trunk
-from genrefusion.pipelines.base import Workbench, make_pipeline
+from genrefusion.pipelines.audio_side import audio_side
+from genrefusion.pipelines.base import Context, make_pipeline
 from genrefusion.pipelines.frames import trunk_outputs
-from genrefusion.pipelines.sequences import Sequences, audio_sequences, drop_sides, ids_with_audio
-from genrefusion.settings.features import MelFeatures, PrecomputedFeatures
+from genrefusion.pipelines.sequences import Sequences, drop_sides
+from genrefusion.settings.features import MelFeatures
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training.loop import make_accelerator
 
@@ -88,28 +89,29 @@ def test_a_song_never_loses_both_sides(songs: Sequences) -> None:
     assert all(30 < count < 70 for count in lost.values())
 
 
-def test_tracks_with_nothing_to_read_are_named(tmp_path: Path, bench: Workbench) -> None:
+def test_tracks_with_nothing_to_read_are_named(tmp_path: Path, context: Context) -> None:
     np.savez(tmp_path / "v.npz", track_id=["a"], frames=np.ones((2, 3), np.float32), offsets=[0, 2])
     table = pd.DataFrame(
         {"genre": ["x"] * 3, "lyrics": [None, "words of a song", "[Chorus]"]}, index=pd.Index(["a", "b", "c"])
     )
     tracks = Tracks(table, "corpus")
     config = compose_train("experiment=coattention", "features=precomputed", f"features.path={tmp_path / 'v.npz'}")
-    assert ids_with_audio(PrecomputedFeatures(path=str(tmp_path / "v.npz")), tracks) == ["a"]
+    assert audio_side(config.pipeline, config.features, context).ids(tracks) == ["a"]
     with pytest.raises(UserError, match=r"1 of 3 tracks of corpus have no audio and no lyrics[\s\S]*  c"):
-        make_pipeline(config.pipeline, config.features, bench).prepare(tracks)
+        make_pipeline(config.pipeline, config.features, context).prepare(tracks)
 
 
-def test_features_of_one_level_have_no_last_one_to_choose(demo: Tracks, bench: Workbench) -> None:
-    features = PrecomputedFeatures(path="vectors.npz")
+def test_features_of_one_level_have_no_last_one_to_choose(context: Context) -> None:
+    config = compose_train("experiment=coattention", "features=precomputed", "features.path=vectors.npz")
+    config.pipeline.levels = "last"
     with pytest.raises(UserError, match=r"pipeline.levels=last: the audio of features=precomputed has one level"):
-        audio_sequences(features, None, demo, bench, levels="last")
+        make_pipeline(config.pipeline, config.features, context)
 
 
 def test_outputs_of_convolutions_belong_to_the_decoders_and_the_kind_of_device(demo: Tracks, tmp_path: Path) -> None:
     scratch = ScratchCache(tmp_path)
     songs, features = demo.subset(demo.ids[:2]), MelFeatures(frame_seconds=3)
-    outputs = trunk_outputs(Trunk(width=4).eval(), songs, features, Workbench(scratch))
+    outputs = trunk_outputs(Trunk(width=4).eval(), songs, features, Context(scratch))
     assert list(outputs) == songs.ids
     made_with = {store.recipe.name: dict(store.recipe.made_with) for store in scratch.stores.values()}
     device = make_accelerator(TrainerSettings()).device.type

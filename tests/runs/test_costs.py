@@ -23,7 +23,7 @@ from genrefusion.features.mel import MelExtractor, frame_columns, frame_starts
 from genrefusion.features.text_encoder import Transformer, load_pretrained
 from genrefusion.models.coattention import BidirectionalLstm
 from genrefusion.models.crnn import POOLS, KerasGru, Trunk
-from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, make_pipeline
+from genrefusion.pipelines.base import Context, Pipeline, load_pipeline, make_pipeline
 from genrefusion.runs.costs import count_macs, measure_alone, measure_costs
 from genrefusion.settings.pipelines import TextEncoderSettings
 
@@ -42,7 +42,7 @@ def fit(parts: tuple[Tracks, Tracks], cache: Path) -> Callable[..., Pipeline]:
 
     def fit(*overrides: str) -> Pipeline:
         config = compose_train(*TINY_DATA, *overrides)
-        return make_pipeline(config.pipeline, config.features, Workbench(FeatureCache(cache / "features"))).fit(*parts)
+        return make_pipeline(config.pipeline, config.features, Context(FeatureCache(cache / "features"))).fit(*parts)
 
     return fit
 
@@ -136,11 +136,11 @@ def test_multiply_adds_begin_with_the_file_and_the_lyrics_and_leave_views_out(
     song = parts[1].subset(parts[1].ids[:1])
     found = measure_costs(coattention, song)["macs"]
     coattention.save(tmp_path / "model")
-    loaded = load_pipeline(tmp_path / "model", Workbench(FeatureCache(tmp_path), views=False))
+    loaded = load_pipeline(tmp_path / "model", Context(FeatureCache(tmp_path), views=False))
     assert count_macs(lambda: loaded.predict_proba(song)) == found
     from_the_cache = count_macs(lambda: loaded.predict_proba(song))
     assert 0 < from_the_cache < found
-    loaded.bench = replace(loaded.bench, views=True)
+    loaded.context = replace(loaded.context, views=True)
     assert count_macs(lambda: loaded.predict_proba(song)) > from_the_cache
 
 
@@ -156,8 +156,8 @@ import pandas as pd
 from genrefusion.runs.costs import measure_costs
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
-from genrefusion.pipelines.base import Workbench, load_pipeline
-pipeline = load_pipeline(Path({str(tmp_path / "model")!r}), Workbench(FeatureCache(Path({str(tmp_path)!r}))))
+from genrefusion.pipelines.base import Context, load_pipeline
+pipeline = load_pipeline(Path({str(tmp_path / "model")!r}), Context(FeatureCache(Path({str(tmp_path)!r}))))
 found = measure_costs(pipeline, Tracks(pd.read_pickle({str(tmp_path / "tracks.pkl")!r}), "demo"), songs=2)
 assert found["macs"] is None and found["ms_per_song"] > 0 and found["file_bytes"] > 0 and found["parameters"] > 0, found
 assert "torch" not in sys.modules
@@ -177,9 +177,9 @@ def test_memory_is_that_of_the_prediction_whatever_the_asking_process_holds(
 ) -> None:
     pipeline = fit("experiment=xgboost_97", "pipeline.rounds=3")
     pipeline.save(tmp_path)
-    before = measure_alone(tmp_path, pipeline.bench, parts[1])
+    before = measure_alone(tmp_path, pipeline.context, parts[1])
     held = bytearray(b"1" * 300_000_000)
-    after = measure_alone(tmp_path, pipeline.bench, parts[1])
+    after = measure_alone(tmp_path, pipeline.context, parts[1])
     assert abs(after["peak_memory_mb"] - before["peak_memory_mb"]) < 0.1 * len(held) / 2**20
     assert set(after) == KEYS | {"peak_memory_mb", "threads", "machine"}
     assert after["file_bytes"] == sum(path.stat().st_size for path in tmp_path.iterdir())
@@ -188,7 +188,7 @@ def test_memory_is_that_of_the_prediction_whatever_the_asking_process_holds(
 
 def test_a_model_that_cannot_be_measured_says_why(parts: tuple[Tracks, Tracks], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no trained pipeline"):
-        measure_alone(tmp_path, Workbench(FeatureCache(tmp_path)), parts[1])
+        measure_alone(tmp_path, Context(FeatureCache(tmp_path)), parts[1])
 
 
 def test_ready_features_are_read_for_the_song_alone(

@@ -15,8 +15,8 @@ from genrefusion.features.cache import FeatureCache
 from genrefusion.features.mel import MelExtractor
 from genrefusion.features.shards import ShardStore
 from genrefusion.pipelines import frames
-from genrefusion.pipelines.base import Pipeline, Workbench, make_pipeline
-from genrefusion.pipelines.vectors import XgboostPipeline
+from genrefusion.pipelines.base import Context, Pipeline, make_pipeline
+from genrefusion.pipelines.vectors import VectorPipeline
 from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import TrainConfig
@@ -46,9 +46,9 @@ def tracks(demo: Tracks) -> Tracks:
 
 def prepared(config: TrainConfig, tracks: Tracks, cache: Path) -> Pipeline:
     """A pipeline that has computed nothing itself, beside a cache that another one has filled."""
-    bench = Workbench(FeatureCache(cache))
-    make_pipeline(config.pipeline, config.features, bench).prepare(tracks)
-    return make_pipeline(config.pipeline, config.features, bench)
+    context = Context(FeatureCache(cache))
+    make_pipeline(config.pipeline, config.features, context).prepare(tracks)
+    return make_pipeline(config.pipeline, config.features, context)
 
 
 def fit(pipeline: Pipeline, tracks: Tracks) -> None:
@@ -92,11 +92,11 @@ def test_what_trained_convolutions_make_of_the_songs_is_a_part_of_every_fit(
 def test_a_run_tells_the_time_of_its_fit_from_that_of_its_features(
     demo: Tracks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(pipeline: XgboostPipeline, tracks: Tracks, prepare: Any = XgboostPipeline.prepare) -> None:
+    def slow(pipeline: VectorPipeline, tracks: Tracks, prepare: Any = VectorPipeline.prepare) -> None:
         prepare(pipeline, tracks)
         time.sleep(2)
 
-    monkeypatch.setattr(XgboostPipeline, "prepare", slow)
+    monkeypatch.setattr(VectorPipeline, "prepare", slow)
     run_experiment(compose_train(*TINY_DATA, *TREES), tmp_path, quiet=True)
     record = json.loads((tmp_path / "run.json").read_text())
     assert 0 < record["fit_seconds"] <= record["wall_seconds"] - 2

@@ -58,7 +58,7 @@ def test_a_line_has_default_what_is_possible_and_words(call: Call) -> None:
     lines = printed.splitlines()
     for line in (
         "  pipeline.style              true        lengths, repetition, vocabulary, rhyme beside the vectors",
-        "  pipeline.epochs             30          1 to 100000; at most",
+        "  pipeline.lr                 0.001       1e-09 to 10; learning rate",
         "  data.on_error               raise       raise | skip: what a file that cannot be used does to the",
         "  pipeline.encoder            ${text_encoder}",
         "  pipeline=lyrics: The lyrics alone.",

@@ -18,14 +18,14 @@ from genrefusion.data.corpora import load_usable
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.precomputed import with_digests
 from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
-from genrefusion.pipelines.base import Pipeline, read_features, read_settings
+from genrefusion.pipelines.base import Predictor, read_features, read_settings
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import prediction_tables, show_metrics, summarise, write_names, write_tables
 from genrefusion.runs.evaluation_folders import replacing
 from genrefusion.runs.explain.explain import explain
-from genrefusion.runs.explain.songs import parts_to_explain, require_attention
+from genrefusion.runs.explain.songs import parts_to_explain
 from genrefusion.runs.store import Run, open_run
-from genrefusion.runs.training import make_bench
+from genrefusion.runs.training import make_context
 from genrefusion.settings.commands import EvaluateConfig
 
 
@@ -94,7 +94,7 @@ class _Scored:
     run: Run
     own: bool  # its own test tracks, not those of another corpus
     tracks: Tracks
-    parts: list[tuple[list[Pipeline], Tracks]]  # tracks, and the pipelines whose mean prediction they get
+    parts: list[tuple[list[Predictor], Tracks]]  # tracks, and the pipelines whose mean prediction they get
     target: Path
 
     @property
@@ -124,10 +124,10 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     data = config.data or read_settings({"schema": run.record["data_schema"], **trained})
     # What a prediction depends on is the run's: songs are heard for as long as in training.
     data = replace(data, max_seconds=trained["max_seconds"])
-    bench = make_bench(config, terminal, max_seconds=data.max_seconds)
-    pipelines = run.pipelines(bench, features_path=config.features.path)
+    context = make_context(config, terminal, max_seconds=data.max_seconds)
+    pipelines = run.pipelines(context, features_path=config.features.path)
     if config.explain:
-        require_attention(pipelines)
+        pipelines[0].require_attention()
     if config.calibrate:
         _require_unused_val(run)
     cache = cache_folder(config.cache)
@@ -174,7 +174,7 @@ def _is_there(target: Path, tables: dict[str, pd.DataFrame]) -> bool:
     return path.is_file() and path.read_text(encoding="utf-8") == as_text(tables["predictions/test.csv"])
 
 
-def _predict_parts(parts: list[tuple[list[Pipeline], Tracks]]) -> dict[str, pd.DataFrame]:
+def _predict_parts(parts: list[tuple[list[Predictor], Tracks]]) -> dict[str, pd.DataFrame]:
     """Tables of the mean prediction for each group of pipelines and its tracks."""
     found: dict[str, list[pd.DataFrame]] = {}
     for number, (pipelines, tracks) in enumerate(parts):

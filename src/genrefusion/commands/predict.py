@@ -25,14 +25,11 @@ from genrefusion.data.audio import EXTENSIONS, AudioError, decoded_once, digest_
 from genrefusion.data.tags import SIDECARS, find_lyrics
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache, ScratchCache
-from genrefusion.features.mel import frame_spans
 from genrefusion.metrics.predictions import Prediction, mean_prediction
-from genrefusion.pipelines.base import Pipeline, Workbench, parts
+from genrefusion.pipelines.base import Context, Predictor
 from genrefusion.runs.store import Run, open_run
 from genrefusion.settings.commands import PredictConfig
-from genrefusion.settings.features import HandcraftedFeatures, MelFeatures
 
-Spans = list[tuple[float, float]]
 Answer = tuple[SongPrediction | None, list[str]]
 """What was found of a song, and its problems."""
 
@@ -47,12 +44,15 @@ class Model:
     ----------
     run : Run
         The run.
-    pipelines : list of Pipeline
+    pipelines : list of Predictor
         One for each fold; their mean is the answer.
+    cache : FeatureCache
+        Where they keep features.
     """
 
     run: Run
-    pipelines: list[Pipeline]
+    pipelines: list[Predictor]
+    cache: FeatureCache
 
     @property
     def uses(self) -> frozenset[str]:
@@ -72,17 +72,6 @@ class Model:
         if not len(able):
             return Prediction(pd.DataFrame())
         return mean_prediction([pipeline.predict_proba(able) for pipeline in self.pipelines])
-
-    def spans(self, seconds: float) -> Spans:
-        """When the frames of a song of that length are heard."""
-        from genrefusion.features.vectors import segment_spans
-
-        features, seconds = self.pipelines[0].features, min(seconds, self.limits[1])
-        if isinstance(features, MelFeatures):
-            return frame_spans(seconds, features)
-        if isinstance(features, HandcraftedFeatures) and features.segment_seconds is not None:
-            return segment_spans(seconds, features.segment_seconds)
-        return []
 
 
 def run(config: PredictConfig) -> None:
@@ -225,8 +214,7 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
             checked = Parallel(n_jobs=workers, prefer="threads")(delayed(read)(song) for song in chunk)
             answers = _answers(models, [song for song, _ in checked if song is not None])
         for model in models:
-            for pipeline in model.pipelines:
-                pipeline.bench.cache.forget()
+            model.cache.forget()
         for song, problems in checked:
             given = None if song is None else answers[song.path]
             yield (None, [*problems, given]) if isinstance(given, str) else (given, problems)
@@ -266,7 +254,7 @@ def _joined(models: list[Model], predictions: list[Prediction], song: SongFiles,
         sides = " and no ".join(sorted(frozenset().union(*(model.uses for model in models))))
         return f"{shown(song.path)}   no {sides}, which the run needs"
     genres = pd.concat([p.tracks.loc[[track]] for _, p in able]).mean()
-    spans = [[] if p.frames is None or song.seconds is None else m.spans(song.seconds) for m, p in able]
+    spans = [[] if song.seconds is None else m.pipelines[0].frame_spans(song.seconds) for m, _ in able]
     if not spans[0] or any(other != spans[0] for other in spans[1:]):
         return SongPrediction(song, genres, [])
     rows = np.mean([p.frames.loc[track].to_numpy() for _, p in able if p.frames is not None], axis=0)
@@ -296,14 +284,14 @@ def _listed(audio: str | None, lyrics: Path | None) -> list[SongFiles]:
 def _load(runs: list[Run], config: PredictConfig, cache: FeatureCache) -> list[Model]:
     models = []
     for run in runs:
-        bench = Workbench(
+        context = Context(
             cache,
             workers=config.workers,
             max_seconds=run.record["config"]["data"]["max_seconds"],
             trainer=config.trainer,
             views=False,
         )
-        models.append(Model(run, run.pipelines(bench)))
+        models.append(Model(run, run.pipelines(context), cache))
     return models
 
 
@@ -322,11 +310,11 @@ def _require_same_genres(runs: list[Run]) -> None:
 def _require_sides(models: list[Model], config: PredictConfig) -> None:
     """Refuse runs that read what songs do not have, and lyrics that no run reads."""
     for model in models:
-        for part in parts(model.pipelines[0]):
-            if getattr(part.features, "path", None) is not None:
+        for member in model.pipelines[0].members:
+            if (ready := member.features.ready_file) is not None:
                 raise UserError(
-                    f"run={model.run.directory}: reads ready features ({part.features.path}), which other songs do not "
-                    "have.\nTrain a run that computes its own, such as experiment=multiframe or experiment=xgboost."
+                    f"run={model.run.directory}: reads ready features ({ready}), which other songs do not have.\nTrain "
+                    "a run that computes its own, such as experiment=multiframe or experiment=xgboost."
                 )
     reads_lyrics = any(model.pipelines[0].reads_lyrics for model in models)
     if config.lyrics and not reads_lyrics:

@@ -37,7 +37,7 @@ from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.experiments import Finder, shared_overrides
 from genrefusion.runs.record import git_commit
 from genrefusion.runs.store import model_folder
-from genrefusion.runs.training import run_experiment_alone, train_bench
+from genrefusion.runs.training import run_experiment_alone, train_context
 from genrefusion.settings.commands import ReproduceConfig, TrainConfig
 from genrefusion.settings.tables import TableRow, TableSettings
 
@@ -171,7 +171,7 @@ def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: i
     """Folder of the finished run that measures an experiment with a seed."""
     settings = finder.compose(experiment, *overrides, seed=seed)
     command = finder.command(experiment, *overrides, seed=seed)
-    if settings.pipeline.name == "ensemble":
+    if settings.pipeline.joins_runs:
         members = [_find_or_make(finder, member, [], seed) for member in settings.pipeline.members]
         members = members or [Path(run) for run in settings.pipeline.runs]
         begun, finished = finder.find_ensemble(settings, members)
@@ -187,7 +187,7 @@ def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: i
         found = begun or Path(run_folder(settings.output, settings.name, settings.data.name, False))
         settings = replace(settings, resume=begun is not None)
         with forgotten_unless_begun(found):
-            if settings.pipeline.name == "ensemble":
+            if settings.pipeline.joins_runs:
                 run_ensemble(settings, found, members, command=command)
             else:
                 run_experiment_alone(settings, found, command=command)
@@ -205,12 +205,12 @@ def _add_costs(finder: Finder, settings: TrainConfig, folder: Path) -> None:
     if _costs(folder):
         return
     reader = settings
-    if settings.pipeline.name == "ensemble":  # it reads what its members read
+    if settings.pipeline.joins_runs:  # it reads what its members read
         reader = finder.compose(settings.pipeline.members[0], seed=settings.seed)
     tracks, split = finder.prepared(reader)
     finder.terminal.say("costs", "time and size of a prediction")
-    bench = train_bench(settings, Terminal(quiet=True))
-    costs = measure_alone(model_folder(folder, split, 0), bench, tracks.subset(split.folds[0].test))
+    context = train_context(settings, Terminal(quiet=True))
+    costs = measure_alone(model_folder(folder, split, 0), context, tracks.subset(split.folds[0].test))
     write_json(costs, folder / _COSTS)
 
 

@@ -36,7 +36,7 @@ def run(config: TrainConfig) -> None:
     typed = list(settings.overrides.task)
     with forgotten_unless_begun(directory):
         require_launcher(settings)
-        if config.pipeline.name == "ensemble":
+        if config.pipeline.joins_runs:
             _join(config, directory, typed)
         else:
             run_experiment(config, directory, command=" ".join(typed))

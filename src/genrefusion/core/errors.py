@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can mend."""
+"""The one exception for mistakes that a user can mend, and one for programs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ class UserError(Exception):
     It is raised where the fact is known and printed in one place, ``genrefusion.cli``, without a traceback and with
     exit code 2.
     """
+
+
+class NotFittedError(RuntimeError):
+    """A pipeline was asked for what it knows only after its fit: a mistake in a program, not in its input."""
 
 
 _MOST_NAMES = 20

@@ -7,15 +7,35 @@ The fault-filtered split (Kereliuk, Sturm and Larsen 2015) leaves out copies and
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.torchaudio_parts import import_torchaudio
+from genrefusion.data.facts import CorpusFacts
 from genrefusion.data.tracks import Tracks, validate_table
+from genrefusion.settings.data import GtzanData
 
 FOLDERS = ("genres_original", "genres")
+FACTS = CorpusFacts(
+    layout="genres_original/<genre>/<genre>.00000.wav (or genres/ with .au files)",
+    citation="Tzanetakis and Cook, Musical genre classification of audio signals, IEEE Transactions on Speech and "
+    "Audio Processing 10 (5), 2002; for its split Kereliuk, Sturm and Larsen, Deep learning and music adversaries, "
+    "IEEE Transactions on Multimedia 17 (11), 2015",
+    licence="none is stated: recordings by others, collected for research",
+    address="http://opihi.cs.uvic.ca/sound/genres.tar.gz (1.2 GB), or its copy on Kaggle, "
+    "andradaolteanu/gtzan-dataset-music-genre-classification",
+    sha256="24347e0223d2ba798e0a558c4c172d9d4a19c00bb7963fe055d183dadb4ef2c6",
+    tracks=1000,
+)
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+
+
+def load(settings: GtzanData, **_: Any) -> Tracks:
+    """Find the clips, with their artists if the index is there."""
+    index = Path(settings.artist_index) if settings.artist_index else None
+    return load_gtzan(Path(str(settings.root)), artist_index=index)
 
 
 def load_gtzan(root: Path, *, artist_index: Path | None = None) -> Tracks:
@@ -42,10 +62,7 @@ def load_gtzan(root: Path, *, artist_index: Path | None = None) -> Tracks:
     base = next((root / name for name in FOLDERS if (root / name).is_dir()), root)
     clips = sorted(p for genre in GENRES for p in (base / genre).glob(f"{genre}.*") if p.suffix in (".wav", ".au"))
     if not clips:
-        raise UserError(
-            f"data.root={root}: no GTZAN clips. It must hold genres_original/<genre>/<genre>.00000.wav (or genres/ "
-            "with .au files)."
-        )
+        raise UserError(f"data.root={root}: no GTZAN clips. It must hold {FACTS.layout}.\nThey are at {FACTS.address}.")
     parts = fault_filtered_split()
     table = pd.DataFrame(
         {

@@ -40,7 +40,7 @@ def cut_into_pieces(tracks: Tracks, settings: DataSettings, *, cache: Path, work
     Parameters
     ----------
     tracks : Tracks
-        Checked songs (`genrefusion.data.corpora.check_audio` fills in their ``sha256``), each with audio.
+        Checked songs (`genrefusion.data.checks.check_audio` fills in their ``sha256``), each with audio.
     settings : DataSettings
         `piece_seconds`, which is not None here, and `max_seconds`: what comes after it is left out.
     cache : Path

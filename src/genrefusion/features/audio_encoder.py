@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from genrefusion.core.errors import UserError
 from genrefusion.data.audio import load_audio
+from genrefusion.features.hugging_face import load_transformers
 from genrefusion.features.text_encoder import DEVICE, model_identity
 from genrefusion.settings.features import AudioEncoderFeatures
 
@@ -96,17 +97,14 @@ def load_audio_model(model: str) -> tuple[Any, Any]:
     UserError
         There is none of this name, or it is no encoder of audio.
     """
-    from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, ClapAudioModel
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers = load_transformers()
     where = str(Path(model).expanduser())
     try:
-        is_clap = AutoConfig.from_pretrained(where).model_type.startswith("clap")
+        is_clap = transformers.AutoConfig.from_pretrained(where).model_type.startswith("clap")
         # Weights in safetensors only: the older format is a pickle.
-        network = (ClapAudioModel if is_clap else AutoModel).from_pretrained(where, use_safetensors=True)
-        return AutoFeatureExtractor.from_pretrained(where), network.eval()
+        kind = transformers.ClapAudioModel if is_clap else transformers.AutoModel
+        network = kind.from_pretrained(where, use_safetensors=True)
+        return transformers.AutoFeatureExtractor.from_pretrained(where), network.eval()
     except (OSError, ValueError, ImportError) as error:
         raise UserError(
             f"features.model={model}: no folder with model.safetensors, and nothing that Hugging Face gives under this "

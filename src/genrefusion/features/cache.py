@@ -221,7 +221,7 @@ def extract(
     Parameters
     ----------
     tracks : Tracks
-        Checked tracks (`genrefusion.data.corpora.check_audio` fills in their ``sha256``), each with audio.
+        Checked tracks (`genrefusion.data.checks.check_audio` fills in their ``sha256``), each with audio.
     extractor : Extractor
         What to compute.
     cache : FeatureCache

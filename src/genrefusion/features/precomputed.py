@@ -17,7 +17,7 @@ import pandas as pd
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.audio import EXTENSIONS
 from genrefusion.data.tracks import Tracks
-from genrefusion.settings.features import PrecomputedFeatures, TableFeatures
+from genrefusion.settings.features import FeatureSettings, PrecomputedFeatures, TableFeatures
 
 Array = npt.NDArray[np.float32]
 
@@ -124,9 +124,9 @@ def read_sequences(path: Path) -> dict[str, Array]:
     return {str(track): frames[a:b] for track, a, b in zip(ids, offsets, offsets[1:], strict=False)}
 
 
-def ready_tracks(features: object) -> set[str] | None:
+def ready_tracks(features: FeatureSettings) -> set[str] | None:
     """Tracks that a file of ready features has; None where features are computed."""
-    return set(_ready(features)) if isinstance(features, PrecomputedFeatures | TableFeatures) else None
+    return None if features.ready_file is None else set(_ready(features))
 
 
 def with_digests(tracks: Tracks, features: Iterable[object]) -> Tracks:
@@ -150,6 +150,37 @@ def with_digests(tracks: Tracks, features: Iterable[object]) -> Tracks:
     return replace(
         tracks, table=tracks.table.assign(features_sha256=pd.Series(column, tracks.table.index, dtype=object))
     )
+
+
+def write_ready(features: object, ids: Iterable[str], folder: Path) -> Path:
+    """Write the ready features of some tracks, as far as they are there, into a file of their own.
+
+    Parameters
+    ----------
+    features : TableFeatures or PrecomputedFeatures
+        Where they are.
+    ids : iterable of str
+        Of the tracks.
+    folder : Path
+        Is made.
+
+    Returns
+    -------
+    Path
+        The file, of the same kind.
+    """
+    folder.mkdir()
+    if isinstance(features, TableFeatures):
+        table = read_feature_table(Path(str(features.path)))
+        table[table.index.isin(list(ids))].to_csv(folder / "table.csv")
+        return folder / "table.csv"
+    assert isinstance(features, PrecomputedFeatures)
+    every = read_sequences(Path(str(features.path)))
+    known = [track for track in ids if track in every]  # none of them if a song has lyrics alone
+    frames = [every[track] for track in known] or [next(iter(every.values()))[:0]]
+    offsets = np.cumsum([0, *(len(every[track]) for track in known)])
+    np.savez(folder / "vectors.npz", track_id=known, frames=np.concatenate(frames), offsets=offsets)
+    return folder / "vectors.npz"
 
 
 def _ready(features: object) -> dict[str, Array]:

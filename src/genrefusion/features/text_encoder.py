@@ -21,6 +21,7 @@ from genrefusion.core.files import signature
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import sha256_of
 from genrefusion.features.cache import FeatureCache, LazyArray, Recipe, Store
+from genrefusion.features.hugging_face import load_transformers
 from genrefusion.settings.pipelines import TextEncoderSettings
 
 Array = npt.NDArray[np.float32]
@@ -274,15 +275,12 @@ def load_pretrained(model: str) -> tuple[Any, Any]:
     UserError
         There is none of this name, or its files are damaged.
     """
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers = load_transformers()
     where = _minilm_folder() if model == "minilm" else HUB_NAMES.get(model, str(Path(model).expanduser()))
     try:
         # Weights in safetensors only: the older format is a pickle.
-        return AutoTokenizer.from_pretrained(where), AutoModel.from_pretrained(where, use_safetensors=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(where)
+        return tokenizer, transformers.AutoModel.from_pretrained(where, use_safetensors=True)
     except (OSError, ValueError, ImportError) as error:
         raise UserError(
             f"text_encoder.model={model}: no folder with model.safetensors, and nothing that can be fetched under this "

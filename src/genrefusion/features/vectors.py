@@ -71,6 +71,11 @@ def count_segments(samples: int, segment_seconds: float | None) -> int:
     return 1 if segment_seconds is None else max(1, round(samples / SAMPLE_RATE / segment_seconds))
 
 
+def segment_seconds(settings: object) -> float | None:
+    """Length of the segments that have a row each; None where a song has one row."""
+    return settings.segment_seconds if isinstance(settings, HandcraftedFeatures) else None
+
+
 def segment_spans(seconds: float, segment_seconds: float) -> list[tuple[float, float]]:
     """When the segments of a song of that length are heard: beginning and end of each in seconds."""
     n = count_segments(int(seconds * SAMPLE_RATE + 0.5), segment_seconds)

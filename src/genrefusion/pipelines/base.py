@@ -1,21 +1,23 @@
 """The contract of all pipelines, what they are given to work with, and how they are made and saved.
 
 A pipeline is trained on tracks, gives each track probabilities over genres, and lives in one folder without a pickle.
-``tests/test_contract.py`` holds every pipeline to it.
+What was trained, or joined from what was trained, is a `Predictor`; what can be trained is a `Pipeline` besides. Both
+have the usual answers, which a pipeline inherits. ``tests/test_contract.py`` holds every pipeline to it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from abc import abstractmethod
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 
-from genrefusion.core.errors import UserError
+from genrefusion.core.errors import NotFittedError, UserError
 from genrefusion.core.files import write_atomically
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
@@ -31,7 +33,7 @@ _STATE = "state.json"
 
 
 @dataclass
-class Workbench:
+class Context:
     """What a pipeline works with beside tracks and settings; of it, the seed alone changes probabilities.
 
     Attributes
@@ -70,56 +72,144 @@ class Workbench:
     watch: Watch | None = None
 
 
-class Pipeline(Protocol):
-    """What `train`, `evaluate`, `predict` and `reproduce` need of a system."""
+class Predictor(Protocol):
+    """What `evaluate`, `predict` and other programs need of a trained system, whether it was fitted or joined.
+
+    Attributes
+    ----------
+    name : str
+        Of the pipeline, as its settings have it.
+    settings : PipelineSettings
+        How it was built.
+    features : FeatureSettings
+        What it reads of the audio.
+    context : Context
+        What it works with.
+    classes_ : list of str
+        Sorted names of the genres; empty before the fit.
+    """
 
     name: str
-    features: Any  # settings of its features
-    bench: Workbench
+    settings: Any
+    features: Any
+    context: Context
     classes_: list[str]
-    history_: pd.DataFrame  # one row an epoch; empty where there are none
-    importance_: pd.DataFrame  # one row a feature; empty where features have no importance of their own
 
     @property
+    @abstractmethod
     def uses(self) -> frozenset[str]:
         """Sides (``audio``, ``lyrics``) of which a track must have one to get a prediction; empty if it needs none."""
 
     @property
+    @abstractmethod
     def reads_lyrics(self) -> bool:
         """Whether the lyrics of a track that has some change its prediction."""
 
-    def __init__(self, settings: Any, features: Any, bench: Workbench) -> None:
-        """Store the settings; compute nothing."""
+    @property
+    def members(self) -> list[Predictor]:
+        """The pipeline itself; of an ensemble those that it joins, and theirs."""
+        return [self]
 
-    def prepare(self, tracks: Tracks) -> None:
-        """Compute and cache the features of all tracks at once; they depend on no other track and on no label."""
-
-    def fit(self, train: Tracks, val: Tracks) -> Self:
-        """Train on `train`; `val` chooses the moment to stop, and nothing else."""
-
+    @abstractmethod
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Give each track probabilities over `classes_`, whatever the other tracks are."""
 
+    def frame_spans(self, seconds: float) -> list[tuple[float, float]]:
+        """When the frames of a song of that length are heard, in seconds; empty where a prediction has no frames."""
+        return []
+
+    def read_features_from(self, path: str) -> None:
+        """Read ready features from another file than in training.
+
+        Raises
+        ------
+        UserError
+            The features are computed.
+        """
+        if self.features.ready_file is None:
+            raise UserError(f"features.path={path}: the run computes its features itself.")
+        self.features = replace(self.features, path=path)
+
+    def require_attention(self) -> None:
+        """Refuse to be explained, unless words and seconds attend to each other in it."""
+        raise UserError(
+            f"explain: the run is of pipeline={self.name}, which has no attention between words and seconds.\n"
+            "Leave explain out, or take a run of experiment=coattention."
+        )
+
+    @abstractmethod
     def save(self, directory: Path) -> None:
         """Write the trained pipeline into a folder."""
 
     @classmethod
-    def load(cls, directory: Path, bench: Workbench) -> Self:
+    @abstractmethod
+    def load(cls, directory: Path, context: Context) -> Self:
         """Read what `save` wrote."""
 
+    @abstractmethod
     def parameter_count(self) -> int:
         """Number of trained values that a prediction needs."""
+
+
+class Pipeline(Predictor, Protocol):
+    """A system that `train` fits. Before that, `predict_proba` and `save` raise `NotFittedError`.
+
+    Parameters
+    ----------
+    settings : PipelineSettings
+    features : FeatureSettings
+    context : Context
+
+    Attributes
+    ----------
+    history_ : DataFrame
+        One row an epoch; empty where there are none.
+    importance_ : DataFrame
+        One row a feature; empty where features have no importance of their own.
+    """
+
+    history_: pd.DataFrame
+    importance_: pd.DataFrame
+
+    def __init__(self, settings: Any, features: Any, context: Context) -> None:
+        """Store the settings; compute nothing."""
+        self.settings = settings
+        self.features = features
+        self.context = context
+        self.classes_ = []
+        self.history_ = pd.DataFrame()
+        self.importance_ = pd.DataFrame()
+
+    def require_corpus(self, tracks: Tracks) -> None:
+        """Refuse a corpus that nothing could be learned of, before its audio is read."""
+        return
+
+    @abstractmethod
+    def prepare(self, tracks: Tracks) -> None:
+        """Compute and cache the features of all tracks at once; they depend on no other track and on no label."""
+
+    @abstractmethod
+    def fit(self, train: Tracks, val: Tracks) -> Self:
+        """Train on `train`; `val` chooses the moment to stop, and nothing else."""
 
 
 AnyPipeline = TypeVar("AnyPipeline", bound=Pipeline)
 
 
-def make_pipeline(settings: Any, features: Any, bench: Workbench) -> Pipeline:
-    """Build the untrained pipeline that the settings name."""
-    return cast(Pipeline, behind(settings)(settings, features, bench))
+def make_pipeline(settings: Any, features: Any, context: Context) -> Pipeline:
+    """Build the untrained pipeline that the settings name.
+
+    Raises
+    ------
+    UserError
+        They name none that is trained, but an ensemble.
+    """
+    if settings.joins_runs:
+        raise UserError("An ensemble is not trained: it is joined from finished runs (train experiment=ensemble).")
+    return cast(Pipeline, behind(settings)(settings, features, context))
 
 
-def load_pipeline(directory: Path, bench: Workbench) -> Pipeline:
+def load_pipeline(directory: Path, context: Context) -> Predictor:
     """Read a trained pipeline from a run's ``model/`` folder.
 
     Raises
@@ -128,16 +218,30 @@ def load_pipeline(directory: Path, bench: Workbench) -> Pipeline:
         The folder holds no pipeline, or one of another format.
     """
     settings = read_settings(read_description(directory)["pipeline"])
-    return cast(Pipeline, behind(settings).load(directory, bench))
+    return cast(Predictor, behind(settings).load(directory, context))
 
 
-def write_description(directory: Path, pipeline: Pipeline, settings: Any, features: Any) -> None:
+def require_fitted(pipeline: Predictor) -> None:
+    """Refuse to predict or to be saved before the fit.
+
+    Raises
+    ------
+    NotFittedError
+        Says what to do first.
+    """
+    if not pipeline.classes_:
+        raise NotFittedError(
+            f"This {type(pipeline).__name__} is not trained yet: call fit, or load a trained one with load_pipeline."
+        )
+
+
+def write_description(directory: Path, pipeline: Predictor) -> None:
     """Write ``pipeline.json``: settings, features and classes."""
     description = {
         "format": FORMAT,
         "classes": pipeline.classes_,
-        "pipeline": {"schema": type(settings).__name__} | asdict(settings),
-        "features": {"schema": type(features).__name__} | asdict(features),
+        "pipeline": {"schema": type(pipeline.settings).__name__} | asdict(pipeline.settings),
+        "features": {"schema": type(pipeline.features).__name__} | asdict(pipeline.features),
     }
     write_atomically(directory / _FILE, json.dumps(description, indent=2).encode())
 
@@ -173,10 +277,10 @@ def read_state(directory: Path) -> dict[str, Any]:
     return state
 
 
-def rebuild(cls: type[AnyPipeline], directory: Path, bench: Workbench) -> AnyPipeline:
+def rebuild(cls: type[AnyPipeline], directory: Path, context: Context) -> AnyPipeline:
     """Make the pipeline that a folder describes, with settings and classes, without what was trained."""
     description = read_description(directory)
-    pipeline = cls(read_settings(description["pipeline"]), read_settings(description["features"]), bench)
+    pipeline = cls(read_settings(description["pipeline"]), read_settings(description["features"]), context)
     pipeline.classes_ = description["classes"]
     return pipeline
 
@@ -249,12 +353,6 @@ def mean_over_frames(probabilities: np.ndarray, songs: list[str], classes: list[
     return Prediction(frames.groupby(level="track_id", sort=False).mean(), frames)
 
 
-def parts(pipeline: Any) -> list[Any]:
-    """The pipeline, or the members of an ensemble and theirs."""
-    members = getattr(pipeline, "members_", None)
-    return [pipeline] if members is None else [part for member in members for part in parts(member)]
-
-
-def read_features(pipeline: Any) -> list[Any]:
+def read_features(pipeline: Predictor) -> list[Any]:
     """Settings of the features that the pipeline, or each member of an ensemble, reads: none where it reads lyrics."""
-    return [part.features for part in parts(pipeline) if part.uses != {"lyrics"}]
+    return [member.features for member in pipeline.members if member.uses != {"lyrics"}]

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
-from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.pooling import Labels, LogarithmicPool, Probabilities
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.pipelines.base import (
-    Pipeline,
-    Workbench,
+    Context,
+    Predictor,
     load_pipeline,
+    read_description,
+    read_settings,
     read_state,
-    rebuild,
     write_description,
     write_state,
 )
+from genrefusion.settings.features import NoFeatures
 from genrefusion.settings.pipelines import EnsembleSettings
 
 
@@ -77,43 +78,44 @@ def fit_combination(
     return Combination(logarithmic=settings.combine == "product", weights=weights)
 
 
-class EnsemblePipeline:
-    """Predicts with every member and joins what they say; see `genrefusion.pipelines.base.Pipeline`.
+class EnsemblePipeline(Predictor):
+    """Predicts with every member and joins what they say.
 
     It is not fitted: `genrefusion.runs.ensembles` joins pipelines that are trained. A track that lacks what a member
     needs is predicted by the others.
 
     Parameters
     ----------
+    members : sequence of Predictor
+        Trained on the same genres, and with the same things to work with.
+    combination : Combination
+        How they are joined.
     settings : EnsembleSettings
-    features : NoFeatures
-        Each member has its own.
-    bench : Workbench
-        Handed on to the members.
+
+    Attributes
+    ----------
+    classes_ : list of str
+        Sorted names of the genres.
+    members_ : list of Predictor
+        What is joined; may be ensembles themselves.
+    combination_ : Combination
     """
 
     name = "ensemble"
 
-    def __init__(self, settings: EnsembleSettings, features: Any, bench: Workbench) -> None:
+    def __init__(self, members: Sequence[Predictor], combination: Combination, settings: EnsembleSettings) -> None:
         self.settings = settings
-        self.features = features
-        self._bench = bench
-        self.classes_: list[str] = []
-        self.history_ = pd.DataFrame()
-        self.importance_ = pd.DataFrame()
-        self.members_: list[Pipeline] = []
-        self.combination_ = Combination(logarithmic=False, weights=[])
+        self.features = NoFeatures()  # each member has its own
+        self.context = members[0].context
+        self.classes_ = members[0].classes_
+        self.members_ = list(members)
+        self.combination_ = combination
 
-    @property
-    def bench(self) -> Workbench:
-        """What the members work with."""
-        return self._bench
-
-    @bench.setter
-    def bench(self, bench: Workbench) -> None:
-        self._bench = bench
-        for member in self.members_:
-            member.bench = bench
+    @classmethod
+    def mean_of(cls, members: Sequence[Predictor]) -> Self:
+        """Join pipelines that all have the same say."""
+        settings = EnsembleSettings(members=[f"model{number}" for number in range(len(members))])
+        return cls(members, Combination(logarithmic=False, weights=[1.0] * len(members)), settings)
 
     @property
     def uses(self) -> frozenset[str]:
@@ -126,14 +128,10 @@ class EnsemblePipeline:
         """Whether some member does."""
         return any(member.reads_lyrics for member in self.members_)
 
-    def prepare(self, tracks: Tracks) -> None:
-        """Let every member compute the features of the tracks that it can read."""
-        for member in self.members_:
-            member.prepare(_readable(member, tracks))
-
-    def fit(self, train: Tracks, val: Tracks) -> NoReturn:
-        """Refused: an ensemble is joined from finished runs."""
-        raise UserError("An ensemble is not trained: it is joined from finished runs (train experiment=ensemble).")
+    @property
+    def members(self) -> list[Predictor]:
+        """All that are no ensembles."""
+        return [member for joined in self.members_ for member in joined.members]
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Join what the members say of each track."""
@@ -159,24 +157,23 @@ class EnsemblePipeline:
             member.save(directory / f"member{number}")
         state = {"logarithmic": self.combination_.logarithmic, "weights": self.combination_.weights}
         write_state(directory, state)
-        write_description(directory, self, self.settings, self.features)
+        write_description(directory, self)
 
     @classmethod
-    def load(cls, directory: Path, bench: Workbench) -> Self:
+    def load(cls, directory: Path, context: Context) -> Self:
         """Read what `save` wrote."""
-        pipeline = rebuild(cls, directory, bench)
+        settings = read_settings(read_description(directory)["pipeline"])
         state = read_state(directory)
-        pipeline.combination_ = Combination(state["logarithmic"], state["weights"])
         folders = [directory / f"member{number}" for number in range(len(state["weights"]))]
-        pipeline.members_ = [load_pipeline(folder, bench) for folder in folders]
-        return pipeline
+        members = [load_pipeline(folder, context) for folder in folders]
+        return cls(members, Combination(state["logarithmic"], state["weights"]), settings)
 
     def parameter_count(self) -> int:
         """Values of all members."""
         return sum(member.parameter_count() for member in self.members_)
 
 
-def _readable(member: Pipeline, tracks: Tracks) -> Tracks:
+def _readable(member: Predictor, tracks: Tracks) -> Tracks:
     """Tracks that have one of the sides that a member needs."""
     if not member.uses:
         return tracks

@@ -13,8 +13,9 @@ from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import Array, FeatureCache, LazyArray, Recipe, decoders, extract, look_up
 from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, frame_starts, trimmed_span
+from genrefusion.models import msd
 from genrefusion.models.crnn import Trunk
-from genrefusion.pipelines.base import Workbench
+from genrefusion.pipelines.base import Context
 from genrefusion.settings.features import MelFeatures
 from genrefusion.training.checkpoints import Checkpoint
 from genrefusion.training.loop import Conditions, make_accelerator
@@ -75,7 +76,7 @@ class SongFrames(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 
 
 def trunk_outputs(
-    trunk: Trunk, tracks: Tracks, features: MelFeatures, bench: Workbench, *, outputs: FeatureCache | None = None
+    trunk: Trunk, tracks: Tracks, features: MelFeatures, context: Context, *, outputs: FeatureCache | None = None
 ) -> dict[str, LazyArray]:
     """All levels of frozen convolutions for each frame of each track, from the cache where they are there.
 
@@ -87,51 +88,59 @@ def trunk_outputs(
         Each with audio.
     features : MelFeatures
         Spectrogram and frames.
-    bench : Workbench
+    context : Context
         Cache, device, terminal.
     outputs : FeatureCache, optional
-        Where they are kept; by default in the cache of the bench.
+        Where they are kept; by default in the cache of the context.
 
     Returns
     -------
     dict of str to LazyArray
         By track id, shape (frames, steps, channels): see `Trunk.sequence`.
     """
-    extractor = MelExtractor(features, max_seconds=bench.max_seconds)
+    extractor = MelExtractor(features, max_seconds=context.max_seconds)
     framing = {name: getattr(features, name) for name in ("frame_seconds", "frame_hop_seconds", "trim")}
     parameters = extractor.parameters() | framing | {"weights": _digest(trunk)}
-    device = make_accelerator(bench.trainer).device.type  # processors and accelerators differ in the last digits
+    device = make_accelerator(context.trainer).device.type  # processors and accelerators differ in the last digits
     recipe = Recipe("trunk", TRUNK_VERSION, parameters, decoders() | {"device": device})
 
     def begin(missing: list[str]) -> Callable[[str], Array]:
-        mels = extract(tracks.subset(missing), extractor, bench.cache, workers=bench.workers, terminal=bench.terminal)
-        model = on_device(_Sequence(trunk), bench)
+        mels = extract(
+            tracks.subset(missing), extractor, context.cache, workers=context.workers, terminal=context.terminal
+        )
+        model = on_device(_Sequence(trunk), context)
         return lambda track: apply(model, SongFrames({track: mels[track]}, [-1], features)).numpy()
 
     # One worker: the convolutions themselves take all cores.
-    return look_up(tracks, recipe, begin, outputs or bench.cache, workers=1, terminal=bench.terminal)
+    return look_up(tracks, recipe, begin, outputs or context.cache, workers=1, terminal=context.terminal)
 
 
-def on_device(model: nn.Module, bench: Workbench) -> nn.Module:
+def published_trunk(weights: str, features: MelFeatures, context: Context) -> Trunk:
+    """Convolutions with the published weights, for the frames that they were trained on."""
+    msd.require_published_frames(features)
+    return msd.load_msd_crnn(msd.find_weights(weights, context.cache.directory / "weights")).trunk
+
+
+def on_device(model: nn.Module, context: Context) -> nn.Module:
     """Move a network to the device of predictions, ready to predict.
 
     With the channels of a point beside each other the convolutions take half of the time or less.
     """
     convert_conv2d_weight_memory_format(model, torch.channels_last)
-    return model.to(make_accelerator(bench.trainer).device).eval()
+    return model.to(make_accelerator(context.trainer).device).eval()
 
 
-def member_conditions(bench: Workbench, member: int) -> Conditions:
+def member_conditions(context: Context, member: int) -> Conditions:
     """How the network of a number is trained: with a seed and a checkpoint of its own; the first one is watched."""
-    return conditions(bench, f"member{member}", seed=bench.seed * 1009 + member, watched=member == 0)
+    return conditions(context, f"member{member}", seed=context.seed * 1009 + member, watched=member == 0)
 
 
-def conditions(bench: Workbench, name: str, *, seed: int, watched: bool = True) -> Conditions:
-    """How a network is trained on a bench; the file of its checkpoint has the name."""
+def conditions(context: Context, name: str, *, seed: int, watched: bool = True) -> Conditions:
+    """How a network is trained in a context; the file of its checkpoint has the name."""
     checkpoint = None
-    if bench.checkpoints is not None:
-        checkpoint = Checkpoint(bench.checkpoints / f"{name}.safetensors", bench.resume)
-    return Conditions(seed, bench.trainer, bench.terminal, checkpoint, bench.watch if watched else None)
+    if context.checkpoints is not None:
+        checkpoint = Checkpoint(context.checkpoints / f"{name}.safetensors", context.resume)
+    return Conditions(seed, context.trainer, context.terminal, checkpoint, context.watch if watched else None)
 
 
 @torch.inference_mode()

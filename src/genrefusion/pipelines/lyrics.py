@@ -11,14 +11,21 @@ from genrefusion.data.groups import group_tracks
 from genrefusion.data.lyrics import is_short
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.predictions import Prediction
-from genrefusion.pipelines.base import Workbench, genres_to_learn, rebuild, write_description
+from genrefusion.pipelines.base import (
+    Context,
+    Pipeline,
+    genres_to_learn,
+    rebuild,
+    require_fitted,
+    write_description,
+)
 from genrefusion.pipelines.readers import READERS, Reader, VectorReader
 from genrefusion.settings.features import NoFeatures
 from genrefusion.settings.pipelines import LyricsSettings
 
 
-class LyricsPipeline:
-    """See `genrefusion.pipelines.base.Pipeline` for what the methods promise.
+class LyricsPipeline(Pipeline):
+    """A reader of lyrics and what it says of tracks.
 
     Parameters
     ----------
@@ -26,32 +33,36 @@ class LyricsPipeline:
         Text encoder, classifier, training.
     features : NoFeatures
         Nothing is read of the audio.
-    bench : Workbench
+    context : Context
         Cache, device, terminal.
+
+    Attributes
+    ----------
+    classes_ : list of str
+        Sorted names of the genres; empty before the fit.
+    history_ : DataFrame
+        One row an epoch; empty where the classifier has none.
+    importance_ : DataFrame
+        Empty.
+    reader_ : Reader
+        Vectors and estimator, or the network.
     """
 
     name = "lyrics"
+    settings: LyricsSettings
+    features: NoFeatures
+    uses = frozenset({"lyrics"})
     reads_lyrics = True
 
-    def __init__(self, settings: LyricsSettings, features: NoFeatures, bench: Workbench) -> None:
-        self.settings = settings
-        self.features = features
-        self.bench = bench
-        self.classes_: list[str] = []
-        self.history_ = pd.DataFrame()
-        self.importance_ = pd.DataFrame()
-        self.reader_: Reader = READERS.get(settings.classifier, VectorReader)(settings, bench)
-
-    @property
-    def uses(self) -> frozenset[str]:
-        """The lyrics."""
-        return frozenset({"lyrics"})
+    def __init__(self, settings: LyricsSettings, features: NoFeatures, context: Context) -> None:
+        super().__init__(settings, features, context)
+        self.reader_: Reader = READERS.get(settings.classifier, VectorReader)(settings, context)
 
     def prepare(self, tracks: Tracks) -> None:
         """Embed the lyrics where a frozen transformer reads them."""
         tracks.require("lyrics")
         self.reader_.prepare(tracks.lyrics)
-        report_lyrics(tracks, self.reader_.coverage(tracks.lyrics), self.bench)
+        report_lyrics(tracks, self.reader_.coverage(tracks.lyrics), self.context)
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Train on `train`; the epoch with the lowest log loss over `val` is kept where there are epochs."""
@@ -69,6 +80,7 @@ class LyricsPipeline:
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each track."""
+        require_fitted(self)
         tracks.require("lyrics")
         found = self.reader_.predict_proba(tracks.lyrics)
         index = pd.Index(tracks.ids, name="track_id")
@@ -76,14 +88,15 @@ class LyricsPipeline:
 
     def save(self, directory: Path) -> None:
         """Write what was trained; a frozen text encoder is found by its name."""
+        require_fitted(self)
         directory.mkdir(parents=True, exist_ok=True)
         self.reader_.save(directory)
-        write_description(directory, self, self.settings, self.features)
+        write_description(directory, self)
 
     @classmethod
-    def load(cls, directory: Path, bench: Workbench) -> Self:
+    def load(cls, directory: Path, context: Context) -> Self:
         """Read what `save` wrote."""
-        pipeline = rebuild(cls, directory, bench)
+        pipeline = rebuild(cls, directory, context)
         pipeline.reader_.load(directory, len(pipeline.classes_))
         return pipeline
 
@@ -92,10 +105,10 @@ class LyricsPipeline:
         return self.reader_.parameter_count()
 
 
-def report_lyrics(tracks: Tracks, coverage: str, bench: Workbench) -> None:
+def report_lyrics(tracks: Tracks, coverage: str, context: Context) -> None:
     """Say how many tracks have lyrics, how much of them is read, and which are too short to say much."""
     texts = tracks.lyrics
-    bench.terminal.say("lyrics", f"{sum(map(bool, texts))} of {len(texts)} songs; {coverage}")
+    context.terminal.say("lyrics", f"{sum(map(bool, texts))} of {len(texts)} songs; {coverage}")
     short = [track for track, text in zip(tracks.ids, texts, strict=True) if is_short(text)]
     if short:
-        bench.terminal.say("short", f"{len(short)} songs have hardly any lyrics: {', '.join(short[:8])}")
+        context.terminal.say("short", f"{len(short)} songs have hardly any lyrics: {', '.join(short[:8])}")

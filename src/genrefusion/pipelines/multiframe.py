@@ -17,14 +17,29 @@ from torch import Tensor, nn
 
 from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import extract
-from genrefusion.features.mel import MelExtractor
+from genrefusion.features.cache import LazyArray, extract
+from genrefusion.features.mel import MelExtractor, frame_spans
 from genrefusion.metrics import scores
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.models import msd
 from genrefusion.models.crnn import FrameClassifier
-from genrefusion.pipelines.base import Workbench, genres_to_learn, mean_over_frames, rebuild, write_description
-from genrefusion.pipelines.frames import SongFrames, apply, member_conditions, on_device, trunk_outputs
+from genrefusion.pipelines.base import (
+    Context,
+    Pipeline,
+    genres_to_learn,
+    mean_over_frames,
+    rebuild,
+    require_fitted,
+    write_description,
+)
+from genrefusion.pipelines.frames import (
+    SongFrames,
+    apply,
+    member_conditions,
+    on_device,
+    published_trunk,
+    trunk_outputs,
+)
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.features import MelFeatures
 from genrefusion.settings.pipelines import MultiframeSettings
@@ -32,8 +47,8 @@ from genrefusion.training.augment import classification_loss
 from genrefusion.training.loop import train_network
 
 
-class MultiframePipeline:
-    """See `genrefusion.pipelines.base.Pipeline` for what the methods promise.
+class MultiframePipeline(Pipeline):
+    """A network on the frames of a song, and their mean or their vote.
 
     Parameters
     ----------
@@ -41,30 +56,43 @@ class MultiframePipeline:
         Network, training and vote.
     features : MelFeatures
         Spectrogram and frames.
-    bench : Workbench
+    context : Context
         Cache, device, terminal.
+
+    Attributes
+    ----------
+    classes_ : list of str
+        Sorted names of the genres; empty before the fit.
+    history_ : DataFrame
+        One row an epoch of a member.
+    importance_ : DataFrame
+        Empty.
+    networks_ : list of FrameClassifier
+        One for each member; frozen convolutions are those of the first.
+    bank_ : dict of str to Tensor
+        ``points`` and ``labels`` of the training frames that vote; empty without a vote.
     """
 
     name = "multiframe"
+    settings: MultiframeSettings
+    features: MelFeatures
     uses = frozenset({"audio"})
     reads_lyrics = False
 
-    def __init__(self, settings: MultiframeSettings, features: MelFeatures, bench: Workbench) -> None:
-        self.settings = settings
-        self.features = features
-        self.bench = bench
-        self.classes_: list[str] = []
-        self.history_ = pd.DataFrame()
-        self.importance_ = pd.DataFrame()
+    def __init__(self, settings: MultiframeSettings, features: MelFeatures, context: Context) -> None:
+        super().__init__(settings, features, context)
         self.networks_: list[FrameClassifier] = []
         self.bank_: dict[str, Tensor] = {}
 
     def prepare(self, tracks: Tracks) -> None:
         """Compute spectrograms and, where they are frozen, the convolutions' outputs."""
         _check_mode(self.settings, self.features)
-        self.classes_ = tracks.genres
-        self.networks_ = self._new_networks()
-        self._frames(tracks)
+        weights = self.settings.weights
+        trunk = None if weights == "none" else published_trunk(weights, self.features, self.context)
+        if trunk is not None and self.settings.freeze:
+            trunk_outputs(trunk, tracks, self.features, self.context)
+        else:
+            self._mels(tracks)
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Train on the frames of `train`; the epoch with the lowest log loss on the songs of `val` is kept."""
@@ -84,6 +112,7 @@ class MultiframePipeline:
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each frame, and their mean for each song."""
+        require_fitted(self)
         frames = self._frames(tracks)
         if self.settings.vote == "knn":
             from sklearn.neighbors import KNeighborsClassifier  # a second's import: only where there is a vote
@@ -97,15 +126,20 @@ class MultiframePipeline:
         prediction = mean_over_frames(probabilities, frames.songs, self.classes_)
         return Prediction(prediction.tracks.loc[tracks.ids], prediction.frames)
 
+    def frame_spans(self, seconds: float) -> list[tuple[float, float]]:
+        """When the frames of a song of that length are heard."""
+        return frame_spans(min(seconds, self.context.max_seconds), self.features)
+
     def save(self, directory: Path) -> None:
         """Write settings, weights and, for the vote, the training frames' points."""
+        require_fitted(self)
         save_modules(self._modules(), directory, bank=self.bank_)
-        write_description(directory, self, self.settings, self.features)
+        write_description(directory, self)
 
     @classmethod
-    def load(cls, directory: Path, bench: Workbench) -> Self:
+    def load(cls, directory: Path, context: Context) -> Self:
         """Read what `save` wrote; neither the training corpus nor the published weights are needed."""
-        pipeline = rebuild(cls, directory, bench)
+        pipeline = rebuild(cls, directory, context)
         pipeline.networks_ = pipeline._empty_networks()
         pipeline.bank_ = load_modules(pipeline._modules(), directory)
         return pipeline
@@ -138,10 +172,10 @@ class MultiframePipeline:
         return networks
 
     def _new_networks(self) -> list[FrameClassifier]:
-        torch.manual_seed(self.bench.seed)
+        torch.manual_seed(self.context.seed)
         networks = self._empty_networks()
         if self.settings.weights != "none":
-            path = msd.find_weights(self.settings.weights, self.bench.cache.directory / "weights")
+            path = msd.find_weights(self.settings.weights, self.context.cache.directory / "weights")
             published = msd.load_msd_crnn(path)
             for network in networks:
                 network.copy_published(published)
@@ -164,7 +198,7 @@ class MultiframePipeline:
             loss=classification_loss(label_smoothing=s.label_smoothing, mixup=s.mixup, specaugment=s.specaugment),
             validate=validate,
             settings=s,
-            conditions=member_conditions(self.bench, member),
+            conditions=member_conditions(self.context, member),
         )
 
     def _trained_part(self, network: FrameClassifier) -> nn.Module:
@@ -172,7 +206,7 @@ class MultiframePipeline:
 
     def _probabilities(self, frames: SongFrames) -> npt.NDArray[np.float64]:
         """Mean of the members, shape (frames, classes)."""
-        models = [on_device(self._trained_part(network), self.bench) for network in self.networks_]
+        models = [on_device(self._trained_part(network), self.context) for network in self.networks_]
         members = [apply(model, frames).double().softmax(dim=1).numpy() for model in models]
         return np.asarray(np.mean(np.stack(members), axis=0))
 
@@ -182,19 +216,22 @@ class MultiframePipeline:
             return self._probabilities(frames)
         members = []
         for network in self.networks_:
-            model = on_device(_Embedding(network, self._frozen), self.bench)
+            model = on_device(_Embedding(network, self._frozen), self.context)
             members.append(apply(model, frames).double().numpy())
         return np.concatenate(members, axis=1)
 
     def _frames(self, tracks: Tracks, *, random_cuts: bool = False) -> SongFrames:
         """Frames of all tracks: outputs of the frozen convolutions, or mel-spectrograms."""
-        bench = self.bench
         labels = tracks.labels(self.classes_).tolist()
         if self._frozen:
-            return SongFrames(trunk_outputs(self.networks_[0].trunk, tracks, self.features, bench), labels)
-        extractor = MelExtractor(self.features, max_seconds=bench.max_seconds)
-        mels = extract(tracks, extractor, bench.cache, workers=bench.workers, terminal=bench.terminal)
-        return SongFrames({track: mels[track] for track in tracks.ids}, labels, self.features, random_cuts=random_cuts)
+            return SongFrames(trunk_outputs(self.networks_[0].trunk, tracks, self.features, self.context), labels)
+        return SongFrames(self._mels(tracks), labels, self.features, random_cuts=random_cuts)
+
+    def _mels(self, tracks: Tracks) -> dict[str, LazyArray]:
+        context = self.context
+        extractor = MelExtractor(self.features, max_seconds=context.max_seconds)
+        mels = extract(tracks, extractor, context.cache, workers=context.workers, terminal=context.terminal)
+        return {track: mels[track] for track in tracks.ids}
 
 
 class _Embedding(nn.Module):

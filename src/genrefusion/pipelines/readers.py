@@ -36,7 +36,7 @@ from genrefusion.features.text_vectors import MeanEmbedding, MeanWordVector, Sca
 from genrefusion.metrics import scores
 from genrefusion.models.folds import forget_folds, inner_folds
 from genrefusion.models.lyrics import LyricsHead, TunedTransformer, make_estimator
-from genrefusion.pipelines.base import Workbench
+from genrefusion.pipelines.base import Context
 from genrefusion.pipelines.frames import conditions, on_device
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.pipelines import LyricsSettings
@@ -55,7 +55,7 @@ _BESIDE = 0.5
 class Reader(Protocol):
     """One way to classify texts."""
 
-    def __init__(self, settings: LyricsSettings, bench: Workbench) -> None:
+    def __init__(self, settings: LyricsSettings, context: Context) -> None:
         """Store the settings; compute nothing."""
 
     def prepare(self, texts: Sequence[str]) -> None:
@@ -85,9 +85,9 @@ class Reader(Protocol):
 class VectorReader:
     """Vectors of whole texts (TF-IDF, mean embedding, mean word vector) and an estimator of scikit-learn."""
 
-    def __init__(self, settings: LyricsSettings, bench: Workbench) -> None:
+    def __init__(self, settings: LyricsSettings, context: Context) -> None:
         self.settings = settings
-        self.bench = bench
+        self.context = context
         self.vectors = TextVectors(self._blocks())
         self.estimator: Any = None
 
@@ -109,10 +109,10 @@ class VectorReader:
         s = self.settings
         rows = self.vectors.fit(texts).transform(texts)
         machine = s.classifier == "linear_svm"
-        folds = inner_folds(labels, [groups], most=3, seed=self.bench.seed) if machine else []
+        folds = inner_folds(labels, [groups], most=3, seed=self.context.seed) if machine else []
         if machine and not folds:
             raise UserError("pipeline.classifier=linear_svm needs two training songs of every genre.")
-        self.estimator = make_estimator(s.classifier, c=s.c, seed=self.bench.seed, folds=folds)
+        self.estimator = make_estimator(s.classifier, c=s.c, seed=self.context.seed, folds=folds)
         weights = compute_sample_weight("balanced", labels) if s.balanced else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the perceptron's epochs are a setting, not a mistake
@@ -155,16 +155,13 @@ class VectorReader:
         elif kind == "vectors":
             blocks.append(Scaled(MeanWordVector(Path(s.encoder.model).expanduser()), 1.0, "word_vectors"))
         else:
-            blocks.append(
-                Scaled(
-                    MeanEmbedding(TokenEncoder(s.encoder, self.bench.cache, self.bench.terminal)), 1.0, "mean_embedding"
-                )
-            )
+            encoder = TokenEncoder(s.encoder, self.context.cache, self.context.terminal)
+            blocks.append(Scaled(MeanEmbedding(encoder), 1.0, "mean_embedding"))
         if s.style:
             blocks.append(Scaled(Style(), _BESIDE, "style"))
         if s.embedding:
             blocks.append(
-                Scaled(MeanEmbedding(minilm_encoder(self.bench.cache, self.bench.terminal)), _BESIDE, "embedding")
+                Scaled(MeanEmbedding(minilm_encoder(self.context.cache, self.context.terminal)), _BESIDE, "embedding")
             )
         return blocks
 
@@ -174,16 +171,16 @@ class NetworkReader:
 
     network: nn.Module
 
-    def __init__(self, settings: LyricsSettings, bench: Workbench) -> None:
+    def __init__(self, settings: LyricsSettings, context: Context) -> None:
         self.settings = settings
-        self.bench = bench
+        self.context = context
 
     def fit(
         self, texts: Sequence[str], labels: Labels, val_texts: Sequence[str], val_labels: Labels, *, groups: Labels
     ) -> pd.DataFrame:
         """Train with AdamW; the epoch with the lowest log loss over the validation texts is kept."""
         s, n_classes = self.settings, int(labels.max()) + 1
-        torch.manual_seed(self.bench.seed)
+        torch.manual_seed(self.context.seed)
         self.network = self._new_network(n_classes)
         balance = compute_class_weight("balanced", classes=np.arange(n_classes), y=labels)
         weights = torch.tensor(balance if s.balanced else np.ones(n_classes), dtype=torch.float32)
@@ -205,14 +202,14 @@ class NetworkReader:
             loss=loss,
             validate=validate,
             settings=s,
-            conditions=conditions(self.bench, "network", seed=self.bench.seed),
+            conditions=conditions(self.context, "network", seed=self.context.seed),
             collate=self._collate,
         )
         return history.assign(member="0")
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Probabilities of the network; of a text in several rows, their mean."""
-        return self._apply(on_device(self.network, self.bench), texts)
+        return self._apply(on_device(self.network, self.context), texts)
 
     def save(self, directory: Path) -> None:
         """Write the weights."""
@@ -248,9 +245,9 @@ class NetworkReader:
 class HeadReader(NetworkReader):
     """A head on the cached token embeddings of a frozen transformer; a row is a whole text."""
 
-    def __init__(self, settings: LyricsSettings, bench: Workbench) -> None:
-        super().__init__(settings, bench)
-        self.encoder = TokenEncoder(settings.encoder, bench.cache, bench.terminal)
+    def __init__(self, settings: LyricsSettings, context: Context) -> None:
+        super().__init__(settings, context)
+        self.encoder = TokenEncoder(settings.encoder, context.cache, context.terminal)
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Embed, and load the transformer: a fit asks it for its width."""
@@ -283,8 +280,8 @@ class HeadReader(NetworkReader):
 class TunedReader(NetworkReader):
     """A transformer that is trained along; a row is a window of a text, and the text's label is that of its windows."""
 
-    def __init__(self, settings: LyricsSettings, bench: Workbench) -> None:
-        super().__init__(settings, bench)
+    def __init__(self, settings: LyricsSettings, context: Context) -> None:
+        super().__init__(settings, context)
         self._transformer: Transformer | None = None
 
     @property

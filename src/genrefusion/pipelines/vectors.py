@@ -17,27 +17,30 @@ from genrefusion.data.groups import group_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.text_encoder import minilm_encoder
 from genrefusion.features.text_vectors import MeanEmbedding, Style, TextVectors, Words
-from genrefusion.features.vectors import AudioVectors, read_vectors
+from genrefusion.features.vectors import AudioVectors, read_vectors, segment_seconds, segment_spans
 from genrefusion.metrics.pooling import LogarithmicPool
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.models.folds import inner_folds
 from genrefusion.models.tabular import Held, Labels, Matrix, Probabilities, TabularModel
 from genrefusion.pipelines.base import (
-    Workbench,
+    Context,
+    Pipeline,
     genres_to_learn,
     mean_over_frames,
     read_state,
     rebuild,
+    require_fitted,
     write_description,
     write_state,
 )
+from genrefusion.settings.features import FeatureSettings
 from genrefusion.settings.pipelines import XgboostSettings
 
 _STACK_FOLDS = 5
 
 
-class XgboostPipeline:
-    """See `genrefusion.pipelines.base.Pipeline` for what the methods promise.
+class VectorPipeline(Pipeline):
+    """An estimator on vectors of the audio, and of the lyrics in a fusion.
 
     Parameters
     ----------
@@ -45,19 +48,33 @@ class XgboostPipeline:
         Estimator, fusion, text.
     features : HandcraftedFeatures, TableFeatures or PrecomputedFeatures
         Where the vectors of the audio come from.
-    bench : Workbench
+    context : Context
         Cache, seed, terminal.
+
+    Attributes
+    ----------
+    classes_ : list of str
+        Sorted names of the genres; empty before the fit.
+    history_ : DataFrame
+        Empty.
+    importance_ : DataFrame
+        Gain and mean absolute SHAP values of each feature over the validation tracks; of XGBoost alone.
+    columns_ : list of str
+        Features that the estimator of the audio reads.
+    models_ : dict of str to TabularModel
+        Estimator of each side.
+    text_ : TextVectors or None
+        Vectors of lyrics, in a fusion.
+    stacker_ : LogarithmicPool or None
+        Joins the sides, in a late fusion that is stacked.
     """
 
     name = "xgboost"
+    settings: XgboostSettings
+    features: FeatureSettings
 
-    def __init__(self, settings: XgboostSettings, features: object, bench: Workbench) -> None:
-        self.settings = settings
-        self.features = features
-        self.bench = bench
-        self.classes_: list[str] = []
-        self.history_ = pd.DataFrame()
-        self.importance_ = pd.DataFrame()
+    def __init__(self, settings: XgboostSettings, features: FeatureSettings, context: Context) -> None:
+        super().__init__(settings, features, context)
         self.columns_: list[str] = []
         self.models_: dict[str, TabularModel] = {}
         self.text_: TextVectors | None = None
@@ -66,7 +83,7 @@ class XgboostPipeline:
     @property
     def uses(self) -> frozenset[str]:
         """Sides of a track without which it gets no prediction: in a fusion the lyrics may be missing."""
-        return frozenset({"audio"}) if getattr(self.features, "path", None) is None else frozenset()
+        return frozenset({"audio"}) if self.features.ready_file is None else frozenset()
 
     @property
     def reads_lyrics(self) -> bool:
@@ -83,7 +100,7 @@ class XgboostPipeline:
         self._audio(tracks)
         if self.settings.text.embedding and self.reads_lyrics:
             # The empty text too: columns are named by it.
-            minilm_encoder(self.bench.cache, self.bench.terminal).mean([*tracks.lyrics, ""])
+            minilm_encoder(self.context.cache, self.context.terminal).mean([*tracks.lyrics, ""])
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Fit on `train`; XGBoost stops by the log loss over `val`."""
@@ -98,16 +115,24 @@ class XgboostPipeline:
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each track, and of each segment where the audio is read in segments."""
+        require_fitted(self)
         audio = self._audio_rows(tracks)
         prediction = mean_over_frames(self.models_["audio"].predict_proba(audio.rows), audio.songs, self.classes_)
         songs = self._vote(prediction).loc[tracks.ids]
         if self.settings.fusion == "late":
             return Prediction(self._table(self._combine(songs.to_numpy(), tracks), tracks))
-        in_segments = getattr(self.features, "segment_seconds", None) is not None
-        return Prediction(songs, prediction.frames if in_segments else None)
+        return Prediction(songs, prediction.frames if segment_seconds(self.features) else None)
+
+    def frame_spans(self, seconds: float) -> list[tuple[float, float]]:
+        """When the segments are heard; a late fusion has none."""
+        segment = segment_seconds(self.features)
+        if segment is None or self.settings.fusion == "late":
+            return []
+        return segment_spans(min(seconds, self.context.max_seconds), segment)
 
     def save(self, directory: Path) -> None:
         """Write models as UBJSON or skops, and what else was fitted as skops and JSON."""
+        require_fitted(self)
         directory.mkdir(parents=True, exist_ok=True)
         for side, model in self.models_.items():
             model.save(directory, side)
@@ -119,12 +144,12 @@ class XgboostPipeline:
             "weights": None if self.stacker_ is None else list(self.stacker_.weights),
         }
         write_state(directory, state)
-        write_description(directory, self, self.settings, self.features)
+        write_description(directory, self)
 
     @classmethod
-    def load(cls, directory: Path, bench: Workbench) -> Self:
+    def load(cls, directory: Path, context: Context) -> Self:
         """Read what `save` wrote."""
-        pipeline = rebuild(cls, directory, bench)
+        pipeline = rebuild(cls, directory, context)
         state = read_state(directory)
         pipeline.columns_ = state["columns"]
         for side, classes in state["classes"].items():
@@ -144,14 +169,14 @@ class XgboostPipeline:
         s = self.settings.text
         blocks: list[Any] = [Words(svd=s.svd)] if s.tfidf else []
         if s.embedding:
-            blocks.append(MeanEmbedding(minilm_encoder(self.bench.cache, self.bench.terminal)))
+            blocks.append(MeanEmbedding(minilm_encoder(self.context.cache, self.context.terminal)))
         return TextVectors([*blocks, Style()] if s.style else blocks)
 
     def _new_model(self, side: str) -> TabularModel:
-        s, trainer = self.settings, self.bench.trainer
+        s, trainer = self.settings, self.context.trainer
         kind = s.estimator if side == "audio" else s.text_estimator
         device = "cuda" if trainer.device == "cuda" else "cpu"
-        return TabularModel(kind, s, len(self.classes_), seed=self.bench.seed, device=device)
+        return TabularModel(kind, s, len(self.classes_), seed=self.context.seed, device=device)
 
     def _fit_side(self, side: str, train: Tracks, val: Tracks | None) -> TabularModel:
         """Fit one estimator; without `val`, with as many rounds as the one that was fitted before."""
@@ -191,7 +216,7 @@ class XgboostPipeline:
         ids = np.array(train.ids)
         text, columns = self.text_, self.columns_
         groups = [group_tracks(train.table), group_tracks(train.table, by_artist=False)]
-        folds = inner_folds(train.labels(self.classes_), groups, most=_STACK_FOLDS, seed=self.bench.seed)
+        folds = inner_folds(train.labels(self.classes_), groups, most=_STACK_FOLDS, seed=self.context.seed)
         if not folds:
             raise UserError("pipeline.late=stack needs two training tracks of every genre. Use pipeline.late=mean.")
         for fitted, held in folds:
@@ -208,7 +233,7 @@ class XgboostPipeline:
             targets.append(rest.labels(self.classes_))
         self.text_, self.columns_ = text, columns
         stacker = LogarithmicPool().fit([np.concatenate(heard), np.concatenate(read)], np.concatenate(targets))
-        self.bench.terminal.say("stack", "weights: audio {:.2f}, lyrics {:.2f}".format(*stacker.weights))
+        self.context.terminal.say("stack", "weights: audio {:.2f}, lyrics {:.2f}".format(*stacker.weights))
         return stacker
 
     def _vote(self, prediction: Prediction) -> pd.DataFrame:
@@ -234,14 +259,14 @@ class XgboostPipeline:
         return result
 
     def _audio(self, tracks: Tracks) -> AudioVectors:
-        bench = self.bench
+        context = self.context
         return read_vectors(
             self.features,
             tracks,
-            bench.cache,
-            max_seconds=bench.max_seconds,
-            workers=bench.workers,
-            terminal=bench.terminal,
+            context.cache,
+            max_seconds=context.max_seconds,
+            workers=context.workers,
+            terminal=context.terminal,
         )
 
     def _audio_rows(self, tracks: Tracks, *, choose: bool = False) -> AudioVectors:
@@ -266,7 +291,7 @@ class XgboostPipeline:
         if top is None or top >= len(vectors.names):
             return vectors.names
         labels = tracks.subset(vectors.songs).labels(self.classes_)
-        model = TabularModel("xgboost", self.settings, len(self.classes_), seed=self.bench.seed, device="cpu")
+        model = TabularModel("xgboost", self.settings, len(self.classes_), seed=self.context.seed, device="cpu")
         gains = model.fit(vectors.rows, labels).gains(len(vectors.names))
         return [vectors.names[i] for i in np.argsort(-gains, kind="stable")[:top]]
 

@@ -22,9 +22,8 @@ from genrefusion.core.machine import machine, peak_memory_mb
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import ScratchCache
-from genrefusion.features.precomputed import read_feature_table, read_sequences
-from genrefusion.pipelines.base import Pipeline, Workbench, load_pipeline, parts, read_settings
-from genrefusion.settings.features import PrecomputedFeatures, TableFeatures
+from genrefusion.features.precomputed import write_ready
+from genrefusion.pipelines.base import Context, Predictor, load_pipeline, read_settings
 
 Call = Callable[[], object]
 Shape = Sequence[int]
@@ -32,14 +31,14 @@ Shape = Sequence[int]
 _SONGS = 8
 
 
-def measure_alone(model: Path, bench: Workbench, tracks: Tracks) -> dict[str, Any]:
+def measure_alone(model: Path, context: Context, tracks: Tracks) -> dict[str, Any]:
     """Measure what a saved pipeline needs to predict one song, in a process that does nothing else.
 
     Parameters
     ----------
     model : Path
         ``model/`` of a run, or the folder of one of its folds.
-    bench : Workbench
+    context : Context
         Its device, threads and length of audio count.
     tracks : Tracks
         What to predict; some songs spread over the table are taken.
@@ -58,8 +57,8 @@ def measure_alone(model: Path, bench: Workbench, tracks: Tracks) -> dict[str, An
     songs = tracks.subset(_spread(tracks.ids, _SONGS + 1))
     request = {
         "model": str(model),
-        "trainer": {"schema": type(bench.trainer).__name__} | asdict(bench.trainer),
-        "max_seconds": bench.max_seconds,
+        "trainer": {"schema": type(context.trainer).__name__} | asdict(context.trainer),
+        "max_seconds": context.max_seconds,
         "corpus": songs.corpus,
         "tracks": json.loads(songs.table.reset_index().to_json(orient="records", double_precision=15)),
     }
@@ -72,12 +71,12 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     trainer = read_settings(request["trainer"])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        bench = Workbench(ScratchCache(folder), max_seconds=request["max_seconds"], trainer=trainer)
-        costs = _measure(Path(request["model"]), bench, tracks, folder, songs=_SONGS)
+        context = Context(ScratchCache(folder), max_seconds=request["max_seconds"], trainer=trainer)
+        costs = _measure(Path(request["model"]), context, tracks, folder, songs=_SONGS)
     return costs | {"threads": _threads(), "machine": machine()}
 
 
-def measure_costs(pipeline: Pipeline, tracks: Tracks, *, songs: int = _SONGS) -> dict[str, Any]:
+def measure_costs(pipeline: Predictor, tracks: Tracks, *, songs: int = _SONGS) -> dict[str, Any]:
     """Measure what a trained pipeline needs to predict one song.
 
     The pipeline is saved and loaded again, as `predict` would load it, with a cache of its own that is empty for every
@@ -85,7 +84,7 @@ def measure_costs(pipeline: Pipeline, tracks: Tracks, *, songs: int = _SONGS) ->
 
     Parameters
     ----------
-    pipeline : Pipeline
+    pipeline : Predictor
         Trained.
     tracks : Tracks
         What to predict; some songs spread over the table are taken.
@@ -104,26 +103,26 @@ def measure_costs(pipeline: Pipeline, tracks: Tracks, *, songs: int = _SONGS) ->
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         pipeline.save(folder / "model")
-        costs = _measure(folder / "model", pipeline.bench, tracks, folder, songs=songs)
+        costs = _measure(folder / "model", pipeline.context, tracks, folder, songs=songs)
     del costs["peak_memory_mb"]
     return costs
 
 
-def _measure(model: Path, bench: Workbench, tracks: Tracks, folder: Path, *, songs: int) -> dict[str, Any]:
+def _measure(model: Path, context: Context, tracks: Tracks, folder: Path, *, songs: int) -> dict[str, Any]:
     """Load a pipeline and measure it, with `folder` for what it writes."""
     first, *rest = [tracks.subset([track]) for track in _spread(tracks.ids, songs + 1)]
     measured = rest or [first]
     cache = ScratchCache(folder)
-    bench = replace(bench, cache=cache, workers=1, terminal=Terminal(quiet=True), views=False)
-    loaded = load_pipeline(model, bench)
-    sources = [part.features for part in parts(loaded)]
+    context = replace(context, cache=cache, workers=1, terminal=Terminal(quiet=True), views=False)
+    loaded = load_pipeline(model, context)
+    sources = [(member, member.features) for member in loaded.members if member.features.ready_file is not None]
 
     def unseen(song: Tracks) -> Call:
         """Prediction of a song of which nothing is in the cache, and nothing but it in a file of ready features."""
         own = Path(tempfile.mkdtemp(dir=folder))
         cache.forget()
-        for number, (part, source) in enumerate(zip(parts(loaded), sources, strict=True)):
-            part.features = _features_of(song, source, own / str(number))
+        for number, (member, features) in enumerate(sources):
+            member.read_features_from(str(write_ready(features, song.ids, own / str(number))))
         return lambda: loaded.predict_proba(song)
 
     unseen(first)()
@@ -183,24 +182,6 @@ def _attention_operations(query: Shape, key: Shape, value: Shape, *_: Any, **__:
 def _spread(ids: list[str], count: int) -> list[str]:
     """At most that many ids, evenly spread from the first to the last."""
     return [ids[place] for place in np.unique(np.linspace(0, len(ids) - 1, count).round().astype(int))]
-
-
-def _features_of(song: Tracks, features: Any, folder: Path) -> Any:
-    """Settings of features; ready ones are in a file of their own, so that no time is spent on those of other songs."""
-    if isinstance(features, TableFeatures | PrecomputedFeatures):
-        folder.mkdir()
-    if isinstance(features, TableFeatures):
-        table = read_feature_table(Path(str(features.path)))
-        table[table.index.isin(song.ids)].to_csv(folder / "table.csv")
-        return replace(features, path=str(folder / "table.csv"))
-    if isinstance(features, PrecomputedFeatures):
-        every = read_sequences(Path(str(features.path)))
-        ids = [track for track in song.ids if track in every]  # none of it if a song has lyrics alone
-        frames = [every[track] for track in ids] or [next(iter(every.values()))[:0]]
-        offsets = np.cumsum([0, *(len(every[track]) for track in ids)])
-        np.savez(folder / "vectors.npz", track_id=ids, frames=np.concatenate(frames), offsets=offsets)
-        return replace(features, path=str(folder / "vectors.npz"))
-    return features
 
 
 def _threads() -> int:

@@ -24,7 +24,7 @@ from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import show_metrics, summarise
 from genrefusion.runs.record import begun_record, code, ensemble_signature, require_same_code
 from genrefusion.runs.store import Run, model_folder, open_run
-from genrefusion.runs.training import train_bench
+from genrefusion.runs.training import train_context
 from genrefusion.settings.commands import TrainConfig
 
 
@@ -281,10 +281,9 @@ def _aligned(member: Run, first: Run, part: str) -> pd.DataFrame:
 def _save_models(joining: _Joining, combinations: Sequence[Combination]) -> EnsemblePipeline:
     """Put the members' models into the run folder, so that it can be moved; returns the last fold's ensemble."""
     config, split = joining.config, joining.first.split
-    bench = train_bench(config, joining.terminal)
-    pipelines = zip(*(member.pipelines(bench) for member in joining.members), strict=True)
+    context = train_context(config, joining.terminal)
+    pipelines = zip(*(member.pipelines(context) for member in joining.members), strict=True)
     for number, (parts, combination) in enumerate(zip(pipelines, combinations, strict=True)):
-        ensemble = EnsemblePipeline(config.pipeline, config.features, bench)
-        ensemble.classes_, ensemble.members_, ensemble.combination_ = parts[0].classes_, list(parts), combination
+        ensemble = EnsemblePipeline(parts, combination, config.pipeline)
         ensemble.save(model_folder(joining.directory, split, number))
     return ensemble

@@ -19,8 +19,6 @@ from genrefusion.runs.record import ensemble_signature, signature
 from genrefusion.runs.training import prepare
 from genrefusion.settings.commands import TrainConfig
 from genrefusion.settings.composing import to_settings
-from genrefusion.settings.features import NoFeatures
-from genrefusion.settings.pipelines import CoattentionSettings, MultiframeSettings
 
 _SHARED = re.compile(r"\+*(data|split|trainer|workers|cache|output)\b")
 
@@ -78,9 +76,8 @@ class Finder:
     def _extra(self, experiment: str, own: Sequence[str], seed: int) -> list[str]:
         """Features and weights that are given for all experiments, as far as this one takes them."""
         config = self._compose(experiment, own, seed)
-        extra = [] if isinstance(config.features, NoFeatures) else list(self.features)
-        has_convolutions = isinstance(config.pipeline, MultiframeSettings | CoattentionSettings)
-        if self.weights is not None and has_convolutions and not self.features:
+        extra = list(self.features) if config.features.of_audio else []
+        if self.weights is not None and config.pipeline.has_convolutions and not self.features:
             extra.append(f"pipeline.weights={self.weights}")
         return extra
 
@@ -94,11 +91,11 @@ class Finder:
     def prepared(self, settings: TrainConfig) -> tuple[Tracks, Split]:
         """Corpus and split of an experiment; experiments that read the same sides share them."""
         from genrefusion.pipelines.base import make_pipeline
-        from genrefusion.runs.training import train_bench
+        from genrefusion.runs.training import train_context
 
-        uses = make_pipeline(settings.pipeline, settings.features, train_bench(settings, self.terminal)).uses
-        path = getattr(settings.features, "path", None)
-        key = repr([asdict(settings.data), asdict(settings.split), settings.seed, sorted(uses), path])
+        uses = make_pipeline(settings.pipeline, settings.features, train_context(settings, self.terminal)).uses
+        ready = settings.features.ready_file
+        key = repr([asdict(settings.data), asdict(settings.split), settings.seed, sorted(uses), ready])
         if key not in self._prepared:
             self._prepared[key] = prepare(settings, self.terminal)
         return self._prepared[key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,7 @@ import pandas as pd
 from genrefusion.core.errors import UserError
 from genrefusion.data.splits import Split, read_split
 from genrefusion.metrics.predictions import read_predictions
-from genrefusion.pipelines.base import (
-    Pipeline,
-    Workbench,
-    load_pipeline,
-)
+from genrefusion.pipelines.base import Context, Predictor, load_pipeline
 
 
 def model_folder(directory: Path, split: Split, number: int) -> Path:
@@ -46,15 +42,13 @@ class Run:
         """Probabilities of the tracks of a part: see `genrefusion.metrics.predictions`."""
         return read_predictions(self.directory / "predictions" / f"{part}.csv")
 
-    def pipelines(self, bench: Workbench, *, features_path: str | None = None) -> list[Pipeline]:
+    def pipelines(self, context: Context, *, features_path: str | None = None) -> list[Predictor]:
         """Trained pipeline of each fold; with `features_path` it reads its ready features from that file."""
         numbers = range(len(self.split.folds))
-        pipelines = [load_pipeline(model_folder(self.directory, self.split, number), bench) for number in numbers]
+        pipelines = [load_pipeline(model_folder(self.directory, self.split, number), context) for number in numbers]
         if features_path is not None:
-            if not hasattr(pipelines[0].features, "path"):
-                raise UserError(f"features.path={features_path}: the run computes its features itself.")
             for pipeline in pipelines:
-                pipeline.features = replace(pipeline.features, path=features_path)
+                pipeline.read_features_from(features_path)
         return pipelines
 
 

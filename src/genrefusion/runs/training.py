@@ -34,7 +34,7 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import ready_tracks, with_digests
 from genrefusion.metrics.predictions import write_predictions
-from genrefusion.pipelines.base import Pipeline, Workbench, make_pipeline, read_features, read_settings
+from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_features, read_settings
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import (
     gather_tables,
@@ -47,7 +47,6 @@ from genrefusion.reports.summary import (
 from genrefusion.runs.record import open_record
 from genrefusion.runs.store import model_folder
 from genrefusion.settings.commands import EvaluateConfig, TrainConfig
-from genrefusion.settings.pipelines import NetworkSettings
 from genrefusion.training import Watch
 
 _MOST_SKIPPED = 8
@@ -163,7 +162,7 @@ def _prepare_folds(work: _Work) -> None:
         named = {track for fold in split.folds for track in (*fold.val, *fold.test)}
         write_names(tracks, work.directory, of=named)
     used = split.tracks
-    make_pipeline(config.pipeline, config.features, train_bench(config, work.terminal)).prepare(
+    make_pipeline(config.pipeline, config.features, train_context(config, work.terminal)).prepare(
         tracks.subset([track for track in tracks.ids if track in used])
     )
     if process_count() > 1:
@@ -208,7 +207,7 @@ def _meet(config: TrainConfig) -> None:
     from genrefusion.training.loop import make_accelerator
 
     count = process_count()
-    if not isinstance(config.pipeline, NetworkSettings):
+    if not config.pipeline.trains_network:
         raise UserError(f"experiment={config.name} trains no network: start it without a launcher, in one process.")
     size = config.pipeline.batch_size
     if size % count or size < 2 * count:
@@ -222,14 +221,14 @@ def _meet(config: TrainConfig) -> None:
 def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
     """Load and check the corpus, and divide it."""
     cache = cache_folder(config.cache)
-    pipeline = make_pipeline(config.pipeline, config.features, train_bench(config, terminal))
+    pipeline = make_pipeline(config.pipeline, config.features, train_context(config, terminal))
     tracks = load_usable(
         config.data,
         pipeline.uses,
         cache=cache,
         workers=config.workers,
         terminal=terminal,
-        require=getattr(pipeline, "require_corpus", None),
+        require=pipeline.require_corpus,
     )
     tracks = with_digests(tracks, read_features(pipeline))
     return tracks, split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)
@@ -277,8 +276,8 @@ def _fit(work: _Work, number: int) -> tuple[Pipeline, float]:
     config, fold = work.config, work.split.folds[number]
     state = _done(work.directory, number).parent
     watch = work.trial if number == 0 else None  # later folds have other validation tracks
-    bench = replace(train_bench(config, work.terminal), checkpoints=state, resume=config.resume, watch=watch)
-    pipeline = make_pipeline(config.pipeline, config.features, bench)
+    context = replace(train_context(config, work.terminal), checkpoints=state, resume=config.resume, watch=watch)
+    pipeline = make_pipeline(config.pipeline, config.features, context)
     train, val = work.tracks.subset(fold.train), work.tracks.subset(fold.val)
     began = time.perf_counter()
     pipeline.fit(train, val)
@@ -307,9 +306,9 @@ def _done(directory: Path, number: int) -> Path:
     return directory / "checkpoints" / f"fold{number}" / "done.json"
 
 
-def make_bench(config: TrainConfig | EvaluateConfig, terminal: Terminal, *, max_seconds: float) -> Workbench:
+def make_context(config: TrainConfig | EvaluateConfig, terminal: Terminal, *, max_seconds: float) -> Context:
     """What the pipelines of a command work with."""
-    return Workbench(
+    return Context(
         cache=FeatureCache(cache_folder(config.cache) / "features"),
         workers=config.workers,
         max_seconds=max_seconds,
@@ -318,9 +317,9 @@ def make_bench(config: TrainConfig | EvaluateConfig, terminal: Terminal, *, max_
     )
 
 
-def train_bench(config: TrainConfig, terminal: Terminal) -> Workbench:
+def train_context(config: TrainConfig, terminal: Terminal) -> Context:
     """What the pipelines of a training work with."""
-    return replace(make_bench(config, terminal, max_seconds=config.data.max_seconds), seed=config.seed)
+    return replace(make_context(config, terminal, max_seconds=config.data.max_seconds), seed=config.seed)
 
 
 def _announce(work: _Work) -> None:

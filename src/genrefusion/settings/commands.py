@@ -42,7 +42,7 @@ class TrainConfig(Settings):
     def __post_init__(self) -> None:
         """Refuse a text encoder that nothing would use."""
         super().__post_init__()
-        if self.text_encoder is not None and not hasattr(self.pipeline, "encoder"):
+        if self.text_encoder is not None and not self.pipeline.takes_text_encoder:
             raise UserError(f"text_encoder={self.text_encoder.name}: pipeline={self.pipeline.name} has none.")
 
 

@@ -36,7 +36,7 @@ class DataSettings(Settings):
             check_range("data.piece_seconds", self.piece_seconds, max(0.5, self.min_seconds), self.max_seconds)
 
 
-@registered("data", "demo", "genrefusion.data.corpora:demo_tracks")
+@registered("data", "demo", "genrefusion.data.demo:load")
 @dataclass
 class DemoData(DataSettings):
     """The composed corpus."""
@@ -51,7 +51,7 @@ class DemoData(DataSettings):
     val_fraction: float = setting(0.12, low=0.01, high=0.5, help="and what it validates on: some songs of every genre")
 
 
-@registered("data", "gtzan", "genrefusion.data.corpora:gtzan_tracks")
+@registered("data", "gtzan", "genrefusion.data.gtzan:load")
 @dataclass
 class GtzanData(DataSettings):
     """GTZAN in its own layout."""
@@ -65,7 +65,7 @@ class GtzanData(DataSettings):
     artist_index: str | None = setting(None, help="Sturm's GTZANindex.txt; null: artists are unknown")
 
 
-@registered("data", "folder", "genrefusion.data.corpora:folder_tracks")
+@registered("data", "folder", "genrefusion.data.folder:load")
 @dataclass
 class FolderData(DataSettings):
     """A folder of genres."""
@@ -74,7 +74,7 @@ class FolderData(DataSettings):
     root: str | None = setting(None, needed="a folder with one folder of songs for each genre.")
 
 
-@registered("data", "manifest", "genrefusion.data.corpora:manifest_tracks")
+@registered("data", "manifest", "genrefusion.data.manifest:load")
 @dataclass
 class ManifestData(DataSettings):
     """A tracks table."""

@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from omegaconf import MISSING
 
 from genrefusion.settings.fields import Settings, setting
 from genrefusion.settings.registry import registered
 
 
+@dataclass
+class FeatureSettings(Settings):
+    """What all features answer.
+
+    Attributes
+    ----------
+    of_audio : bool
+        Whether anything is read of the audio.
+    """
+
+    name: str = MISSING
+    of_audio: ClassVar[bool] = True
+
+    @property
+    def ready_file(self) -> str | None:
+        """File that holds them ready; None where they are computed from the audio."""
+        return None
+
+
 @registered("features", "mel")
 @dataclass
-class MelFeatures(Settings):
+class MelFeatures(FeatureSettings):
     """Log mel-spectrograms and the frames that are cut from them."""
 
     name: str = "mel"
@@ -27,7 +49,7 @@ class MelFeatures(Settings):
 
 @registered("features", "handcrafted")
 @dataclass
-class HandcraftedFeatures(Settings):
+class HandcraftedFeatures(FeatureSettings):
     """Time- and frequency-domain features of the audio."""
 
     name: str = "handcrafted"
@@ -43,16 +65,21 @@ class HandcraftedFeatures(Settings):
 
 @registered("features", "table")
 @dataclass
-class TableFeatures(Settings):
+class TableFeatures(FeatureSettings):
     """Features that someone computed before: one row a track."""
 
     name: str = "table"
     path: str | None = setting(None, needed="a CSV file with a column track_id (or filename) and numbers.")
 
+    @property
+    def ready_file(self) -> str | None:
+        """The table."""
+        return self.path
+
 
 @registered("features", "precomputed")
 @dataclass
-class PrecomputedFeatures(Settings):
+class PrecomputedFeatures(FeatureSettings):
     """A sequence of vectors for each track, from any encoder."""
 
     name: str = "precomputed"
@@ -62,10 +89,15 @@ class PrecomputedFeatures(Settings):
         "and offsets (n + 1,); the sequence of track i is frames[offsets[i]:offsets[i + 1]].",
     )
 
+    @property
+    def ready_file(self) -> str | None:
+        """The sequences."""
+        return self.path
+
 
 @registered("features", "audio_encoder")
 @dataclass
-class AudioEncoderFeatures(Settings):
+class AudioEncoderFeatures(FeatureSettings):
     """Vectors of a frozen audio encoder from Hugging Face, one for each window of a song."""
 
     name: str = "audio_encoder"
@@ -81,7 +113,8 @@ class AudioEncoderFeatures(Settings):
 
 @registered("features", "none")
 @dataclass
-class NoFeatures(Settings):
+class NoFeatures(FeatureSettings):
     """Nothing of the audio: for pipelines that read lyrics alone."""
 
+    of_audio: ClassVar[bool] = False
     name: str = "none"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
@@ -23,7 +23,32 @@ class KnnSettings(Settings):
 
 
 @dataclass
-class NetworkSettings(Settings):
+class PipelineSettings(Settings):
+    """What the settings of all pipelines answer, before the pipeline is imported.
+
+    Attributes
+    ----------
+    joins_runs : bool
+        Whether finished runs are joined and nothing is trained.
+    has_convolutions : bool
+        Whether published weights can be named in ``weights``.
+    takes_text_encoder : bool
+        Whether ``encoder`` holds the choice of the group ``text_encoder``.
+    """
+
+    name: str = MISSING
+    joins_runs: ClassVar[bool] = False
+    has_convolutions: ClassVar[bool] = False
+    takes_text_encoder: ClassVar[bool] = False
+
+    @property
+    def trains_network(self) -> bool:
+        """Whether a network is trained, in several processes if a launcher starts them."""
+        return False
+
+
+@dataclass
+class NetworkSettings(PipelineSettings):
     """How a network is trained; shared by every pipeline that has one."""
 
     settings_group = "pipeline"
@@ -40,12 +65,18 @@ class NetworkSettings(Settings):
     label_smoothing: float = setting(0.0, low=0, high=0.9, help="share of a target that all genres have alike")
     clip_norm: float = setting(1.0, low=1e-6, high=1e6, help="greatest norm of a gradient")
 
+    @property
+    def trains_network(self) -> bool:
+        """As the settings of its training are here."""
+        return True
+
 
 @registered("pipeline", "multiframe", "genrefusion.pipelines.multiframe:MultiframePipeline")
 @dataclass
 class MultiframeSettings(NetworkSettings):
     """The multi-frame CRNN."""
 
+    has_convolutions: ClassVar[bool] = True
     name: str = "multiframe"
     weights: str = setting("none", help="none | msd | path of the published file")
     freeze: bool = setting(True, help="keep published convolutions as they are")
@@ -111,6 +142,8 @@ class TrunkSettings(Settings):
 class CoattentionSettings(NetworkSettings):
     """Dense co-attention of lyrics and audio."""
 
+    has_convolutions: ClassVar[bool] = True
+    takes_text_encoder: ClassVar[bool] = True
     name: str = "coattention"
     encoder: Any = setting(None, help="the group text_encoder")
     sides: str = setting("both", choices=("both", "audio", "lyrics"), help="what the network reads")
@@ -158,6 +191,7 @@ CLASSIFIERS = {
 class LyricsSettings(NetworkSettings):
     """The lyrics alone."""
 
+    takes_text_encoder: ClassVar[bool] = True
     name: str = "lyrics"
     encoder: Any = setting(None, help="the group text_encoder")
     classifier: str = setting("logistic", choices=CLASSIFIERS, help="the first five read vectors of whole texts")
@@ -173,13 +207,18 @@ class LyricsSettings(NetworkSettings):
         """Refuse a classifier that cannot read what it is given."""
         super().__post_init__()
         self.encoder = _text_encoder(self.encoder, self.name)
-        kind, network = self.encoder.kind, self.classifier not in _ON_VECTORS
+        kind, network = self.encoder.kind, self.trains_network
         if network and kind != "transformer":
             raise UserError(f"pipeline.classifier={self.classifier} reads tokens: choose text_encoder=minilm, bert …")
         if network and (self.style or self.embedding):
             raise UserError(f"pipeline.classifier={self.classifier}: style and embedding go beside vectors only.")
         if self.classifier == "naive_bayes" and (kind != "tfidf" or self.style or self.embedding):
             raise UserError("pipeline.classifier=naive_bayes counts words: text_encoder=tfidf, no style, no embedding.")
+
+    @property
+    def trains_network(self) -> bool:
+        """Whether the classifier is one."""
+        return self.classifier not in _ON_VECTORS
 
 
 @dataclass
@@ -203,9 +242,9 @@ class TextSettings(Settings):
 _ESTIMATORS = ("xgboost", "random_forest", "svm", "logistic")
 
 
-@registered("pipeline", "xgboost", "genrefusion.pipelines.vectors:XgboostPipeline")
+@registered("pipeline", "xgboost", "genrefusion.pipelines.vectors:VectorPipeline")
 @dataclass
-class XgboostSettings(Settings):
+class XgboostSettings(PipelineSettings):
     """Estimators on vectors of features, with or without lyrics."""
 
     name: str = "xgboost"
@@ -243,9 +282,10 @@ class XgboostSettings(Settings):
 
 @registered("pipeline", "ensemble", "genrefusion.pipelines.ensemble:EnsemblePipeline")
 @dataclass
-class EnsembleSettings(Settings):
+class EnsembleSettings(PipelineSettings):
     """Runs whose predictions are joined; nothing is trained but, if asked for, the weights of the runs."""
 
+    joins_runs: ClassVar[bool] = True
     name: str = "ensemble"
     members: list[str] = setting(factory=list, help="experiments: their finished runs on the same corpus and split")
     runs: list[str] = setting(factory=list, help="or run folders")

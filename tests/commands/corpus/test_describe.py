@@ -12,7 +12,7 @@ from rich.console import Console
 from genrefusion.commands.corpus.describe import counts_table, describe_corpus
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.commands import CorpusConfig
-from genrefusion.settings.data import FolderData, ManifestData
+from genrefusion.settings.data import FolderData, GtzanData, ManifestData
 
 WriteTone = Callable[..., Path]
 
@@ -65,6 +65,25 @@ def test_a_genre_is_never_read_as_markup() -> None:
 @pytest.mark.parametrize("action", ["describe", "validate"])
 def test_a_whole_corpus_exits_with_0(songs: Path, action: str) -> None:
     assert describe(songs, action) == 0
+
+
+def test_a_corpus_says_whom_to_name_and_under_which_licence_it_is(
+    tmp_path: Path, write_tone: WriteTone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for clip in ("jazz/jazz.00000", "jazz/jazz.00001", "rock/rock.00000", "rock/rock.00001"):
+        write_tone(tmp_path / "genres" / f"{clip}.wav")
+    data = GtzanData(root=str(tmp_path))
+    describe_corpus(CorpusConfig(data=data, cache=str(tmp_path / "cache"), workers=1))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "cite Tzanetakis and Cook" in printed
+    assert "licence none is stated" in printed
+    assert "from http://opihi.cs.uvic.ca/sound/genres.tar.gz" in printed
+
+
+def test_the_licences_in_a_table_are_counted(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(table, "jazz/0", license="CC0-1.0")
+    describe_corpus(CorpusConfig(data=ManifestData(manifest=str(table)), cache=str(table.parent / "cache"), workers=1))
+    assert "unknown (5), CC0-1.0 (1)" in capsys.readouterr().out
 
 
 def test_a_corpus_is_described_where_songs_are_broken(songs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,8 +25,8 @@ from genrefusion.features.cache import FeatureCache
 from genrefusion.features.mel import frame_columns, frame_starts
 from genrefusion.features.text_encoder import TokenEncoder
 from genrefusion.models.crnn import Trunk
-from genrefusion.pipelines.base import Workbench
-from genrefusion.pipelines.sequences import step_seconds, window_seconds
+from genrefusion.pipelines.audio_side import step_seconds, window_seconds
+from genrefusion.pipelines.base import Context
 from genrefusion.reports.attention_plots import SongPicture, on_time, plot_song, plot_words
 from genrefusion.runs.explain import deletion as deletion_test
 from genrefusion.runs.explain import explain as explaining
@@ -68,7 +68,7 @@ def run(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def part(run: Path, demo: Tracks, cache: Path) -> Part:
     opened = open_run(run)
-    pipelines = opened.pipelines(Workbench(FeatureCache(cache / "features")))
+    pipelines = opened.pipelines(Context(FeatureCache(cache / "features")))
     return explained.parts_to_explain([(pipelines, demo.subset(opened.split.folds[0].test))])[0]
 
 
@@ -308,7 +308,7 @@ def test_a_run_of_one_side_is_refused(part: Part, side: str) -> None:
     pipeline = copy.copy(part.pipelines[0])
     pipeline.settings = replace(pipeline.settings, sides=side)
     with pytest.raises(UserError, match=rf"reads one side only \(pipeline\.sides={side}\)"):
-        explained.require_attention([pipeline])
+        pipeline.require_attention()
 
 
 def test_a_corpus_without_lyrics_is_refused_before_it_is_scored(run: Path, demo: Tracks, tmp_path: Path) -> None:

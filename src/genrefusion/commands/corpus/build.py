@@ -24,7 +24,7 @@ from genrefusion.core.files import write_atomically
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import EXTENSIONS, header_seconds
-from genrefusion.data.corpora import inspect_files, shown_path
+from genrefusion.data.checks import inspect_files, shown_path
 from genrefusion.data.genre_names import read_genre_map
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.names import plain, plain_artist

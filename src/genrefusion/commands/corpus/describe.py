@@ -15,9 +15,11 @@ from rich.table import Table
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal, clock
 from genrefusion.data.audio import header_seconds
-from genrefusion.data.corpora import CHANGED, find_table, inspect_audio, load_corpus, noted, shown_path
+from genrefusion.data.checks import CHANGED, inspect_audio, noted, shown_path
+from genrefusion.data.corpora import facts_of, load_corpus
 from genrefusion.data.groups import knows_artists, recordings
 from genrefusion.data.lyrics import is_short
+from genrefusion.data.manifest import find_table
 from genrefusion.data.names import plain_artist
 from genrefusion.data.tracks import PARTS, Tracks
 from genrefusion.settings.commands import CorpusConfig
@@ -60,6 +62,9 @@ def describe_corpus(config: CorpusConfig, *, quiet: bool = False) -> int:
     tracks = load_corpus(settings, cache=cache, workers=config.workers, terminal=terminal)
     kind = " (synthetic)" if tracks.synthetic else ""
     terminal.say("corpus", f"{tracks.corpus}{kind}: {len(tracks)} tracks, {len(tracks.genres)} genres")
+    declared = facts_of(settings)
+    for label, fact in declared.lines() if declared.licence else _licences(tracks):
+        terminal.say(label, fact)
     problems = list(_row_problems(tracks))
     usable = tracks
     if config.action == "validate":
@@ -190,6 +195,14 @@ def _parts(tracks: Tracks) -> str:
         parts.append(f"{len(rows)} {part}{artists}")
     rest = int(tracks.table["split"].isna().sum())
     return ", ".join(parts) + (f", {rest} in none" if rest else "")
+
+
+def _licences(tracks: Tracks) -> list[tuple[str, str]]:
+    """What the table says of the licences of its tracks."""
+    if not tracks.has("license"):
+        return []
+    named = tracks.table["license"].fillna("unknown").value_counts()
+    return [("licence", ", ".join(f"{licence} ({count})" for licence, count in named.items()))]
 
 
 def _row_problems(tracks: Tracks) -> Iterator[Problem]:

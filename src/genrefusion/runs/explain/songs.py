@@ -22,8 +22,8 @@ from genrefusion.runs.explain.words import Words, words_of
 
 if TYPE_CHECKING:  # PyTorch takes a second to import
     from genrefusion.features.text_encoder import TokenEncoder
-    from genrefusion.pipelines.base import Pipeline
-    from genrefusion.pipelines.coattention import Attention, CoattentionPipeline
+    from genrefusion.pipelines.attention import Attention
+    from genrefusion.pipelines.coattention import CoattentionPipeline
 
 
 Array = npt.NDArray[np.float64]
@@ -76,30 +76,7 @@ class Part:
     @property
     def encoder(self) -> TokenEncoder:
         """What the pipelines read lyrics with."""
-        from genrefusion.features.text_encoder import TokenEncoder
-
-        pipeline = self.pipelines[0]
-        return TokenEncoder(pipeline.settings.encoder, pipeline.bench.cache, pipeline.bench.terminal)
-
-
-def require_attention(pipelines: Sequence[Pipeline]) -> None:
-    """Refuse pipelines in which no words and seconds attend to each other.
-
-    Raises
-    ------
-    UserError
-        It is another pipeline, or it reads one side only.
-    """
-    if pipelines[0].name != "coattention":
-        raise UserError(
-            f"explain: the run is of pipeline={pipelines[0].name}, which has no attention between words and seconds.\n"
-            "Leave explain out, or take a run of experiment=coattention."
-        )
-    sides = pipelines[0].settings.sides  # type: ignore[attr-defined]
-    if sides != "both":
-        raise UserError(
-            f"explain: the run reads one side only (pipeline.sides={sides}); there is nothing to attend to."
-        )
+        return self.pipelines[0].encoder
 
 
 def parts_to_explain(parts: Sequence[tuple[Sequence[Any], Tracks]]) -> list[Part]:
@@ -108,20 +85,16 @@ def parts_to_explain(parts: Sequence[tuple[Sequence[Any], Tracks]]) -> list[Part
     Parameters
     ----------
     parts : sequence of (pipelines, Tracks)
-        As they are scored: one for each fold, or one.
+        Pipelines whose `require_attention` passed, as they are scored: one for each fold, or one.
 
     Raises
     ------
     UserError
         There are none.
     """
-    from genrefusion.pipelines.sequences import ids_with_audio
-
     found = []
     for fold, (pipelines, tracks) in enumerate(parts):
-        without = set(tracks.lacking("lyrics"))
-        both = [track for track in ids_with_audio(pipelines[0].features, tracks) if track not in without]
-        found.append(Part(list(pipelines), tracks.subset(both), fold))
+        found.append(Part(list(pipelines), pipelines[0].with_both_sides(tracks), fold))
     if not any(len(part.tracks) for part in found):
         tracks = parts[0][1]
         lyrics = sum(len(t) - len(t.lacking("lyrics")) for _, t in parts)

@@ -1,0 +1,56 @@
+"""A table of tracks, which may lie anywhere and has what somebody wrote into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from genrefusion.core.errors import UserError
+from genrefusion.data.checks import require_sides
+from genrefusion.data.facts import CorpusFacts
+from genrefusion.data.folder import folder_name
+from genrefusion.data.tracks import Tracks, load_table
+from genrefusion.settings.data import ManifestData
+
+FACTS = CorpusFacts(
+    layout="a .csv or .jsonl table with track_id, genre and audio (relative to it), lyrics or lyrics_path"
+)
+
+
+def load(settings: ManifestData, **_: Any) -> Tracks:
+    """Read the table, and require of each track what `data.needs` says."""
+    path = find_table(settings)
+    tracks = load_table(path, corpus=_table_name(path), skip=settings.on_error == "skip")
+    needed = {"any": (), "both": ("audio", "lyrics")}.get(settings.needs, (settings.needs,))
+    for side in needed:
+        tracks = require_sides(tracks, [side], settings)
+    return tracks
+
+
+def find_table(settings: ManifestData) -> Path:
+    """Path of the tracks table: `data.manifest`, or the one in the folder `data.root`.
+
+    Raises
+    ------
+    UserError
+        The folder has no table, or two.
+    """
+    if not settings.root:
+        return Path(str(settings.manifest))
+    root = Path(settings.root)
+    if not root.is_dir():
+        raise UserError(f"data.root={root}: no such folder.")
+    found = [root / name for name in ("tracks.csv", "tracks.jsonl") if (root / name).is_file()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f"data.root={root}: holds tracks.csv and tracks.jsonl. Name one: data.manifest={found[0]}")
+    raise UserError(
+        f"data.root={root}: holds no tracks.csv or tracks.jsonl. 'corpus action=build source={root} out=DIR' makes a\n"
+        "corpus of a folder of music; data=folder takes a folder of genres as it is."
+    )
+
+
+def _table_name(path: Path) -> str:
+    """Name of the table's folder when the file is called something like tracks.csv, else of the file."""
+    return folder_name(path.parent) if path.stem in ("tracks", "manifest", "index") else path.stem
