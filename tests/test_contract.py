@@ -14,7 +14,7 @@ from conftest import TINY_DATA, TINY_NETWORK, compose_train
 from genrefusion.core.errors import NotFittedError, UserError
 from genrefusion.data.splits import Fold, split_tracks
 from genrefusion.data.tracks import Tracks
-from genrefusion.pipelines.base import Context, Pipeline, load_pipeline, make_pipeline
+from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_pipeline
 
 NETWORK = ["experiment=multiframe", *TINY_NETWORK]
 KNN = ["experiment=multiframe_knn", *TINY_NETWORK, "pipeline.knn.neighbours=5"]
@@ -151,7 +151,7 @@ def test_prediction_does_not_depend_on_the_other_tracks(fitted: Pipeline, easy: 
 
 def test_a_loaded_pipeline_predicts_the_same(fitted: Pipeline, easy: Tracks, tmp_path: Path, context: Context) -> None:
     fitted.save(tmp_path / "model")
-    loaded = load_pipeline(tmp_path / "model", context)
+    loaded = read_pipeline(tmp_path / "model", context)
     assert loaded.classes_ == fitted.classes_
     assert loaded.parameter_count() == fitted.parameter_count() > 0
     pd.testing.assert_frame_equal(loaded.predict_proba(easy).tracks, fitted.predict_proba(easy).tracks, atol=1e-6)

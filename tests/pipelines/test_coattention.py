@@ -20,7 +20,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.pipelines import audio_side
-from genrefusion.pipelines.base import Context, load_pipeline
+from genrefusion.pipelines.base import Context, read_pipeline
 from genrefusion.pipelines.coattention import CoattentionPipeline
 from genrefusion.pipelines.sequences import Sequences, drop_sides
 from genrefusion.runs.training import prepare
@@ -94,7 +94,7 @@ def test_views_are_the_predictions_from_one_side(fitted: CoattentionPipeline, pa
 def test_views_are_left_out_where_nobody_asks_for_them(
     fitted: CoattentionPipeline, saved: Path, parts: tuple[Tracks, Tracks], context: Context
 ) -> None:
-    found = load_pipeline(saved, replace(context, views=False)).predict_proba(parts[1])
+    found = read_pipeline(saved, replace(context, views=False)).predict_proba(parts[1])
     assert not found.views
     pd.testing.assert_frame_equal(found.tracks, fitted.predict_proba(parts[1]).tracks, atol=1e-6)
 
@@ -108,7 +108,7 @@ def test_weights_of_another_shape_are_named(
     description["pipeline"][key] = value
     (folder / "pipeline.json").write_text(json.dumps(description))
     with pytest.raises(UserError, match=r"weights.safetensors: not the weights of this pipeline"):
-        load_pipeline(folder, context)
+        read_pipeline(folder, context)
 
 
 def test_a_transformer_that_does_not_exist_is_named_with_what_there_is(
@@ -131,7 +131,7 @@ def test_without_none_vectors_songs_of_one_side_are_predicted_and_attention_is_a
         for shares in (attention.over_words.sum(axis=1), attention.audio_weights.sum(), attention.text_weights.sum()):
             np.testing.assert_allclose(shares, 1, atol=1e-5)
     fitted.save(tmp_path / "model")
-    loaded = load_pipeline(tmp_path / "model", context).predict_proba(parts[1])
+    loaded = read_pipeline(tmp_path / "model", context).predict_proba(parts[1])
     pd.testing.assert_frame_equal(loaded.tracks, prediction.tracks, atol=1e-6)
 
 

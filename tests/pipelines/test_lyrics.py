@@ -16,7 +16,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.models.lyrics import LyricsHead
-from genrefusion.pipelines.base import Context, load_pipeline
+from genrefusion.pipelines.base import Context, read_pipeline
 from genrefusion.pipelines.lyrics import LyricsPipeline
 from genrefusion.pipelines.readers import TunedReader
 
@@ -96,7 +96,7 @@ def test_a_tuned_transformer_of_another_width_is_named(
     description = (tmp_path / "pipeline.json").read_text()
     (tmp_path / "pipeline.json").write_text(description.replace('"model": "minilm"', f'"model": "{tiny_encoder}"'))
     with pytest.raises(UserError, match=r"weights.safetensors: not the weights of this pipeline"):
-        load_pipeline(tmp_path, context)
+        read_pipeline(tmp_path, context)
 
 
 @pytest.mark.parametrize(

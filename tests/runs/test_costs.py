@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,11 +24,18 @@ from genrefusion.features.mel import MelExtractor, frame_columns, frame_starts
 from genrefusion.features.text_encoder import Transformer, load_pretrained
 from genrefusion.models.coattention import BidirectionalLstm
 from genrefusion.models.crnn import POOLS, KerasGru, Trunk
-from genrefusion.pipelines.base import Context, Pipeline, load_pipeline, make_pipeline
+from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_pipeline
 from genrefusion.runs.costs import count_macs, measure_alone, measure_costs
 from genrefusion.settings.pipelines import TextEncoderSettings
 
-KEYS = {"ms_per_song", "macs", "file_bytes", "parameters"}
+KEYS = {"ms_per_song", "macs", "file_bytes", "parameters", "peak_memory_mb"}
+
+
+def costs_of(pipeline: Pipeline, tracks: Tracks, folder: Path, *, songs: int = 8) -> dict[str, Any]:
+    """What a trained pipeline costs once it is saved in a folder."""
+    pipeline.save(folder)
+    context = pipeline.context
+    return measure_costs(folder, tracks, trainer=context.trainer, max_seconds=context.max_seconds, songs=songs)
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +105,11 @@ def test_multiply_adds_of_a_transformer_are_those_by_hand(tiny_encoder: Path) ->
 
 
 def test_multiply_adds_of_a_multiframe_prediction_are_those_by_hand(
-    fit: Callable[..., Pipeline], parts: tuple[Tracks, Tracks]
+    fit: Callable[..., Pipeline], parts: tuple[Tracks, Tracks], tmp_path: Path
 ) -> None:
     pipeline = fit("experiment=multiframe", *TINY_NETWORK, "pipeline.epochs=1")
     song = parts[1].subset(parts[1].ids[:1])
-    found = measure_costs(pipeline, song)
+    found = costs_of(pipeline, song, tmp_path / "costs")
     mel = MelExtractor(pipeline.features)(song.paths()[song.ids[0]])
     bands, columns, below, frame = 96, frame_columns(pipeline.features), 1, 0
     for above, (by_bands, by_columns) in zip(Trunk(width=4).channels, POOLS, strict=True):
@@ -118,7 +126,7 @@ def test_costs_of_a_network_are_whole_and_leave_it_and_its_cache_alone(
 ) -> None:
     expected = coattention.predict_proba(parts[1])
     before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
-    found = measure_costs(coattention, parts[1], songs=2)
+    found = costs_of(coattention, parts[1], tmp_path / "costs", songs=2)
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
     coattention.save(tmp_path)
     assert set(found) == KEYS
@@ -134,9 +142,9 @@ def test_multiply_adds_begin_with_the_file_and_the_lyrics_and_leave_views_out(
     coattention: Pipeline, parts: tuple[Tracks, Tracks], tmp_path: Path
 ) -> None:
     song = parts[1].subset(parts[1].ids[:1])
-    found = measure_costs(coattention, song)["macs"]
+    found = costs_of(coattention, song, tmp_path / "costs")["macs"]
     coattention.save(tmp_path / "model")
-    loaded = load_pipeline(tmp_path / "model", Context(FeatureCache(tmp_path), views=False))
+    loaded = read_pipeline(tmp_path / "model", Context(FeatureCache(tmp_path), views=False))
     assert count_macs(lambda: loaded.predict_proba(song)) == found
     from_the_cache = count_macs(lambda: loaded.predict_proba(song))
     assert 0 < from_the_cache < found
@@ -155,10 +163,9 @@ from pathlib import Path
 import pandas as pd
 from genrefusion.runs.costs import measure_costs
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import FeatureCache
-from genrefusion.pipelines.base import Context, load_pipeline
-pipeline = load_pipeline(Path({str(tmp_path / "model")!r}), Context(FeatureCache(Path({str(tmp_path)!r}))))
-found = measure_costs(pipeline, Tracks(pd.read_pickle({str(tmp_path / "tracks.pkl")!r}), "demo"), songs=2)
+from genrefusion.settings.trainer import TrainerSettings
+tracks = Tracks(pd.read_pickle({str(tmp_path / "tracks.pkl")!r}), "demo")
+found = measure_costs(Path({str(tmp_path / "model")!r}), tracks, trainer=TrainerSettings(), max_seconds=600, songs=2)
 assert found["macs"] is None and found["ms_per_song"] > 0 and found["file_bytes"] > 0 and found["parameters"] > 0, found
 assert "torch" not in sys.modules
 """
@@ -167,9 +174,9 @@ assert "torch" not in sys.modules
 
 
 def test_a_pipeline_without_a_network_has_no_multiply_adds_where_pytorch_is_loaded_too(
-    fit: Callable[..., Pipeline], parts: tuple[Tracks, Tracks]
+    fit: Callable[..., Pipeline], parts: tuple[Tracks, Tracks], tmp_path: Path
 ) -> None:
-    assert measure_costs(fit("experiment=lyrics_tfidf"), parts[1], songs=1)["macs"] is None
+    assert costs_of(fit("experiment=lyrics_tfidf"), parts[1], tmp_path, songs=1)["macs"] is None
 
 
 def test_memory_is_that_of_the_prediction_whatever_the_asking_process_holds(
@@ -211,7 +218,7 @@ def test_ready_features_are_read_for_the_song_alone(
     )
     for pipeline, has_network in ((table, False), (vectors, True)):
         path = pipeline.features.path
-        found = measure_costs(pipeline, parts[1])
+        found = costs_of(pipeline, parts[1], tmp_path / f"costs{has_network}")
         assert found["ms_per_song"] > 0
         assert (found["macs"] is not None) == has_network
         assert pipeline.features.path == path

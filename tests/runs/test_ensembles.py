@@ -18,7 +18,7 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.files import locked
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.predictions import genre_columns, read_predictions
-from genrefusion.pipelines.base import Context, load_pipeline
+from genrefusion.pipelines.base import Context, read_pipeline
 from genrefusion.runs import ensembles
 from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.training import run_experiment
@@ -98,7 +98,7 @@ def test_stack_cannot_be_calibrated_on_what_it_was_fitted_on(members, tmp_path):
 
 def test_an_ensemble_is_one_folder_that_predicts_the_same(members, demo, tmp_path, context):
     run_ensemble(settings(members, "pipeline.combine=stack"), tmp_path / "run", members, quiet=True)
-    pipeline = load_pipeline(tmp_path / "run" / "model", context)
+    pipeline = read_pipeline(tmp_path / "run" / "model", context)
     saved = probabilities(tmp_path / "run")
     again = pipeline.predict_proba(demo.subset(list(saved.index))).tracks
     pd.testing.assert_frame_equal(again, saved, atol=1e-5, check_names=False)
@@ -106,9 +106,9 @@ def test_an_ensemble_is_one_folder_that_predicts_the_same(members, demo, tmp_pat
 
 def test_a_track_without_lyrics_is_predicted_by_the_other_members(members, demo, tmp_path, context):
     run_ensemble(settings(members), tmp_path / "run", members, quiet=True)
-    pipeline = load_pipeline(tmp_path / "run" / "model", context)
+    pipeline = read_pipeline(tmp_path / "run" / "model", context)
     silent = Tracks(demo.table.assign(lyrics=None), "demo")
-    trees = load_pipeline(members[0] / "model", Context(context.cache))
+    trees = read_pipeline(members[0] / "model", Context(context.cache))
     expected = trees.predict_proba(silent).tracks
     pd.testing.assert_frame_equal(pipeline.predict_proba(silent).tracks, expected, check_names=False)
 

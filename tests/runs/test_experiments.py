@@ -13,7 +13,7 @@ from conftest import TINY_DATA
 from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
-from genrefusion.runs.experiments import Finder, shared_overrides
+from genrefusion.runs.experiments import Experiments, shared_overrides
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.composing import configs_directory, register
 
@@ -27,8 +27,10 @@ def hydra() -> Iterator[None]:
         yield
 
 
-def finder(output: Path, *overrides: str, weights: str | None = None, features: tuple[str, ...] = ()) -> Finder:
-    return Finder(str(output), [*TINY_DATA, *overrides], Terminal(quiet=True), weights=weights, features=features)
+def experiments(
+    output: Path, *overrides: str, weights: str | None = None, features: tuple[str, ...] = ()
+) -> Experiments:
+    return Experiments(str(output), [*TINY_DATA, *overrides], Terminal(quiet=True), weights=weights, features=features)
 
 
 def test_what_concerns_one_experiment_is_not_shared() -> None:
@@ -39,12 +41,12 @@ def test_what_concerns_one_experiment_is_not_shared() -> None:
 def test_a_missing_member_names_the_command_that_makes_it(demo: Tracks, tmp_path: Path) -> None:
     command = f"train experiment=lyrics_tfidf {' '.join(TINY_DATA)} split=kfold seed=3"
     with pytest.raises(UserError, match="'lyrics_tfidf' on this corpus, split and seed does not exist") as error:
-        finder(tmp_path, "split=kfold").member("lyrics_tfidf", 3)
+        experiments(tmp_path, "split=kfold").member("lyrics_tfidf", 3)
     assert command in str(error.value).splitlines()
 
 
 def test_the_newest_finished_run_with_the_same_settings_is_found(demo: Tracks, tmp_path: Path) -> None:
-    found = finder(tmp_path)
+    found = experiments(tmp_path)
     settings = found.compose("lyrics_tfidf", seed=0)
     for name in ("1", "2"):
         run_experiment(settings, tmp_path / "lyrics_tfidf" / "demo" / name, quiet=True)
@@ -55,7 +57,7 @@ def test_the_newest_finished_run_with_the_same_settings_is_found(demo: Tracks, t
 
 
 def test_an_unfinished_member_names_how_to_go_on(demo: Tracks, tmp_path: Path) -> None:
-    found = finder(tmp_path)
+    found = experiments(tmp_path)
     folder = tmp_path / "lyrics_tfidf" / "demo" / "1"
     run_experiment(found.compose("lyrics_tfidf", seed=0), folder, quiet=True)
     record = json.loads((folder / "run.json").read_text())
@@ -71,11 +73,11 @@ def test_a_damaged_record_is_no_run(demo: Tracks, tmp_path: Path) -> None:
     folder = tmp_path / "lyrics_tfidf" / "demo" / "1"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text('{"signature"')
-    assert finder(tmp_path).find(finder(tmp_path).compose("lyrics_tfidf", seed=0)) == (None, False)
+    assert experiments(tmp_path).find(experiments(tmp_path).compose("lyrics_tfidf", seed=0)) == (None, False)
 
 
 def test_weights_go_to_what_has_convolutions_and_stand_for_msd(tmp_path: Path) -> None:
-    found = finder(tmp_path, weights="w.h5")
+    found = experiments(tmp_path, weights="w.h5")
     assert found.compose("multiframe", seed=0).pipeline.weights == "w.h5"
     assert found.compose("multiframe", "pipeline.weights=msd", seed=0).pipeline.weights == "w.h5"
     assert found.compose("multiframe", "pipeline.weights=none", seed=0).pipeline.weights == "none"
@@ -83,6 +85,6 @@ def test_weights_go_to_what_has_convolutions_and_stand_for_msd(tmp_path: Path) -
 
 
 def test_features_go_to_what_reads_audio(tmp_path: Path) -> None:
-    found = finder(tmp_path, features=("features=precomputed", "features.path=v.npz"))
+    found = experiments(tmp_path, features=("features=precomputed", "features.path=v.npz"))
     assert found.compose("xgboost", seed=0).features.path == "v.npz"
     assert found.compose("lyrics", seed=0).features.name == "none"

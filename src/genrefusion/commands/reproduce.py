@@ -34,7 +34,7 @@ from genrefusion.reports.summary import groups_of
 from genrefusion.reports.table_page import write_table_report
 from genrefusion.runs.costs import measure_alone
 from genrefusion.runs.ensembles import run_ensemble
-from genrefusion.runs.experiments import Finder, shared_overrides
+from genrefusion.runs.experiments import Experiments, shared_overrides
 from genrefusion.runs.record import git_commit
 from genrefusion.runs.store import model_folder
 from genrefusion.runs.training import run_experiment_alone, train_context
@@ -66,7 +66,7 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
     """
     terminal = Terminal()
     settings = config.table
-    finder = Finder(
+    experiments = Experiments(
         config.output,
         [*settings.overrides, *shared_overrides(typed)],
         terminal,
@@ -74,7 +74,7 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
         weights=config.weights,
     )
     chosen = [row for row in settings.rows if config.rows is None or row.experiment in config.rows]
-    runs, problems = _runs_of_rows(chosen, finder, config.seeds)
+    runs, problems = _runs_of_rows(chosen, experiments, config.seeds)
     table = pd.DataFrame(measure_rows(chosen, runs, problems))
     path = Path(config.output) / "tables" / settings.name / _place(table, config) / "table.csv"
     page = _write(table, path, settings, typed)
@@ -88,10 +88,10 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
 
 
 def _runs_of_rows(
-    chosen: list[TableRow], finder: Finder, seeds: list[int]
+    chosen: list[TableRow], experiments: Experiments, seeds: list[int]
 ) -> tuple[dict[int, list[Path]], dict[int, str]]:
     """Run folders of each row by its number, one for each seed, and why other rows have none."""
-    terminal = finder.terminal
+    terminal = experiments.terminal
     began = time.perf_counter()
     runs: dict[int, list[Path]] = {}
     problems: dict[int, str] = {}
@@ -99,7 +99,7 @@ def _runs_of_rows(
         minutes, seconds = divmod(int(time.perf_counter() - began), 60)
         terminal.say("row", f"{number + 1} of {len(chosen)}: {row.title}   ({minutes}:{seconds:02d} so far)")
         try:
-            found = [_find_or_make(finder, row.experiment, row.overrides, seed) for seed in seeds]
+            found = [_find_or_make(experiments, row.experiment, row.overrides, seed) for seed in seeds]
             for folder in found:
                 read_predictions(folder / "predictions" / "test.csv")
             runs[number] = found
@@ -167,23 +167,23 @@ def measure_rows(chosen: list[TableRow], runs: dict[int, list[Path]], problems: 
     return measured
 
 
-def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: int) -> Path:
+def _find_or_make(experiments: Experiments, experiment: str, overrides: list[str], seed: int) -> Path:
     """Folder of the finished run that measures an experiment with a seed."""
-    settings = finder.compose(experiment, *overrides, seed=seed)
-    command = finder.command(experiment, *overrides, seed=seed)
+    settings = experiments.compose(experiment, *overrides, seed=seed)
+    command = experiments.command(experiment, *overrides, seed=seed)
     if settings.pipeline.joins_runs:
-        members = [_find_or_make(finder, member, [], seed) for member in settings.pipeline.members]
+        members = [_find_or_make(experiments, member, [], seed) for member in settings.pipeline.members]
         members = members or [Path(run) for run in settings.pipeline.runs]
-        begun, finished = finder.find_ensemble(settings, members)
+        begun, finished = experiments.find_ensemble(settings, members)
     else:
         members = []
-        begun, finished = finder.find(settings)
+        begun, finished = experiments.find(settings)
     if begun is not None and finished:
         found = begun
-        finder.terminal.say("found", f"{found}{_of_other_code(found)}")
+        experiments.terminal.say("found", f"{found}{_of_other_code(found)}")
     else:
         if begun is not None:
-            finder.terminal.say("resume", str(begun))
+            experiments.terminal.say("resume", str(begun))
         found = begun or Path(run_folder(settings.output, settings.name, settings.data.name, False))
         settings = replace(settings, resume=begun is not None)
         with forgotten_unless_begun(found):
@@ -192,23 +192,23 @@ def _find_or_make(finder: Finder, experiment: str, overrides: list[str], seed: i
             else:
                 run_experiment_alone(settings, found, command=command)
     try:
-        _add_costs(finder, settings, found)
+        _add_costs(experiments, settings, found)
     except (UserError, WorkError) as error:  # the row's predictions are there all the same
-        finder.terminal.say("costs", f"not measured ({error})")
+        experiments.terminal.say("costs", f"not measured ({error})")
     except Exception as error:
-        finder.terminal.say("costs", f"not measured ({type(error).__name__}: {error})")
+        experiments.terminal.say("costs", f"not measured ({type(error).__name__}: {error})")
     return found
 
 
-def _add_costs(finder: Finder, settings: TrainConfig, folder: Path) -> None:
+def _add_costs(experiments: Experiments, settings: TrainConfig, folder: Path) -> None:
     """Measure what a prediction of the run's first model costs, once; it is kept in ``costs.json``."""
     if _costs(folder):
         return
     reader = settings
     if settings.pipeline.joins_runs:  # it reads what its members read
-        reader = finder.compose(settings.pipeline.members[0], seed=settings.seed)
-    tracks, split = finder.prepared(reader)
-    finder.terminal.say("costs", "time and size of a prediction")
+        reader = experiments.compose(settings.pipeline.members[0], seed=settings.seed)
+    tracks, split = experiments.prepared(reader)
+    experiments.terminal.say("costs", "time and size of a prediction")
     context = train_context(settings, Terminal(quiet=True))
     costs = measure_alone(model_folder(folder, split, 0), context, tracks.subset(split.folds[0].test))
     write_json(costs, folder / _COSTS)

@@ -62,8 +62,8 @@ def run_one_of_several(config: DictConfig) -> None:
 def _join(config: Any, directory: Path, typed: list[str]) -> None:
     from genrefusion.core.terminal import Terminal
     from genrefusion.runs.ensembles import run_ensemble
-    from genrefusion.runs.experiments import Finder, shared_overrides
+    from genrefusion.runs.experiments import Experiments, shared_overrides
 
-    finder = Finder(config.output, shared_overrides(typed), Terminal(quiet=True))
-    members = [finder.member(experiment, config.seed) for experiment in config.pipeline.members]
+    experiments = Experiments(config.output, shared_overrides(typed), Terminal(quiet=True))
+    members = [experiments.member(experiment, config.seed) for experiment in config.pipeline.members]
     run_ensemble(config, directory, members or [Path(run) for run in config.pipeline.runs], command=" ".join(typed))

@@ -209,7 +209,7 @@ def make_pipeline(settings: Any, features: Any, context: Context) -> Pipeline:
     return cast(Pipeline, behind(settings)(settings, features, context))
 
 
-def load_pipeline(directory: Path, context: Context) -> Predictor:
+def read_pipeline(directory: Path, context: Context) -> Predictor:
     """Read a trained pipeline from a run's ``model/`` folder.
 
     Raises

@@ -16,8 +16,8 @@ from genrefusion.metrics.predictions import Prediction
 from genrefusion.pipelines.base import (
     Context,
     Predictor,
-    load_pipeline,
     read_description,
+    read_pipeline,
     read_settings,
     read_state,
     write_description,
@@ -165,7 +165,7 @@ class EnsemblePipeline(Predictor):
         settings = read_settings(read_description(directory)["pipeline"])
         state = read_state(directory)
         folders = [directory / f"member{number}" for number in range(len(state["weights"]))]
-        members = [load_pipeline(folder, context) for folder in folders]
+        members = [read_pipeline(folder, context) for folder in folders]
         return cls(members, Combination(state["logarithmic"], state["weights"]), settings)
 
     def parameter_count(self) -> int:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ import pandas as pd
 
 from genrefusion.core.alone import run_alone
 from genrefusion.core.machine import machine, peak_memory_mb
-from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import ScratchCache
 from genrefusion.features.precomputed import write_ready
-from genrefusion.pipelines.base import Context, Predictor, load_pipeline, read_settings
+from genrefusion.pipelines.base import Context, read_pipeline, read_settings
+from genrefusion.settings.trainer import TrainerSettings
 
 Call = Callable[[], object]
 Shape = Sequence[int]
@@ -46,8 +46,8 @@ def measure_alone(model: Path, context: Context, tracks: Tracks) -> dict[str, An
     Returns
     -------
     dict
-        As from `measure_costs`; also ``peak_memory_mb``: most memory of the process in MiB, with Python, the libraries
-        and one song at a time; ``threads`` that a network may use; and ``machine``: see `genrefusion.core.machine`.
+        As from `measure_costs`, ``peak_memory_mb`` with Python, the libraries and one song at a time; also ``threads``
+        that a network may use, and ``machine``: see `genrefusion.core.machine`.
 
     Raises
     ------
@@ -69,25 +69,28 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """What `measure_alone` asks of its process."""
     tracks = Tracks(pd.DataFrame(request["tracks"]).set_index("track_id"), request["corpus"])
     trainer = read_settings(request["trainer"])
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        context = Context(ScratchCache(folder), max_seconds=request["max_seconds"], trainer=trainer)
-        costs = _measure(Path(request["model"]), context, tracks, folder, songs=_SONGS)
+    costs = measure_costs(Path(request["model"]), tracks, trainer=trainer, max_seconds=request["max_seconds"])
     return costs | {"threads": _threads(), "machine": machine()}
 
 
-def measure_costs(pipeline: Predictor, tracks: Tracks, *, songs: int = _SONGS) -> dict[str, Any]:
-    """Measure what a trained pipeline needs to predict one song.
+def measure_costs(
+    model: Path, tracks: Tracks, *, trainer: TrainerSettings, max_seconds: float, songs: int = _SONGS
+) -> dict[str, Any]:
+    """Measure what a saved pipeline needs to predict one song, in this process.
 
-    The pipeline is saved and loaded again, as `predict` would load it, with a cache of its own that is empty for every
-    song; `pipeline` and its cache are left as they are. One song is predicted before the measurement.
+    It is loaded as `predict` would load it, with a cache of its own that is empty for every song. One song is predicted
+    before the measurement.
 
     Parameters
     ----------
-    pipeline : Predictor
-        Trained.
+    model : Path
+        ``model/`` of a run, or the folder of one of its folds.
     tracks : Tracks
         What to predict; some songs spread over the table are taken.
+    trainer : TrainerSettings
+        Device and threads.
+    max_seconds : float
+        Only the beginning of longer audio is decoded.
     songs : int
         At most how many are measured.
 
@@ -98,38 +101,29 @@ def measure_costs(pipeline: Predictor, tracks: Tracks, *, songs: int = _SONGS) -
         vectors) to the probabilities, one song at a time; the median. ``macs``: multiply-adds of the networks, a frozen
         text encoder among them; the median over the same songs, or None where no network takes part. ``file_bytes``:
         size of the model's files, without a frozen text encoder. ``parameters``: values that a prediction needs.
-        Not its memory: other work in this process would be counted with it.
+        ``peak_memory_mb``: most memory of this process so far in MiB, other work counted with it.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        pipeline.save(folder / "model")
-        costs = _measure(folder / "model", pipeline.context, tracks, folder, songs=songs)
-    del costs["peak_memory_mb"]
-    return costs
-
-
-def _measure(model: Path, context: Context, tracks: Tracks, folder: Path, *, songs: int) -> dict[str, Any]:
-    """Load a pipeline and measure it, with `folder` for what it writes."""
     first, *rest = [tracks.subset([track]) for track in _spread(tracks.ids, songs + 1)]
     measured = rest or [first]
-    cache = ScratchCache(folder)
-    context = replace(context, cache=cache, workers=1, terminal=Terminal(quiet=True), views=False)
-    loaded = load_pipeline(model, context)
-    sources = [(member, member.features) for member in loaded.members if member.features.ready_file is not None]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        cache = ScratchCache(folder)
+        loaded = read_pipeline(model, Context(cache, workers=1, max_seconds=max_seconds, trainer=trainer, views=False))
+        sources = [(member, member.features) for member in loaded.members if member.features.ready_file is not None]
 
-    def unseen(song: Tracks) -> Call:
-        """Prediction of a song of which nothing is in the cache, and nothing but it in a file of ready features."""
-        own = Path(tempfile.mkdtemp(dir=folder))
-        cache.forget()
-        for number, (member, features) in enumerate(sources):
-            member.read_features_from(str(write_ready(features, song.ids, own / str(number))))
-        return lambda: loaded.predict_proba(song)
+        def unseen(song: Tracks) -> Call:
+            """Prediction of a song of which nothing is in the cache, nor others in a file of ready features."""
+            own = Path(tempfile.mkdtemp(dir=folder))
+            cache.forget()
+            for number, (member, features) in enumerate(sources):
+                member.read_features_from(str(write_ready(features, song.ids, own / str(number))))
+            return lambda: loaded.predict_proba(song)
 
-    unseen(first)()
-    seconds = [_seconds(unseen(song)) for song in measured]
-    peak = peak_memory_mb()  # before the multiply-adds, whose counting takes some too
-    # A pipeline that predicted without PyTorch has no network, and to import it takes seconds.
-    macs = [count_macs(unseen(song)) for song in measured] if "torch" in sys.modules else []
+        unseen(first)()
+        seconds = [_seconds(unseen(song)) for song in measured]
+        peak = peak_memory_mb()  # before the multiply-adds, whose counting takes some too
+        # A pipeline that predicted without PyTorch has no network, and to import it takes seconds.
+        macs = [count_macs(unseen(song)) for song in measured] if "torch" in sys.modules else []
     return {
         "ms_per_song": 1000 * float(np.median(seconds)),
         "macs": int(np.median(macs)) if any(macs) else None,

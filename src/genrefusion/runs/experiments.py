@@ -28,7 +28,7 @@ def shared_overrides(typed: Sequence[str]) -> list[str]:
     return [override for override in typed if _SHARED.match(override)]
 
 
-class Finder:
+class Experiments:
     """Composes experiments on one corpus and split, and finds their runs by the signature.
 
     Parameters

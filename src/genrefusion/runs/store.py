@@ -12,7 +12,7 @@ import pandas as pd
 from genrefusion.core.errors import UserError
 from genrefusion.data.splits import Split, read_split
 from genrefusion.metrics.predictions import read_predictions
-from genrefusion.pipelines.base import Context, Predictor, load_pipeline
+from genrefusion.pipelines.base import Context, Predictor, read_pipeline
 
 
 def model_folder(directory: Path, split: Split, number: int) -> Path:
@@ -45,7 +45,7 @@ class Run:
     def pipelines(self, context: Context, *, features_path: str | None = None) -> list[Predictor]:
         """Trained pipeline of each fold; with `features_path` it reads its ready features from that file."""
         numbers = range(len(self.split.folds))
-        pipelines = [load_pipeline(model_folder(self.directory, self.split, number), context) for number in numbers]
+        pipelines = [read_pipeline(model_folder(self.directory, self.split, number), context) for number in numbers]
         if features_path is not None:
             for pipeline in pipelines:
                 pipeline.read_features_from(features_path)
