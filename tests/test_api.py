@@ -16,6 +16,8 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.predictions import genre_columns
 from genrefusion.runs.training import run_experiment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def output(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -52,6 +52,7 @@ def run(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiment_runs(experiment: str, demo: Tracks, tiny_encoder: Path, tmp_path: Path) -> None:
     named = ["pipeline.members=[xgboost_97,lyrics_tfidf]"] if experiment == "ensemble" else []

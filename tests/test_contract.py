@@ -58,13 +58,19 @@ EXPERIMENTS = {
     "co-attention": COATTENTION,
     "co-attention of the lyrics alone": [*COATTENTION, "features=none", "pipeline.sides=lyrics"],
 }
+ALWAYS = ("multiframe", "knn on probabilities", "xgboost", "late fusion, stacked", "lyrics", "co-attention")
+"""One of each kind; the others are left out by ``-m 'not slow'``."""
+
 EASY = {"audio": ("classical", "hiphop", "metal"), "lyrics": ("country", "hiphop", "metal")}
 """Genres that lie far apart in sound, and in words: neighbours in sound are none in words."""
 
 Make = Callable[..., Pipeline]
 
 
-@pytest.fixture(scope="module", params=EXPERIMENTS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name in ALWAYS else pytest.mark.slow) for name in EXPERIMENTS],
+)
 def overrides(request: pytest.FixtureRequest, tiny_encoder: Path) -> list[str]:
     return [override.format(tiny=tiny_encoder) for override in EXPERIMENTS[request.param]]
 

@@ -15,7 +15,7 @@ from conftest import REPOSITORY
 
 BLOCK = re.compile(r"^```\w+ (\S+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.trainer import TrainerSettings
 
-pytestmark = pytest.mark.usefixtures("unrendered")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
 
 @pytest.fixture(scope="module")

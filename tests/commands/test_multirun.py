@@ -16,7 +16,7 @@ from genrefusion.commands.multirun import _quoted
 from genrefusion.data.tracks import Tracks
 from genrefusion.pipelines.lyrics import LyricsPipeline
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("unrendered")]
 
 WORDS = ["-m", *TINY_DATA, "output=out", "workers=1"]
 

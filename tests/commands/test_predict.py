@@ -31,6 +31,8 @@ from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import PredictConfig
 from genrefusion.settings.trainer import TrainerSettings
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads(Path(genrefusion.__file__).with_name("prediction.schema.json").read_text())
 
 EXPERIMENTS = {
@@ -112,6 +114,7 @@ def test_frames_have_their_times(
     np.testing.assert_allclose(times, [(0, 3), (3, 6), (6, 9)], atol=0.06)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_pipeline_answers(name: str, runs: Runs, demo: Tracks, tmp_path: Path, answers: Answers) -> None:
     """As the run did, for two of its test songs with their lyrics beside them."""

@@ -25,7 +25,7 @@ from genrefusion.metrics.predictions import genre_columns
 from genrefusion.runs import costs, training
 from genrefusion.settings.composing import configs_directory
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 ROWS = [
     {"title": "Trees", "experiment": "xgboost_97", "claimed": 88.4, "overrides": ["pipeline.rounds=3"]},

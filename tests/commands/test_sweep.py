@@ -26,7 +26,7 @@ optuna = pytest.importorskip("optuna", reason="needs optuna: pip install 'genref
 
 from genrefusion.commands.sweep import checked, distributions, open_study, run_trial  # noqa: E402 (imports optuna)
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 # Naive Bayes with style statistics is refused: a bad combination among good ones.
 SPACE = ["+sweep.space.pipeline.classifier=[logistic,naive_bayes]", "pipeline.embedding=false"]

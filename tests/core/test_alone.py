@@ -75,6 +75,7 @@ def test_an_interrupt_of_the_work_interrupts_who_asked(tasks: str, capfd: pytest
     assert "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_work_ends_with_the_process_that_asked(tasks: str, sign: signal.Signals, tmp_path: Path) -> None:
     file = tmp_path / "begun"

@@ -22,7 +22,7 @@ SENTENCE = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_network_trains_beside_a_broken_torchaudio(tmp_path: Path) -> None:
     (tmp_path / "torchaudio.py").write_text(BROKEN)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}

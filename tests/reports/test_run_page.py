@@ -19,6 +19,8 @@ from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.trainer import TrainerSettings
 from pages import IMAGE, SCRIPT, TEMPLATE, Page, needs_chromium, open_in_browser
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = ["experiment=xgboost", "pipeline.rounds=3"]
 
 

@@ -17,7 +17,7 @@ from genrefusion.runs.experiments import Experiments, shared_overrides
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.composing import configs_directory, register
 
-pytestmark = pytest.mark.usefixtures("unrendered")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
 
 @pytest.fixture(autouse=True)

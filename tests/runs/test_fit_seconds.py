@@ -21,7 +21,7 @@ from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import TrainConfig
 
-pytestmark = pytest.mark.usefixtures("unrendered")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("unrendered")]
 
 TREES = ["experiment=xgboost_97", "pipeline.rounds=2"]
 EXPERIMENTS = {

@@ -44,7 +44,7 @@ from genrefusion.settings.mistakes import in_words
 from genrefusion.settings.pipelines import TextEncoderSettings
 from genrefusion.settings.trainer import TrainerSettings
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 QUICK = [
     *TINY_DATA,
