@@ -51,8 +51,12 @@ TINY = [*TINY_DATA, *TINY_NETWORK]
 
 
 def shared(path: str) -> Path:
-    """A file of the real data beside the repository; the test is skipped, by the file's name, where it is absent."""
-    found = SHARED / path
+    """A file of the real data beside the repository, or of those that any clone has in ``tests/golden``.
+
+    The test is skipped, by the file's name, where it is neither here nor there.
+    """
+    golden = REPOSITORY / "tests" / "golden" / Path(path).name
+    found = golden if golden.exists() else SHARED / path
     if not found.exists():
         pytest.skip(f"needs ../shared/data/{path}")
     return found
