@@ -23,10 +23,10 @@ from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.tracks import load_table
 from genrefusion.metrics.clusters import too_few
 from genrefusion.metrics.comparisons import holm, mcnemar, paired_difference
+from genrefusion.metrics.groups import groups_of
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions
 from genrefusion.metrics.scores import accuracy
 from genrefusion.reports.rows import aligned
-from genrefusion.reports.summary import groups_of
 
 
 def averaged(runs: str) -> pd.DataFrame:

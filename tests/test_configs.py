@@ -18,9 +18,9 @@ from genrefusion.commands.evaluate import evaluate_run
 from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics import scores as metrics
+from genrefusion.metrics.groups import groups_of
 from genrefusion.metrics.intervals import folds_interval
 from genrefusion.metrics.predictions import read_predictions
-from genrefusion.reports.summary import groups_of
 from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig, TrainConfig

@@ -32,7 +32,7 @@ from itertools import count
 from pathlib import Path
 from safetensors.torch import save_file
 from training.test_loop import Killed, fit, new_network
-from genrefusion.training.augment import classification_loss
+from genrefusion.training.losses import classification_loss
 from genrefusion.training.checkpoints import Checkpoint
 from genrefusion.training.loop import leave_together
 

@@ -82,7 +82,6 @@ def test_a_crash_is_one_line_and_with_debug_its_traceback(
     assert len(pages(tmp_path)) == 1
 
 
-@pytest.mark.long
 def test_with_a_launcher_too(demo: Tracks, tmp_path: Path) -> None:
     if importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None:
         pytest.skip("needs hydra-joblib-launcher")
@@ -113,7 +112,6 @@ def test_runs_of_several_experiments_lie_with_their_experiment(demo: Tracks, tmp
     assert [path.name for path in sorted(folder.glob("?"))] == ["2", "3"]
 
 
-@pytest.mark.long
 def test_ctrl_c_ends_all_of_them(demo: Tracks, tmp_path: Path) -> None:
     words = command(*WORDS, "experiment=lyrics_tfidf", "seed=0,1,2,3,4,5,6,7,8,9")
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

@@ -161,7 +161,6 @@ def test_rows_can_be_chosen_and_are_averaged_over_seeds(demo: Tracks, tmp_path: 
     assert table.loc["Words", "accuracy"] == pytest.approx(sum(means) / 2)
 
 
-@pytest.mark.long
 def test_a_table_that_was_killed_ends_as_one_that_was_not(
     reproduced: tuple[Path, str, pd.DataFrame], tmp_path: Path
 ) -> None:

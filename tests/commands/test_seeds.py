@@ -12,9 +12,9 @@ import pytest
 
 from conftest import TINY_DATA
 from genrefusion.cli import train
+from genrefusion.metrics.groups import groups_of
 from genrefusion.metrics.intervals import seeds_interval
 from genrefusion.metrics.predictions import read_predictions
-from genrefusion.reports.summary import groups_of
 
 
 @pytest.mark.slow

@@ -137,7 +137,6 @@ def test_the_last_line_trains_the_best_trial_again_and_scores_the_test_songs(
     )
 
 
-@pytest.mark.long
 def test_a_killed_sweep_that_is_resumed_ends_as_one_that_ran_through(folder: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(command("-m", *SWEEP), cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 300
@@ -231,7 +230,6 @@ def test_every_search_space_goes_with_the_experiment_that_it_names(path: Path) -
             assert OmegaConf.select(OmegaConf.structured(config), name) == value
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])
 def test_two_trials_at_once(launcher: str, cache: Path, tmp_path: Path) -> None:
     plugin = f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher"

@@ -13,7 +13,7 @@ import pytest
 from conftest import TINY_DATA
 from genrefusion.core.errors import UserError
 from genrefusion.core.torchaudio_parts import hide_broken_torchaudio
-from genrefusion.training.augment import classification_loss
+from genrefusion.training.losses import classification_loss
 
 BROKEN = "raise OSError('libtorch_cuda.so: cannot open shared object file')\n"
 SENTENCE = (

@@ -17,6 +17,7 @@ from genrefusion.reports.result_tables import (
     terminal_table,
     write_texts,
 )
+from genrefusion.settings.tables import TABLE_COLUMNS
 
 COLUMNS = ["claimed", "accuracy", "difference", "macro_f1", "n", "parameters", "ms_per_song", "evidence"]
 
@@ -142,3 +143,10 @@ def test_empty_cells_are_read_as_nothing(table: pd.DataFrame, tmp_path: Path) ->
     table.to_csv(tmp_path / "table.csv", index=False)
     read = read_results(tmp_path / "table.csv")
     pd.testing.assert_frame_equal(as_text(read, COLUMNS), as_text(table, COLUMNS))
+
+
+def test_every_column_that_can_be_chosen_is_shown() -> None:
+    row = dict.fromkeys(TABLE_COLUMNS, 1.0) | {"title": "Trees", "evidence": "said"}
+    row |= {f"{name}_{end}": 1.0 for name in TABLE_COLUMNS for end in ("low", "high")}
+    for column in TABLE_COLUMNS:
+        assert as_text(pd.DataFrame([row]), [column]).shape[1] == 2

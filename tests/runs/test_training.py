@@ -18,10 +18,10 @@ from genrefusion.core.files import locked
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.splits import Fold, Split, genres_without
 from genrefusion.data.tracks import Tracks
+from genrefusion.metrics.groups import groups_of
 from genrefusion.metrics.predictions import read_predictions
 from genrefusion.metrics.scores import score
 from genrefusion.pipelines.lyrics import LyricsPipeline
-from genrefusion.reports.summary import groups_of
 from genrefusion.runs import training
 from genrefusion.runs.training import prepare, run_experiment
 from genrefusion.settings.commands import EvaluateConfig

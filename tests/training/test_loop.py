@@ -15,9 +15,9 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.settings.pipelines import NetworkSettings
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training import Watch
-from genrefusion.training.augment import classification_loss
 from genrefusion.training.checkpoints import Checkpoint
 from genrefusion.training.loop import Conditions, rate_factor, train_network
+from genrefusion.training.losses import classification_loss
 
 
 class Killed(Exception):

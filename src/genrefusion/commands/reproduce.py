@@ -27,10 +27,10 @@ from genrefusion.core.files import write_atomically, write_json
 from genrefusion.core.folders import forgotten_unless_begun, run_folder
 from genrefusion.core.machine import machine_names
 from genrefusion.core.terminal import Terminal
+from genrefusion.metrics.groups import groups_of
 from genrefusion.metrics.predictions import read_predictions
 from genrefusion.reports import rows as table_rows
 from genrefusion.reports.result_tables import caption, measured_on, terminal_table, write_texts
-from genrefusion.reports.summary import groups_of
 from genrefusion.reports.table_page import write_table_report
 from genrefusion.runs.costs import measure_alone
 from genrefusion.runs.ensembles import run_ensemble

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from genrefusion.core.terminal import Terminal
+from genrefusion.metrics.groups import groups_of
 from genrefusion.metrics.predictions import read_predictions
 from genrefusion.reports.result_tables import caption, terminal_table
 from genrefusion.reports.rows import measure
-from genrefusion.reports.summary import groups_of
 
 _COLUMNS = ("accuracy", "macro_f1_interval", "n", "seeds")
 

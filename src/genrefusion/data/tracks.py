@@ -11,7 +11,6 @@ from __future__ import annotations
 import difflib
 import functools
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.terminal import is_plain
 from genrefusion.data.groups import lyrics_keys
 from genrefusion.data.lyrics import clean_lyrics
+from genrefusion.data.missing_files import missing_files, require_files
 from genrefusion.data.names import plain, plain_artist
 from genrefusion.data.table_files import read_table
 
@@ -203,12 +203,7 @@ def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
         _check_columns(list(table.columns), str(path))
         table, skipped = _usable_rows(table, path)
     table = validate_table(table, where=str(path))
-    if missing := _missing_files(table):
-        raise UserError(
-            f"{path}: {len(missing)} files are missing. Paths are relative to the table's folder:\n"
-            f"{bullet_list(f'{table.track_id.iloc[row]}  {file}' for row, file in missing.items())}\n"
-            "Put them back, or go on without them: data.on_error=skip"
-        )
+    require_files(table, path)
     if "lyrics_path" in table:
         lyrics = [_lyrics(row) for row in table.to_dict("records")]
         table["lyrics"] = pd.Series(lyrics, index=table.index, dtype=object)
@@ -341,7 +336,7 @@ def _usable_rows(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[st
 
 def _file_faults(table: pd.DataFrame) -> dict[int, str]:
     """Say which rows name a file that is missing, or lyrics that are no text."""
-    faults = {row: f"{file} is missing" for row, file in _missing_files(table).items()}
+    faults = {row: f"{file} is missing" for row, file in missing_files(table).items()}
     if "lyrics_path" in table:
         for row, values in enumerate(table.to_dict("records")):
             try:
@@ -365,17 +360,6 @@ def _check_columns(columns: list[str], where: str) -> None:
             f"{where}: no column {' or '.join(missing)}. There are: {', '.join(columns)}.\n"
             f"A tracks table needs track_id and genre, and can have: {', '.join(OPTIONAL)}."
         )
-
-
-def _missing_files(table: pd.DataFrame) -> dict[int, str]:
-    """Files that rows, by their position, name and that do not exist."""
-    return {
-        number: str(row[column])
-        for number, row in enumerate(table.to_dict("records"))
-        for column in ("audio", "lyrics_path")
-        # Not of pathlib, which raises where a text that is no path stands in the column.
-        if row.get(column) and not os.path.exists(row[column])  # noqa: PTH110
-    }
 
 
 def _lyrics(row: dict[Any, Any]) -> str | None:

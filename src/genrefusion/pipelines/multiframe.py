@@ -43,8 +43,8 @@ from genrefusion.pipelines.frames import (
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.features import MelFeatures
 from genrefusion.settings.pipelines import MultiframeSettings
-from genrefusion.training.augment import classification_loss
 from genrefusion.training.loop import train_network
+from genrefusion.training.losses import classification_loss
 
 
 class MultiframePipeline(Pipeline):

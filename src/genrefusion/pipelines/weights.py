@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genrefusion.core.errors import UserError
 from genrefusion.core.files import atomic_path
+from genrefusion.training.checkpoints import with_prefix
 
 _FILE = "weights.safetensors"
 _BANK = "bank."
@@ -41,11 +42,7 @@ def load_modules(modules: Mapping[str, nn.Module], directory: Path) -> dict[str,
     try:
         tensors = load_file(path)
         for name, module in modules.items():
-            module.load_state_dict(_below(tensors, f"{name}."))
+            module.load_state_dict(with_prefix(tensors, f"{name}."))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise UserError(f"{path}: not the weights of this pipeline ({error}).") from error
-    return _below(tensors, _BANK)
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return with_prefix(tensors, _BANK)

@@ -54,7 +54,7 @@ def as_text(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     table : DataFrame
         As `read_results` gives it.
     columns : sequence of str
-        See `genrefusion.settings.TABLE_COLUMNS`.
+        See `genrefusion.settings.tables.TABLE_COLUMNS`.
     """
     rows = table.to_dict("records")
     marks = _marks(table, columns)

@@ -24,7 +24,7 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
     path : Path
         The CSV file; its figure is ``.png`` beside it.
     columns : sequence of str
-        What is shown of each row: see `genrefusion.settings.TABLE_COLUMNS`.
+        What is shown of each row: see `genrefusion.settings.tables.TABLE_COLUMNS`.
     title, source : str
         What is compared, and where claims come from.
     configuration : str

@@ -94,20 +94,21 @@ def read_checkpoint(path: Path, network: nn.Module, optimizer: Any) -> Progress:
         with safe_open(path, framework="pt") as file:
             known = json.loads(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        network.load_state_dict(_with_prefix(tensors, "last."))
+        network.load_state_dict(with_prefix(tensors, "last."))
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a checkpoint of this training. Start anew with resume=false.") from error
     moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in _with_prefix(tensors, "optimizer.").items():
+    for name, value in with_prefix(tensors, "optimizer.").items():
         number, moment = name.split(".", 1)
         moments.setdefault(int(number), {})[moment] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
     progress = Progress()
     progress.epoch, progress.best_epoch = known["epoch"], known["best_epoch"]
     progress.best_loss, progress.rows = known["best_loss"], known["rows"]
-    progress.best = _with_prefix(tensors, "best.")
+    progress.best = with_prefix(tensors, "best.")
     return progress
 
 
-def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Tensors whose names begin so, by the rest of the name."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

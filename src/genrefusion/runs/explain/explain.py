@@ -13,8 +13,8 @@ import pandas as pd
 
 from genrefusion.core.files import write_json
 from genrefusion.core.terminal import Terminal
+from genrefusion.metrics.groups import groups_in
 from genrefusion.metrics.predictions import write_predictions
-from genrefusion.reports.summary import groups_in
 from genrefusion.runs.explain.deletion import DRAWS, REMOVED, deletion_metrics, deletion_table
 
 if TYPE_CHECKING:  # PyTorch takes a second to import

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from genrefusion.training.augment import classification_loss
+from genrefusion.training.losses import classification_loss
 
 
 class Keep(nn.Module):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from genrefusion.metrics.clusters import ALONE
-from genrefusion.reports.summary import groups_of
+from genrefusion.metrics.groups import groups_of
 
 
 def folder(path: Path, **columns: list[str]) -> Path:
