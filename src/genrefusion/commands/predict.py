@@ -24,7 +24,7 @@ from genrefusion.core.terminal import Terminal, shown, shown_lines
 from genrefusion.data.audio import EXTENSIONS, AudioError, decoded_once, digest_audio, usable_seconds
 from genrefusion.data.tags import SIDECARS, find_lyrics
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import FeatureCache, ScratchCache
+from genrefusion.features.cache import FeatureCache, ScratchCache, cache_to_read
 from genrefusion.metrics.predictions import Prediction, mean_prediction
 from genrefusion.pipelines.base import Context, Predictor
 from genrefusion.runs.store import Run, open_run
@@ -112,7 +112,7 @@ def predict_files(config: PredictConfig) -> int:
     songs = _listed(config.audio, lyrics)
     terminal = Terminal(quiet=config.format != "table")
     folder = cache_folder(config.cache) / "features"
-    cache = FeatureCache(folder) if config.cache else ScratchCache(folder)
+    cache = cache_to_read(folder) if config.cache else ScratchCache(folder)
     models = _load(runs, config, cache)
     _require_sides(models, config)
     answered = 0

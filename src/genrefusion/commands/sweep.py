@@ -19,15 +19,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from genrefusion.commands import sweep_results
+from genrefusion.core.disks import disk_mistake
 from genrefusion.core.errors import UserError
-from genrefusion.core.files import alone_in
-from genrefusion.core.folders import forget_empty
+from genrefusion.core.files import alone_in, has_record_locks
+from genrefusion.core.folders import forget_empty, places_of
 from genrefusion.core.terminal import Terminal
 from genrefusion.runs.record import RESULTS_VERSION, require_same_code
 from genrefusion.runs.training import prepare, run_experiment
@@ -124,7 +127,9 @@ def _emptied(directory: Path) -> Iterator[None]:
 
 
 def run_trial(config: DictConfig, directory: Path) -> None:
-    """Train with the settings of one trial, and record how it ended; no mistake leaves this function.
+    """Train with the settings of one trial, and record how it ended; no mistake but of a disk leaves this function.
+
+    A trial that broke off because a disk was full, or could not be written, is run again when the sweep is resumed.
 
     Parameters
     ----------
@@ -153,6 +158,8 @@ def run_trial(config: DictConfig, directory: Path) -> None:
         trial.set_user_attr("reason", str(reason))
         study.tell(number, state=optuna.trial.TrialState.PRUNED)
     except Exception as error:  # whatever it is, other trials may do better
+        if (mistake := disk_mistake(error, places_of({"output": config.output, "cache": config.cache}))) is not None:
+            raise mistake from error
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         trial.set_user_attr("reason", f"{kind}{error}")
         study.tell(number, state=optuna.trial.TrialState.FAIL)
@@ -231,7 +238,10 @@ def open_study(directory: Path, settings: Any) -> Study:
         pruner = optuna.pruners.MedianPruner(n_startup_trials=settings.startup, n_warmup_steps=settings.warmup)
     path = (directory / STUDY).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": _WAIT}})
+    address = f"sqlite:///file:{quote(str(path))}?uri=true"
+    if not has_record_locks(path.parent):
+        address += "&nolock=1"  # else it would wait for a lock for ever
+    storage = optuna.storages.RDBStorage(address, engine_kwargs={"connect_args": {"timeout": _WAIT}})
     return optuna.create_study(
         storage=storage, study_name="sweep", pruner=pruner, direction="minimize", load_if_exists=True
     )
@@ -262,6 +272,8 @@ def _open_sweep(directory: Path, settings: TrainConfig, typed: Sequence[str]) ->
     elif begun != lasting:
         raise UserError(f"{directory}: was begun with other settings: train -m {' '.join(begun)}")
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        if "folder" in trial.user_attrs:  # it is run again in another one
+            shutil.rmtree(directory / trial.user_attrs["folder"] / "checkpoints", ignore_errors=True)
         _end(study, trial.number, "the sweep was ended while it ran; run again", interrupted=True)
         study.enqueue_trial(trial.params)
     return study
@@ -290,7 +302,10 @@ def _launch(launcher: Launcher, study: Study, batch: Sequence[Trial], typed: Seq
     reason = "its process ended before it did"
     try:
         for returned in launcher.launch(jobs, initial_job_idx=batch[0].number):
-            returned.return_value  # noqa: B018 (raises what a trial did not catch)
+            if returned.status != JobStatus.COMPLETED:
+                raise returned._return_value  # `return_value` would print a line of its own
+    except UserError:  # of a disk
+        raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         if not any("folder" in study.trials[trial.number].user_attrs for trial in batch):

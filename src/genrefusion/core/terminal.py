@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from genrefusion.core.faults import naming
+
 Item = TypeVar("Item")
 
 LABEL_WIDTH = 9
@@ -125,5 +127,5 @@ class Terminal:
         if self.log is None:
             return
         now = datetime.datetime.now().isoformat(sep=" ", timespec="seconds")
-        with self.log.open("a", encoding="utf-8") as file:
+        with naming(self.log), self.log.open("a", encoding="utf-8") as file:
             file.write(f"{now}  {text}\n")
