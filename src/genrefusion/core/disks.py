@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -97,7 +98,7 @@ def require_writable(place: Place) -> None:
 
 
 def _in_words(number: int, path: str | None, places: Sequence[Place]) -> UserError:
-    reason = os.strerror(number)
+    reason = os.strerror(errno.ENOTDIR if number == errno.EEXIST else number)  # a file where a folder has to be
     room = "Make room there, or take" if number in FULL else "Take"
     if path is None:
         concerned = [place for place in places if _is_full(place.folder)] if number in FULL else []
