@@ -31,7 +31,7 @@ _ORPHANS_END = 4
 """Seconds in which what a killed process had started has to end."""
 
 _GENRES = ("jazz", "pop", "rock")
-_NETWORK = ["experiment=multiframe", "features.frame_seconds=4", "pipeline.width=4", "pipeline.epochs=12"]
+_NETWORK = ["experiment=multiframe", "features.frame_seconds=4", "pipeline.width=4", "pipeline.epochs=8"]
 _PLAIN = ["experiment=xgboost_97", "pipeline.rounds=20"]
 
 

@@ -14,7 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from genrefusion.core.disks import disks_in_words
-from genrefusion.core.folders import places_of
+from genrefusion.core.folders import places_of, typed_places
 
 
 class RunsSweeper(BasicSweeper):
@@ -31,7 +31,8 @@ class RunsSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Make the runs of what was typed; the process ends with 1 where some failed."""
         assert self.config is not None
-        with disks_in_words(places_of({"output": self.config.output, "cache": self.config.cache})):
+        chosen = {"output": self.config.output, "cache": self.config.cache}
+        with disks_in_words([*places_of(chosen), *typed_places()]):
             self._sweep(arguments)
 
     def _sweep(self, arguments: list[str]) -> None:

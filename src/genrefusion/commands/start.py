@@ -19,9 +19,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genrefusion.core.disks import Place, disk_mistake, disks_in_words
+from genrefusion.core.disks import disk_mistake, disks_in_words
 from genrefusion.core.errors import UserError
-from genrefusion.core.folders import forgotten_unless_begun, places_of
+from genrefusion.core.folders import forgotten_unless_begun, places_of, typed_places
 from genrefusion.core.processes import LAUNCHER_GRACE, process_count, process_number
 from genrefusion.settings.composing import configs_directory, own_configs, take_folders, to_settings
 from genrefusion.settings.help import help_text
@@ -55,7 +55,7 @@ def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None
     except (HydraException, OmegaConfBaseException) as error:
         _fail(in_words(error, name))
     except OSError as error:  # of a folder that Hydra was to make
-        mistake = disk_mistake(error, _typed_places())
+        mistake = disk_mistake(error, typed_places())
         if mistake is None:
             raise
         _fail(str(mistake))
@@ -80,7 +80,7 @@ def _run(name: str, given: Mapping[str, str]) -> None:
             with forgotten_unless_begun(Path(HydraConfig.get().runtime.output_dir)):
                 settings = to_settings(config)
             directory = Path(HydraConfig.get().runtime.output_dir) if name == "train" else None
-            with disks_in_words([*places_of(vars(settings)), *_typed_places()], run=directory):
+            with disks_in_words([*places_of(vars(settings)), *typed_places()], run=directory):
                 command.run(replace(settings, **given))
         except UserError as error:
             _fail(str(error))  # here, where Hydra does not yet add lines of its own
@@ -90,12 +90,6 @@ def _run(name: str, given: Mapping[str, str]) -> None:
     if not _SHOWING & {word.partition("=")[0] for word in sys.argv[1:]}:
         take_folders()
     hydra.main(version_base="1.3", config_path=str(configs_directory()), config_name=name)(checked)()
-
-
-def _typed_places() -> list[Place]:
-    """Folders of runs that were named as such."""
-    typed = [word.partition("=") for word in sys.argv[1:] if word.startswith(("hydra.run.dir=", "hydra.sweep.dir="))]
-    return [Place(Path(folder), "folder", f"{setting}=FOLDER") for setting, _, folder in typed]
 
 
 def _check_options() -> None:

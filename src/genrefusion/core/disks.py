@@ -65,24 +65,30 @@ def disks_in_words(places: Sequence[Place], *, run: Path | None = None) -> Itera
         raise mistake from error
 
 
-def disk_mistake(error: BaseException | None, places: Sequence[Place]) -> UserError | None:
+def disk_mistake(error: BaseException, places: Sequence[Place]) -> UserError | None:
     """The mistake that is behind an error, or behind what that came from; None where no disk is to blame."""
+    chain = list(_chain(error))
+    if any(isinstance(each, UserError) for each in chain):
+        return None  # it is in words already
+    for each in chain:
+        if _NO_TEMPORARY in str(each):
+            return UserError("No folder for temporary files can be written: TMPDIR=FOLDER in the environment.")
+        name = getattr(each, "filename", None)
+        path = None if name is None else os.fsdecode(name)
+        number = fault_of(each)
+        if isinstance(each, FileNotFoundError) and path and any(_is_above(path, place.folder) for place in places):
+            number = each.errno  # a folder that cannot be made
+        if number is not None:
+            return _in_words(number, path, places)
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if _NO_TEMPORARY in str(error):
-            return UserError(
-                "No folder for temporary files can be written. Name one: TMPDIR=FOLDER in the environment."
-            )
-        name = getattr(error, "filename", None)
-        path = None if name is None else os.fsdecode(name)
-        number = fault_of(error)
-        if isinstance(error, FileNotFoundError) and path and any(_is_above(path, place.folder) for place in places):
-            number = error.errno  # a folder that cannot be made
-        if number is not None:
-            return _in_words(number, path, places)
+        yield error
         error = error.__cause__ or error.__context__
-    return None
 
 
 def require_writable(place: Place) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import Any
 
 from genrefusion.core.disks import Place, disks_in_words
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import locked
 
 
 def cache_folder(chosen: str | None) -> Path:
@@ -41,6 +43,12 @@ def places_of(chosen: Mapping[str, Any]) -> list[Place]:
     with contextlib.suppress(OSError):  # there is none, which is said where one is asked for
         places.append(Place(Path(tempfile.gettempdir()), "temporary files", "TMPDIR=FOLDER in the environment"))
     return places
+
+
+def typed_places() -> list[Place]:
+    """Folders of runs that were named as such."""
+    typed = [word.partition("=") for word in sys.argv[1:] if word.startswith(("hydra.run.dir=", "hydra.sweep.dir="))]
+    return [Place(Path(folder), "folder", f"{setting}=FOLDER") for setting, _, folder in typed]
 
 
 def cache_place(folder: Path) -> Place:
@@ -110,6 +118,8 @@ def _taken(folder: Path, output: str) -> str:
     """Make the folder, or one with a number where it is there: two runs of one experiment may begin at once."""
     with disks_in_words([_output_place(output)]):
         folder.parent.mkdir(parents=True, exist_ok=True)
+        for other in folder.parent.iterdir():
+            _forget_killed(other)
         for number in itertools.count(2):
             try:
                 folder.mkdir()
@@ -118,6 +128,17 @@ def _taken(folder: Path, output: str) -> str:
             else:
                 break
     return str(folder)
+
+
+def _forget_killed(folder: Path) -> None:
+    """Remove the folder of a run that was killed before anything was begun there."""
+    lock = folder / ".lock"
+    if lock.is_file() and {path.name for path in folder.iterdir()} <= {".lock", "run.log"}:
+        with contextlib.suppress(OSError), locked(lock, wait=False) as dead:  # or it is about to begin
+            if dead:
+                (folder / "run.log").unlink(missing_ok=True)
+                lock.unlink()
+                folder.rmdir()
 
 
 def _now() -> str:

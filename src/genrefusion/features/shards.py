@@ -211,8 +211,8 @@ class ShardStore:
         """Read the headers of shards that have come since the last time."""
         try:
             changed = self._folder.stat().st_mtime_ns
-        except FileNotFoundError:
-            changed = 0  # no folder yet
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            changed = 0  # no folder yet, or none for us
         if changed == self._listed:
             return
         names = self._list() if changed else set()
