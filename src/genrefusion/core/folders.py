@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -58,6 +60,17 @@ def cache_place(folder: Path) -> Place:
 
 def _output_place(output: str) -> Place:
     return Place(Path(output), "output", "output=FOLDER")
+
+
+def give_numba_a_folder() -> None:
+    """Name a folder for what numba compiles where the user's own cannot be written, without one it does not import."""
+    import platformdirs
+
+    usual = Path(platformdirs.user_cache_dir("numba"))
+    there = next(folder for folder in (usual, *usual.parents) if folder.exists())
+    if "NUMBA_CACHE_DIR" not in os.environ and not os.access(there, os.W_OK | os.X_OK):
+        os.environ["NUMBA_CACHE_DIR"] = folder = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
