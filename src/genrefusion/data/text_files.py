@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import functools
 import re
 import string
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from operator import itemgetter
 
 _MARKS = (
@@ -24,13 +26,14 @@ _WESTERN = (
 )
 _CENTRAL = ("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîşţ", "čćđšžäöü")  # Polish to Croatian
 _RUSSIAN = ("абвгдеёжзийклмнопрстуфхцчшщъыьэюя", "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя")
+_MIXED = ("".join(sorted(set("".join(_WESTERN)))),)
 _HEBREW, _GREEK = "אבגדהוזחטיךכלםמןנסעףפץצקרשת", "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋΐΰ"
 _ARABIC = "ءآأؤإئابةتثجحخدذرزسشصضطظعغـفقكلمنهوىيپچژگکھہےۃ،؛؟ًٌٍَُِّْ"
 _THAI = "".join(map(chr, (*range(0xE01, 0xE3B), *range(0xE40, 0xE4F))))
 _ALPHABETS = {
     "cp1252": _WESTERN,
     "cp1250": _CENTRAL,
-    "cp1254": ("çğıöşüâîû",),
+    "cp1254": ("çğıöşüâîûİ",),
     "cp1255": (_HEBREW,),  # before Russian, which has letters that are not there
     "cp1251": _RUSSIAN,
     "koi8_u": _RUSSIAN,
@@ -123,12 +126,17 @@ def _readable(text: str) -> str:
 
 
 def _guessed(content: bytes) -> tuple[str, str]:
-    fits: list[tuple[float, str, str]] = []
-    for share, table in ((_asian_share, _PLANES), (_european_share, _ALPHABETS)):
-        for encoding in table:
+    asian = ((encoding, functools.partial(_asian_share, encoding=encoding)) for encoding in _PLANES)
+    european = (
+        (encoding, functools.partial(_european_share, alphabets=_ALPHABETS[encoding])) for encoding in _ALPHABETS
+    )
+    mixed = (("cp1252", functools.partial(_european_share, alphabets=_MIXED)),)
+    for candidates in (asian, european, mixed):
+        fits = []
+        for encoding, share in candidates:
             with contextlib.suppress(UnicodeDecodeError):
                 text = content.decode(encoding)
-                fits.append((share(text, encoding), text, encoding))
+                fits.append((share(text), text, encoding))
         best, text, encoding = max(fits, key=itemgetter(0), default=(0.0, "", ""))  # the first of those alike
         if best >= _FITS:
             return text, encoding
@@ -154,7 +162,7 @@ def _asian_share(text: str, encoding: str) -> float:
     return (in_kana + sum(leads[lead] for lead in (*signs, *common))) / total
 
 
-def _european_share(text: str, encoding: str) -> float:
+def _european_share(text: str, alphabets: Iterable[str]) -> float:
     """Share of the characters beside ASCII that one language has, in places where they can be.
 
     No capital follows a small letter, no sign is within a word, no letter of another script is beside a Latin one.
@@ -170,7 +178,7 @@ def _european_share(text: str, encoding: str) -> float:
             letters[character] += 1
     shares = [
         sum(letters[c] + _OF_CAPITAL * (letters[c.upper()] if c.upper() != c else 0) for c in alphabet)
-        for alphabet in _ALPHABETS[encoding]
+        for alphabet in alphabets
     ]
     return (signs + max(shares)) / total if total else 0.0
 

@@ -94,11 +94,12 @@ def read_song(file: Path, source: Path, genres: GenreMap, report: Report) -> Sou
     folders = relative.parts[:-1]
     tagged, tag = genres.find(_line(tags.genre)), _line(tags.genre)
     folder = _line(folders[0]) if folders else None
-    is_genre = genres.find(folder) is not None and (
-        genres.named or not tag or plain(tag) == plain(str(folder)) or len(folders) < 2
+    meant = genres.find_one(folder)
+    is_genre = meant is not None and (
+        genres.named or not tagged or plain(tagged) == plain(str(folder)) or len(folders) < 2
     )
-    genre = tagged or (genres.find(folder) if is_genre else None)
-    if tagged and is_genre and genres.find(folder) != tagged and genres.named:
+    genre = tagged or (meant if is_genre else None)
+    if tagged and is_genre and meant != tagged and genres.named:
         report.disagreeing.append(f"{relative}  {folder} by its folder, {tag} by its tag")
     artist, title = _named(relative, artist_folder=1 if is_genre else 0)
     lyrics = find_lyrics(file)
