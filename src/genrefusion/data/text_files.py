@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from operator import itemgetter
+from pathlib import Path
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -67,6 +68,11 @@ _LATIN = frozenset(string.ascii_letters)
 _LETTERS = re.compile(r"[^\x00-\x7f]")
 _FITS = 0.9
 """Share of the characters beside ASCII that have to belong to one language."""
+
+
+def read_text(path: Path) -> str:
+    """Text of a file in whatever encoding, its lines ended by line feeds; errors are those of `decode_text`."""
+    return decode_text(path.read_bytes())[0].replace("\r\n", "\n").replace("\r", "\n")
 
 
 def decode_text(content: bytes) -> tuple[str, str]:
