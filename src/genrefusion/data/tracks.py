@@ -26,6 +26,7 @@ from genrefusion.data.groups import lyrics_keys
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.missing_files import missing_files, require_files
 from genrefusion.data.names import plain, plain_artist
+from genrefusion.data.old_lyrics import lyrics_cleaned_before
 from genrefusion.data.table_files import read_table
 from genrefusion.data.text_files import read_text
 
@@ -105,7 +106,8 @@ class Tracks:
     def all_digests(self) -> list[frozenset[str]]:
         """Digests of each track by today's rule and by that of runs of version 0.1, to look for among a run's own."""
         found = []
-        rows = zip(self.table.to_dict("records"), self.ids, self.lyrics, self.content_digests(), strict=True)
+        before = map(lyrics_cleaned_before, self._texts("lyrics"))
+        rows = zip(self.table.to_dict("records"), self.ids, before, self.content_digests(), strict=True)
         for row, track, text, today in rows:
             audio = row.get("song_sha256") or row.get("sha256")
             name = text or ("" if audio else f"{self.corpus}\0{track}")
