@@ -16,7 +16,7 @@ from genrefusion.settings.pipelines import NetworkSettings
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training import Watch
 from genrefusion.training.checkpoints import Checkpoint
-from genrefusion.training.loop import Conditions, rate_factor, train_network
+from genrefusion.training.loop import Conditions, make_accelerator, rate_factor, train_network
 from genrefusion.training.losses import classification_loss
 
 
@@ -175,3 +175,8 @@ def test_each_epoch_is_watched_and_what_the_watcher_raises_ends_the_training() -
         fit(new_network(), watch=watch)
     history = fit(new_network())
     assert seen == [(row.epoch, row.val_log_loss) for row in history.head(3).itertuples()]
+
+
+def test_one_process_trains_with_one_precision_after_another() -> None:
+    found = [make_accelerator(TrainerSettings(mixed_precision=name)).mixed_precision for name in ("no", "bf16", "no")]
+    assert found == ["no", "bf16", "no"]

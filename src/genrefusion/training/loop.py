@@ -21,6 +21,7 @@ from typing import Any, cast
 import pandas as pd
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration, InitProcessGroupKwargs, PartialState
+from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast, broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
@@ -235,6 +236,8 @@ def make_accelerator(trainer: TrainerSettings) -> Accelerator:
         raise UserError(f"trainer.device={trainer.device}: {needed} processes need as many, PyTorch sees {found}.")
     if trainer.threads:
         torch.set_num_threads(trainer.threads)
+    if process_count() == 1:  # an earlier run of this process may have had another device or precision
+        AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
         mixed_precision=trainer.mixed_precision,
         cpu=trainer.device == "cpu",

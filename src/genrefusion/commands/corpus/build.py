@@ -6,6 +6,7 @@ The songs stay where they are: the table names them, and only lyrics are written
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import uuid
 from collections import Counter, defaultdict
@@ -87,9 +88,14 @@ def build_corpus(config: CorpusConfig, *, command: str = "", quiet: bool = False
     if report.split.startswith("none"):
         terminal.say("note", f"no split in the table{report.split.removeprefix('none')}")
     shown = shown_path(str(out))
-    divided = " split=predefined" if tracks.has("split") else ""
+    words = [
+        f"experiment={'coattention' if tracks.has('lyrics') else 'multiframe'}",
+        "data=manifest",
+        f"data.root={shown}",
+    ]
+    divided = ["split=predefined"] if tracks.has("split") else []
     terminal.say("corpus", f"{shown} (the songs stay where they are)")
-    terminal.say("train", f"train experiment=… data=manifest data.root={shown}{divided}")
+    terminal.say("train", shlex.join(["train", *words, *divided]))
     return 0
 
 
