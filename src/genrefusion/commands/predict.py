@@ -20,6 +20,7 @@ from joblib import Parallel, delayed
 from genrefusion.commands.predict_formats import SongFiles, SongPrediction, show_predictions
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.folders import cache_folder
+from genrefusion.core.streams import write_utf_8_to_pipes
 from genrefusion.core.terminal import Terminal, shown, shown_lines
 from genrefusion.data.audio import EXTENSIONS, AudioError, decoded_once, digest_audio, usable_seconds
 from genrefusion.data.sidecars import SIDECARS, Sidecars
@@ -112,6 +113,8 @@ def predict_files(config: PredictConfig) -> int:
     lyrics = Path(config.lyrics).expanduser() if config.lyrics else None
     songs = _listed(config.audio, lyrics)
     terminal = Terminal(quiet=config.format != "table")
+    if terminal.quiet:
+        write_utf_8_to_pipes()
     folder = cache_folder(config.cache) / "features"
     cache = FeatureCache(folder) if config.cache else ScratchCache(folder)
     models = _load(runs, config, cache)
