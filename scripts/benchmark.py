@@ -3,6 +3,7 @@
     python scripts/benchmark.py extraction
     python scripts/benchmark.py training --json training.json
     python scripts/benchmark.py inference --weights msd_crnn.hdf5
+    python scripts/benchmark.py scale --tracks 1000 10000 100000
 
 Alternatives take turns, so that a slow moment of the machine meets all of them; medians are compared as ratios.
 """
@@ -10,6 +11,7 @@ Alternatives take turns, so that a slow moment of the machine meets all of them;
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -215,6 +217,10 @@ BENCHMARKS: dict[str, Callable[..., Rows]] = {
 }
 
 
+APART = {"scale": "benchmarks.scale"}
+"""Benchmarks with a table, and options, of their own."""
+
+
 def compare(alternatives: dict[str, Work], *, repeats: int = REPEATS, warm_up: bool = True) -> Rows:
     """Median seconds of each alternative, and how many times faster it is than the first."""
     seconds: dict[str, list[float]] = {name: [] for name in alternatives}
@@ -378,8 +384,11 @@ def _write_clip(path: Path, *, seed: int) -> Path:
 
 def main() -> None:
     """Run one benchmark, print it, and write it where asked."""
+    if sys.argv[1:2] and sys.argv[1] in APART:
+        importlib.import_module(APART[sys.argv[1]]).main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=BENCHMARKS)
+    parser.add_argument("name", choices=[*BENCHMARKS, *APART])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="of inference: published weights of the network")
     arguments = parser.parse_args()
