@@ -235,9 +235,8 @@ def _answers(models: list[Model], songs: list[SongFiles]) -> dict[Path, SongPred
         dtype=object,
     )
     tracks = Tracks(table, "songs")
-    known = frozenset().union(*(model.run.record["trained_on"] for model in models))
     for song, digests in zip(songs, tracks.all_digests(), strict=True):
-        song.trained_on = not known.isdisjoint(digests)
+        song.trained_on = any(not model.run.trained_on.songs.isdisjoint(digests) for model in models)
     try:
         predictions = [model.predict(tracks) for model in models]
     except UserError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -46,7 +45,6 @@ class Lyrics:
         return "\n".join(self.lines)
 
 
-@functools.lru_cache(maxsize=8192)
 def parse_lyrics(text: str) -> Lyrics:
     """Read plain or LRC lyrics.
 
@@ -61,7 +59,8 @@ def parse_lyrics(text: str) -> Lyrics:
         As it stands in a file, a tag or a table.
     """
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    text = "".join(c for c in text if c == "\n" or _is_shown(c))
+    hidden = [c for c in set(text) if c != "\n" and not _is_shown(c)]
+    text = text.translate(dict.fromkeys(map(ord, hidden)))
     found = [line for raw in text.split("\n") for line in _read_line(raw)]
     offset = next((int(match[1]) / 1000 for raw in text.split("\n") if (match := _OFFSET.match(raw))), 0.0)
     if any(second is not None for second, _ in found):

@@ -115,7 +115,7 @@ def read_vectors(
         table = read_feature_table(Path(str(settings.path)))
         _require(tracks, set(table.index), str(settings.path))
         names = tuple(str(name) for name in table.columns)
-        parts = {track: table.loc[[track]].to_numpy(np.float32) for track in tracks.ids}
+        parts = dict(zip(tracks.ids, table.loc[tracks.ids].to_numpy(np.float32)[:, None], strict=True))
     elif isinstance(settings, PrecomputedFeatures):
         sequences = read_sequences(Path(str(settings.path)))
         _require(tracks, set(sequences), str(settings.path))
