@@ -95,7 +95,8 @@ class CoattentionPipeline(Pipeline):
     @property
     def encoder(self) -> TokenEncoder:
         """What the lyrics are read with."""
-        return TokenEncoder(self.settings.encoder, self.context.cache, self.context.terminal)
+        context = self.context
+        return TokenEncoder(self.settings.encoder, context.cache, context.terminal, context.device)
 
     @property
     def _sides(self) -> frozenset[str]:

@@ -15,7 +15,7 @@ import pandas as pd
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.groups import group_tracks
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.text_encoder import minilm_encoder
+from genrefusion.features.text_encoder import TokenEncoder, minilm_encoder
 from genrefusion.features.text_vectors import MeanEmbedding, Style, TextVectors, Words
 from genrefusion.features.vectors import AudioVectors, read_vectors, segment_seconds, segment_spans
 from genrefusion.metrics.pooling import LogarithmicPool
@@ -100,7 +100,7 @@ class VectorPipeline(Pipeline):
         self._audio(tracks)
         if self.settings.text.embedding and self.reads_lyrics:
             # The empty text too: columns are named by it.
-            minilm_encoder(self.context.cache, self.context.terminal).mean([*tracks.lyrics, ""])
+            self._minilm().mean([*tracks.lyrics, ""])
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Fit on `train`; XGBoost stops by the log loss over `val`."""
@@ -169,8 +169,11 @@ class VectorPipeline(Pipeline):
         s = self.settings.text
         blocks: list[Any] = [Words(svd=s.svd)] if s.tfidf else []
         if s.embedding:
-            blocks.append(MeanEmbedding(minilm_encoder(self.context.cache, self.context.terminal)))
+            blocks.append(MeanEmbedding(self._minilm()))
         return TextVectors([*blocks, Style()] if s.style else blocks)
+
+    def _minilm(self) -> TokenEncoder:
+        return minilm_encoder(self.context.cache, self.context.terminal, self.context.device)
 
     def _new_model(self, side: str) -> TabularModel:
         s, trainer = self.settings, self.context.trainer
