@@ -117,7 +117,8 @@ def features() -> Rows:
     more of them; it is the usual choice for such a table. It takes part where it is installed (extra ``benchmark``).
     """
     os.environ["OMP_NUM_THREADS"] = "1"
-    os.sched_setaffinity(0, {0})
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
     from genrefusion.data.audio import load_audio
     from genrefusion.features.handcrafted import handcrafted_features
     from genrefusion.features.handcrafted_wide import wide_features
@@ -146,7 +147,7 @@ def features() -> Rows:
                     ),
                 }
             )
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    os.sched_setaffinity(0, cores)
     return rows | _processes()
 
 

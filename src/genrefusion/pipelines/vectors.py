@@ -179,7 +179,8 @@ class VectorPipeline(Pipeline):
         s, trainer = self.settings, self.context.trainer
         kind = s.estimator if side == "audio" else s.text_estimator
         device = "cuda" if trainer.device == "cuda" else "cpu"
-        return TabularModel(kind, s, len(self.classes_), seed=self.context.seed, device=device)
+        threads = trainer.threads
+        return TabularModel(kind, s, len(self.classes_), seed=self.context.seed, device=device, threads=threads)
 
     def _fit_side(self, side: str, train: Tracks, val: Tracks | None) -> TabularModel:
         """Fit one estimator; without `val`, with as many rounds as the one that was fitted before."""
@@ -294,7 +295,8 @@ class VectorPipeline(Pipeline):
         if top is None or top >= len(vectors.names):
             return vectors.names
         labels = tracks.subset(vectors.songs).labels(self.classes_)
-        model = TabularModel("xgboost", self.settings, len(self.classes_), seed=self.context.seed, device="cpu")
+        seed, threads = self.context.seed, self.context.trainer.threads
+        model = TabularModel("xgboost", self.settings, len(self.classes_), seed=seed, device="cpu", threads=threads)
         gains = model.fit(vectors.rows, labels).gains(len(vectors.names))
         return [vectors.names[i] for i in np.argsort(-gains, kind="stable")[:top]]
 
