@@ -29,6 +29,8 @@ Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
 
 _TREES = 500
+_SHAP_VALUES = 2**23
+"""Values that are held at a time: 64 MiB, whatever the number of rows."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,17 @@ class TabularModel:
         classes = self.classes if found.shape[1] > 1 else self.classes[1:]
         values[:, classes] = found[:, :, :-1]
         return values
+
+    def mean_contributions(self, rows: Matrix) -> npt.NDArray[np.float64] | None:
+        """Mean absolute `contributions` over the rows, shape (classes, features), a block of rows at a time."""
+        at_once = max(1, _SHAP_VALUES // (self.n_classes * rows.shape[1]))
+        total = np.zeros((self.n_classes, rows.shape[1]))
+        for first in range(0, len(rows), at_once):
+            found = self.contributions(rows[first : first + at_once])
+            if found is None:
+                return None
+            total += np.abs(found).sum(axis=0)
+        return total / len(rows)
 
     def gains(self, n_features: int) -> npt.NDArray[np.float64]:
         """Mean gain of the splits on each feature, shape (n_features,); zeros for other estimators than XGBoost."""

@@ -180,8 +180,8 @@ class MultiframePipeline(Pipeline):
 
     def _fit_member(self, member: int, train: SongFrames, val: SongFrames) -> pd.DataFrame:
         model = self._trained_part(self.networks_[member])
-        first_frames = [val.songs.index(song) for song in dict.fromkeys(val.songs)]
-        truth = np.array(val.labels)[first_frames]
+        label = dict(zip(val.songs, val.labels, strict=True))
+        truth = np.array(list(label.values()))
 
         def validate(current: nn.Module) -> dict[str, float]:
             frames = apply(current, val).softmax(dim=1).numpy()

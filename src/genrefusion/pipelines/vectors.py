@@ -315,10 +315,10 @@ class VectorPipeline(Pipeline):
     def _importance(self, val: Tracks) -> pd.DataFrame:
         """Gain, and mean absolute SHAP value of each genre over validation rows, for each feature; XGBoost only."""
         model = self.models_["audio"]
-        contributions = model.contributions(self._audio_rows(val).rows)
-        if contributions is None:
+        mean = model.mean_contributions(self._audio_rows(val).rows)
+        if mean is None:
             return pd.DataFrame()
-        table = pd.DataFrame(np.abs(contributions).mean(axis=0).T, columns=self.classes_)
+        table = pd.DataFrame(mean.T, columns=self.classes_)
         table.insert(0, "feature", self.columns_)
         table.insert(1, "gain", model.gains(len(self.columns_)))
         return table.sort_values("gain", ascending=False, ignore_index=True)
