@@ -161,14 +161,6 @@ def coattention_answers(corpus: Path) -> Work:
     return lambda: pipeline.predict_proba(tracks)
 
 
-def lyrics(corpus: Path) -> Work:
-    """Fit and predict on TF-IDF of the lyrics, logistic regression."""
-    config = _train(corpus, "experiment=lyrics_tfidf")
-    train, val, test = _parts(config, corpus)
-    pipeline = _pipeline(config, corpus)
-    return lambda: pipeline.fit(train, val).predict_proba(test)
-
-
 def boosting(corpus: Path) -> Work:
     """Fit ten rounds of XGBoost on a ready table, and predict."""
     config = _ready_table(corpus)
@@ -254,7 +246,6 @@ STEPS: dict[str, tuple[str, Callable[[Path], Work]]] = {
     "start": ("start of train, all cached", start),
     "coattention": ("co-attention, one epoch", coattention),
     "coattention_answers": ("co-attention, predicting", coattention_answers),
-    "lyrics": ("TF-IDF, fit and predict", lyrics),
     "boosting": ("XGBoost, 10 rounds and predict", boosting),
     "figures": ("scores, intervals, page", figures),
     "whole": ("train XGBoost, start to page", whole),
