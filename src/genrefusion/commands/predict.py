@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -214,7 +214,7 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
         return song, problems
 
     for first in range(0, len(songs), _AT_ONCE * workers):
-        chunk = songs[first : first + _AT_ONCE * workers]
+        chunk = [replace(song) for song in songs[first : first + _AT_ONCE * workers]]  # what is found is forgotten
         with decoded_once():
             checked = Parallel(n_jobs=workers, prefer="threads")(delayed(read)(song) for song in chunk)
             answers = _answers(models, [song for song, _ in checked if song is not None])
@@ -240,9 +240,8 @@ def _answers(models: list[Model], songs: list[SongFiles]) -> dict[Path, SongPred
         dtype=object,
     )
     tracks = Tracks(table, "songs")
-    known = frozenset().union(*(model.run.record["trained_on"] for model in models))
     for song, digests in zip(songs, tracks.all_digests(), strict=True):
-        song.trained_on = not known.isdisjoint(digests)
+        song.trained_on = any(not model.run.trained_on.songs.isdisjoint(digests) for model in models)
     try:
         predictions = [model.predict(tracks) for model in models]
     except UserError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -51,7 +50,6 @@ class Lyrics:
         return "\n".join(self.lines)
 
 
-@functools.lru_cache(maxsize=8192)
 def parse_lyrics(text: str) -> Lyrics:
     """Read plain or LRC lyrics, or what a page on the web had of them.
 

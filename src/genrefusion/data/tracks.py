@@ -60,6 +60,9 @@ class Tracks:
         Tracks that were left out, with the reason.
     piece_seconds : float, optional
         Length of the pieces, where the tracks were cut from songs (`genrefusion.data.pieces`).
+    cleaned : dict of str to str
+        Lyrics that were cleaned so far, by the text of the table: tracks that are made of others share them, so that
+        each text is parsed once for a corpus, however large it is.
     """
 
     table: pd.DataFrame
@@ -67,6 +70,7 @@ class Tracks:
     synthetic: bool = False
     skipped: dict[str, str] = field(default_factory=dict)
     piece_seconds: float | None = None
+    cleaned: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -154,7 +158,11 @@ class Tracks:
     @property
     def lyrics(self) -> list[str]:
         """Lyrics of each track without section marks and time stamps; an empty text where there are none."""
-        return [clean_lyrics(text) for text in self._texts("lyrics")]
+        texts = self._texts("lyrics")
+        for text in texts:
+            if text not in self.cleaned:
+                self.cleaned[text] = clean_lyrics(text)
+        return [self.cleaned[text] for text in texts]
 
     def _texts(self, column: str) -> list[str]:
         if column not in self.table:

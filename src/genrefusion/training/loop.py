@@ -29,6 +29,7 @@ from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
 from torch.utils.data import DataLoader, Dataset
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.machine import usable_cores
 from genrefusion.core.processes import process_count
 from genrefusion.core.terminal import Terminal
 from genrefusion.settings.pipelines import NetworkSettings
@@ -244,8 +245,10 @@ def make_accelerator(trainer: TrainerSettings) -> Accelerator:
         raise UserError(f"trainer.device={trainer.device}: PyTorch sees no such device here. Use trainer.device=cpu.")
     if found < needed:
         raise UserError(f"trainer.device={trainer.device}: {needed} processes need as many, PyTorch sees {found}.")
-    if trainer.threads:
-        torch.set_num_threads(trainer.threads)
+    # PyTorch counts the cores of the machine, of which a container may have a part.
+    threads = trainer.threads or min(torch.get_num_threads(), usable_cores())
+    if threads != torch.get_num_threads():
+        torch.set_num_threads(threads)
     if process_count() == 1:  # an earlier run of this process may have had another device or precision
         AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
