@@ -11,13 +11,14 @@ import soundfile
 
 from genrefusion.data.audio import (
     AudioError,
+    audio_problem,
     decode,
     decoded_once,
     digest_audio,
     inspect_sound,
     load_audio,
     sha256_of,
-    usable_seconds,
+    usable_sound,
 )
 
 RATE = 22050
@@ -34,10 +35,6 @@ def song() -> np.ndarray:
     time = np.arange(6 * RATE) / RATE
     noise = np.random.default_rng(0).standard_normal(len(time))
     return (0.3 * np.sin(2 * np.pi * 440 * time) + 0.05 * noise).astype(np.float32)
-
-
-def audio_problem(path: Path, **limits: float) -> str:
-    return inspect_sound(path, **limits)[0]
 
 
 def write(folder: Path, song: np.ndarray, ending: str) -> Path:
@@ -152,7 +149,8 @@ def test_damage_in_the_middle_is_a_problem(tmp_path: Path, song: np.ndarray, end
     middle = len(content) // 2
     content[middle : middle + 4000] = bytes(4000)
     path.write_bytes(content)
-    assert audio_problem(path).startswith("cut off at ")
+    assert audio_problem(path).startswith("damaged at ")
+    assert audio_problem(path).endswith(" s of 6.0 s")
 
 
 @pytest.mark.parametrize("claim", [0xFFFFFFFF, 4_000_000_000, 0x7FFFF000])
@@ -275,10 +273,10 @@ def test_the_digest_is_that_of_the_bytes(write_tone: WriteTone, tmp_path: Path) 
 
 def test_the_length_of_a_usable_song_is_measured(write_tone: WriteTone, tmp_path: Path) -> None:
     song = write_tone(tmp_path / "song.wav", seconds=2.5)
-    assert usable_seconds(song) == 2.5
-    assert usable_seconds(song, max_seconds=1.5) == 1.5
+    assert usable_sound(song).seconds == 2.5
+    assert usable_sound(song, max_seconds=1.5).seconds == 1.5
     with pytest.raises(AudioError, match="too short"):
-        usable_seconds(song, min_seconds=3)
+        usable_sound(song, min_seconds=3)
 
 
 def test_within_the_block_a_file_is_decoded_once(write_tone: WriteTone, tmp_path: Path) -> None:
@@ -316,4 +314,4 @@ def test_other_samples_another_rate_and_another_length_have_another_digest(
 
 
 def test_a_file_that_cannot_be_used_has_no_digest_of_samples(write_tone: WriteTone, tmp_path: Path) -> None:
-    assert inspect_sound(write_tone(tmp_path / "a.wav", level=0)) == ("silent", "")
+    assert inspect_sound(write_tone(tmp_path / "a.wav", level=0)) == ("silent", "", "")

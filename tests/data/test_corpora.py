@@ -224,7 +224,7 @@ def test_a_verdict_is_kept_under_the_digest_of_the_bytes(songs: Path, tmp_path: 
     spoil(songs)
     check(load_folder(songs), tmp_path, on_error="skip")
     (record,) = verdict_files(tmp_path)
-    record.write_text(json.dumps({digest: ["seen before", ""] for digest in json.loads(record.read_text())}))
+    record.write_text(json.dumps({digest: ["seen before", "", ""] for digest in json.loads(record.read_text())}))
     (songs / "jazz" / "0.wav").rename(songs / "jazz" / "renamed.wav")
     with pytest.raises(UserError, match=r"jazz/renamed.wav   seen before"):
         check(load_folder(songs), tmp_path)

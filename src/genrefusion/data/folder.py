@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from genrefusion.core.errors import UserError
-from genrefusion.data.audio import EXTENSIONS
+from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.facts import CorpusFacts
+from genrefusion.data.formats import ENDINGS
+from genrefusion.data.song_files import FoundSongs, below, find_songs, grouped
 from genrefusion.data.tracks import Tracks, validate_table
 from genrefusion.settings.data import FolderData
 
-FACTS = CorpusFacts(layout=f"<root>/<genre>/…/<song>, with files that end in {', '.join(EXTENSIONS)}")
+FACTS = CorpusFacts(layout=f"<root>/<genre>/…/<song>, with files that end in {ENDINGS}")
 
 
-def load(settings: FolderData, **_: Any) -> Tracks:
-    """Find the songs in the folders of genres."""
-    return load_folder(Path(str(settings.root)))
+def load(settings: FolderData, *, terminal: Terminal, **_: Any) -> Tracks:
+    """Find the songs in the folders of genres, and say which genres and folders give none."""
+    return load_folder(Path(str(settings.root)), terminal)
 
 
-def load_folder(root: Path) -> Tracks:
+def load_folder(root: Path, terminal: Terminal | None = None) -> Tracks:
     """Take a folder of genres: ``<root>/<genre>/…/<song>``; the track id is the path below the root without its ending.
+
+    Files that look like songs and cannot be read are in `Tracks.skipped`, by their path below the root.
 
     Raises
     ------
@@ -32,12 +37,17 @@ def load_folder(root: Path) -> Tracks:
     """
     if not root.is_dir():
         raise UserError(f"data.root={root}: no such folder.")
-    songs = sorted(p for p in root.glob("*/**/*") if p.suffix.lower() in EXTENSIONS)
+    found = find_songs(root)
+    songs = [song for song in found.songs if song.parent != root]
     if not songs:
+        left_out = grouped(below(root, found.lost))
         raise UserError(
-            f"data.root={root}: no songs. It needs one folder for each genre, with files that end in "
-            f"{', '.join(EXTENSIONS)}."
+            f"data.root={root}: no songs. It needs one folder for each genre, with files that end in {ENDINGS}."
+            + (f"\nLeft out:\n{bullet_list(left_out)}" if left_out else "")
         )
+    if terminal is not None:
+        for line in (*_genres_without(root, found), *grouped(below(root, found.harmless))):
+            terminal.say("left out", line)
     relative = [song.relative_to(root) for song in songs]
     stems = [str(path.with_suffix("")) for path in relative]
     counts = Counter(stems)
@@ -51,7 +61,20 @@ def load_folder(root: Path) -> Tracks:
         },
         dtype=object,
     )
-    return Tracks(validate_table(table, where=str(root)).set_index("track_id"), folder_name(root))
+    table = validate_table(table, where=str(root)).set_index("track_id")
+    return Tracks(table, folder_name(root), skipped=below(root, found.lost))
+
+
+def _genres_without(root: Path, found: FoundSongs) -> Iterator[str]:
+    """Folders of genres that give no song though they hold files that look like some."""
+    genres = {song.relative_to(root).parts[0] for song in found.songs}
+    lost: dict[str, list[str]] = {}
+    for path, reason in below(root, found.lost).items():
+        if (genre := Path(path).parts[0]) not in genres:
+            lost.setdefault(genre, []).append(reason)
+    for genre, reasons in lost.items():
+        most, count = Counter(reasons).most_common(1)[0]
+        yield f"the whole genre {genre}: {count} files {most}"
 
 
 def folder_name(folder: Path) -> str:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
-from genrefusion.data.audio import EXTENSIONS
+from genrefusion.data.formats import EXTENSIONS
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.features import FeatureSettings, PrecomputedFeatures, TableFeatures
 
