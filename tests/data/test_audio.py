@@ -24,6 +24,18 @@ from genrefusion.data.audio import (
 RATE = 22050
 EXACT = {"wav": "WAV", "au": "AU", "flac": "FLAC", "aiff": "AIFF"}
 LOSSY = {"ogg": "OGG", "mp3": "MP3"}
+RARER = {"aifc": "AIFF", "w64": "W64", "caf": "CAF", "rf64": "RF64", "snd": "AU", "oga": "OGG", "opus": "OGG"}
+FFMPEG = {  # container, codec, bits a second
+    "m4a": ("ipod", "aac", 128_000),
+    "m4b": ("ipod", "alac", None),
+    "mp4": ("mp4", "aac", 128_000),
+    "aac": ("adts", "aac", 128_000),
+    "wma": ("asf", "wmav2", 128_000),
+    "mka": ("matroska", "flac", None),
+    "webm": ("webm", "libopus", 128_000),
+    "wv": ("wv", "wavpack", None),
+    "tta": ("tta", "tta", None),
+}
 FORMATS = EXACT | LOSSY
 
 WriteTone = Callable[..., Path]
@@ -40,6 +52,25 @@ def song() -> np.ndarray:
 def write(folder: Path, song: np.ndarray, ending: str) -> Path:
     path = folder / f"song.{ending}"
     soundfile.write(path, song, RATE, format=FORMATS[ending])
+    return path
+
+
+def write_with_ffmpeg(path: Path, samples: np.ndarray, rate: int, ending: str) -> Path:
+    """Encode samples, shape (samples, channels), as files with this ending are."""
+    av = pytest.importorskip("av")
+    container, codec, bits = FFMPEG[ending]
+    layout = ("mono", "stereo")[samples.shape[1] - 1]
+    with av.open(str(path), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=rate, layout=layout)
+        if bits:
+            stream.bit_rate = bits
+        stream.codec_context.open()
+        size = stream.codec_context.frame_size or 1024
+        resampler = av.AudioResampler(format=stream.format, layout=layout, rate=rate, frame_size=size)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T, np.float32), format="fltp", layout=layout)
+        frame.sample_rate, frame.pts = rate, 0
+        for part in (*resampler.resample(frame), *resampler.resample(None), None):
+            file.mux(stream.encode(part))
     return path
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -168,22 +169,13 @@ def _decode(path: Path, max_seconds: float) -> Sound:
     try:
         head, kind = _kind(path)
         if kind is not None and kind.container:
-            return _with_ffmpeg(path, kind, max_seconds)
+            return ffmpeg.decode(path, kind, max_seconds)
         try:
             return sndfile.decode(path, kind, max_seconds)
         except soundfile.LibsndfileError as error:
             raise AudioError(sndfile.refusal(path, kind, head, error)) from error
     except OSError as error:
         raise AudioError(_os_problem(error)) from error
-
-
-def _with_ffmpeg(path: Path, kind: Kind, max_seconds: float) -> Sound:
-    ending = path.suffix.lower()
-    try:
-        return ffmpeg.decode(path, kind, max_seconds)
-    except AudioError as error:
-        misnamed = ending not in kind.endings and kind.name not in str(error)
-        raise type(error)(f"{kind.name} called {ending}: {error}" if misnamed else str(error)) from error
 
 
 def _kind(path: Path) -> tuple[bytes, Kind | None]:
@@ -206,6 +198,8 @@ def _kind(path: Path) -> tuple[bytes, Kind | None]:
     taken_for_mpeg = kind is None and (path.suffix.lower() in MPEG.endings or head[:1] == b"\xff" or head[:3] == b"ID3")
     if taken_for_mpeg or (kind is not None and not kind.audio):
         raise AudioError(not_audio(head, kind))
+    if kind is not None and kind.container and path.suffix.lower() not in kind.endings:
+        kind = replace(kind, name=f"{kind.name} called {path.suffix or path.name}")
     return head, kind
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genrefusion.data.formats import INSTALL, Kind
+from genrefusion.data.formats import HEAD, INSTALL, Kind
 from genrefusion.data.mixing import Array, AudioError, Mixer, Sound
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _HEARD = 0.5  # seconds: encoders pad
-_MOST_ERRORS = 100
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 class MissingExtra(AudioError):
@@ -34,30 +35,32 @@ def decode(path: Path, kind: Kind, max_seconds: float) -> Sound:
         It cannot be used, or PyAV is not installed.
     """
     import_av(kind)
-    from av.error import FFmpegError
-
     with _opened(path, kind) as (container, stream):
-        mixer, rate, broken = None, 0, False
-        try:
-            for frame in container.decode(stream):
-                if mixer is None:
-                    rate = frame.sample_rate
-                    mixer = Mixer(int(max_seconds * rate))
-                if frame.sample_rate != rate:
-                    raise AudioError(f"its rate changes from {rate} to {frame.sample_rate} Hz")
-                mixer.add(_samples(frame))
-                if mixer.done >= mixer.limit:
-                    break
-        except FFmpegError:
-            broken = True
-        whole = _seconds(container, stream, kind)
+        mixer: Mixer | None = None
+        rate, error = 0, ""
+        for frame in _frames(container, stream):
+            if frame is None:
+                error = "cut off"
+                continue
+            if error:
+                error = "damaged"  # since it goes on
+                break
+            if mixer is None:
+                rate = frame.sample_rate
+                mixer = Mixer(int(max_seconds * rate))
+            if frame.sample_rate != rate:
+                raise AudioError(f"its rate changes from {rate} to {frame.sample_rate} Hz")
+            mixer.add(_samples(frame))
+            if mixer.done >= mixer.limit:
+                break
+        whole = _seconds(container, stream, kind, path)
     if mixer is None or not rate:
-        raise AudioError("damaged: nothing of it can be decoded" if broken else "holds no samples")
+        raise AudioError("damaged: nothing of it can be decoded" if error else "holds no samples")
     there = mixer.done / rate
     if whole is not None and min(whole, max_seconds) - there > _HEARD:
-        raise AudioError(f"cut off at {there:.1f} s of {whole:.1f} s")
-    if broken and whole is None:
-        raise AudioError(f"damaged at {there:.1f} s")
+        raise AudioError(f"{error or 'cut off'} at {there:.1f} s of {whole:.1f} s")
+    if whole is None and error:
+        raise AudioError(f"{error} at {there:.1f} s")
     return mixer.sound(rate)
 
 
@@ -71,7 +74,7 @@ def seconds_told(path: Path, kind: Kind) -> float | None:
     """
     import_av(kind)
     with _opened(path, kind) as (container, stream):
-        return _seconds(container, stream, kind)
+        return _seconds(container, stream, kind, path)
 
 
 def import_av(kind: Kind) -> None:
@@ -102,18 +105,48 @@ def _opened(path: Path, kind: Kind) -> Iterator[tuple[InputContainer, AudioStrea
             yield container, stream
 
 
+def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame | None]:
+    """Decoded frames in order, and None in the place of a packet that cannot be decoded."""
+    from av.error import FFmpegError
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)  # after an error in reading there is none
+            if packet is None:
+                return
+            yield from stream.decode(packet)
+        except EOFError:
+            return
+        except FFmpegError:
+            yield None
+
+
 def _refused(kind: Kind, error: Exception) -> str:
     said = str(getattr(error, "strerror", None) or error).rstrip(".")
     return f"damaged or cut off ({kind.name} that FFmpeg does not open: {said})"
 
 
-def _seconds(container: InputContainer, stream: AudioStream, kind: Kind) -> float | None:
+def _seconds(container: InputContainer, stream: AudioStream, kind: Kind, path: Path) -> float | None:
     """Length of the audio; that of a container counts where there is no video, which may be longer."""
     if kind.container == "aac":
         return None  # FFmpeg's guess from the first frames
+    if kind.container == "asf":
+        return _asf_seconds(path)  # FFmpeg's is shorter where the file is
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return container.duration / 1e6 if container.duration and not container.streams.video else None
+
+
+def _asf_seconds(path: Path) -> float | None:
+    """Length in the file properties of the Advanced Systems Format (section 3.2 of its specification)."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    place = head.find(_ASF_PROPERTIES)
+    if place < 0 or len(head) < place + 88:
+        return None
+    duration, _, preroll = struct.unpack_from("<QQQ", head, place + 64)
+    return max(0.0, duration / 1e7 - preroll / 1e3)
 
 
 def _samples(frame: AudioFrame) -> Array:

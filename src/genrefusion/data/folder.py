@@ -13,7 +13,7 @@ from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.facts import CorpusFacts
 from genrefusion.data.formats import ENDINGS
-from genrefusion.data.song_files import FoundSongs, below, find_songs, grouped
+from genrefusion.data.song_files import below, find_songs, grouped
 from genrefusion.data.tracks import Tracks, validate_table
 from genrefusion.settings.data import FolderData
 
@@ -39,14 +39,15 @@ def load_folder(root: Path, terminal: Terminal | None = None) -> Tracks:
         raise UserError(f"data.root={root}: no such folder.")
     found = find_songs(root)
     songs = [song for song in found.songs if song.parent != root]
+    beside = [song for song in found.songs if song.parent == root]
+    lost = below(root, found.lost | dict.fromkeys(beside, "beside the folders of genres, in none of them"))
     if not songs:
-        left_out = grouped(below(root, found.lost))
         raise UserError(
             f"data.root={root}: no songs. It needs one folder for each genre, with files that end in {ENDINGS}."
-            + (f"\nLeft out:\n{bullet_list(left_out)}" if left_out else "")
+            + (f"\nLeft out:\n{bullet_list(grouped(lost))}" if lost else "")
         )
     if terminal is not None:
-        for line in (*_genres_without(root, found), *grouped(below(root, found.harmless))):
+        for line in (*_genres_without(root, songs, lost), *grouped(below(root, found.harmless))):
             terminal.say("left out", line)
     relative = [song.relative_to(root) for song in songs]
     stems = [str(path.with_suffix("")) for path in relative]
@@ -62,19 +63,20 @@ def load_folder(root: Path, terminal: Terminal | None = None) -> Tracks:
         dtype=object,
     )
     table = validate_table(table, where=str(root)).set_index("track_id")
-    return Tracks(table, folder_name(root), skipped=below(root, found.lost))
+    return Tracks(table, folder_name(root), skipped=lost)
 
 
-def _genres_without(root: Path, found: FoundSongs) -> Iterator[str]:
+def _genres_without(root: Path, songs: list[Path], lost: dict[str, str]) -> Iterator[str]:
     """Folders of genres that give no song though they hold files that look like some."""
-    genres = {song.relative_to(root).parts[0] for song in found.songs}
-    lost: dict[str, list[str]] = {}
-    for path, reason in below(root, found.lost).items():
-        if (genre := Path(path).parts[0]) not in genres:
-            lost.setdefault(genre, []).append(reason)
-    for genre, reasons in lost.items():
-        most, count = Counter(reasons).most_common(1)[0]
-        yield f"the whole genre {genre}: {count} files {most}"
+    genres = {song.relative_to(root).parts[0] for song in songs}
+    reasons: dict[str, Counter[str]] = {}
+    for path, reason in lost.items():
+        genre, *below_it = Path(path).parts
+        if genre not in genres and (below_it or (root / genre).is_dir()):
+            reasons.setdefault(genre, Counter())[reason] += 1
+    for genre, counts in reasons.items():
+        reason, count = counts.most_common(1)[0]
+        yield f"the whole genre {genre}: {count} files {reason}"
 
 
 def folder_name(folder: Path) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,9 +129,14 @@ def not_audio(head: bytes, kind: Kind | None) -> str:
     return f'not an audio file (starts with "{start}")' + (f": {kind.name}" if kind else "")
 
 
+@functools.cache
 def has_ffmpeg() -> bool:
-    """Whether PyAV, with which FFmpeg comes, is installed; it is imported where it is used."""
-    return importlib.util.find_spec("av") is not None
+    """Whether PyAV, with which FFmpeg comes, is there and imports; asked where there are such files."""
+    try:
+        importlib.import_module("av")
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def unreadable_ending(path: Path) -> str:

@@ -128,7 +128,7 @@ def _peak(block: Array) -> float:
         raise AudioError("holds samples that are no numbers (NaN or infinite)")
     if peak > LOUDEST:
         raise AudioError(
-            f"holds samples up to {peak:,.6g}, where 1 is full scale: scale them to -1 … 1, or mend the file"
+            f"holds samples up to {peak:,.4g}, where 1 is full scale (floats on the scale of integers, or damage)"
         )
     return peak
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import soundfile
 
 from genrefusion.data import mpeg
@@ -103,9 +104,8 @@ def _read(file: soundfile.SoundFile, mixer: Mixer) -> bool:
     """Read what is wanted, and say whether a decoding error ended it; otherwise the end of the file does."""
     size = _BLOCK
     while mixer.done < mixer.limit:
-        try:
-            block: Array = file.read(min(size, mixer.limit - mixer.done), dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError:
+        block = _next(file, min(size, mixer.limit - mixer.done))
+        if block is None:
             if size == _PIECE or not _goes_to(file, mixer.done):
                 return True
             size = _PIECE
@@ -114,6 +114,14 @@ def _read(file: soundfile.SoundFile, mixer: Mixer) -> bool:
             return False
         mixer.add(block)
     return False
+
+
+def _next(file: soundfile.SoundFile, count: int) -> Array | None:
+    """Samples of all channels; none at the end, and None where they cannot be decoded."""
+    try:
+        return np.asarray(file.read(count, dtype="float32", always_2d=True))
+    except (soundfile.LibsndfileError, ValueError):  # ValueError: it finds itself behind the end
+        return None
 
 
 def _goes_to(file: soundfile.SoundFile, position: int) -> bool:
@@ -138,8 +146,8 @@ def _can_be_read(path: Path, position: int) -> bool:
     """Whether a file goes on at a position."""
     try:
         with soundfile.SoundFile(os.fsencode(path)) as file:  # after an error some decoders read nothing any more
-            file.seek(position)
-            return len(file.read(_PIECE // 4, dtype="float32")) > 0
+            block = _next(file, _PIECE // 4) if position < file.frames and _goes_to(file, position) else None
+            return block is not None and len(block) > 0
     except soundfile.LibsndfileError:
         return False
 

@@ -165,5 +165,5 @@ def _identity(folder: Path) -> tuple[int, int]:
 def _again(folder: Path, first: Path, root: Path) -> LeftOut:
     name = "the whole folder" if first == root else str(first.relative_to(root))
     if folder.is_relative_to(first):
-        return LeftOut(folder, "a link in a circle", f"to {name}, in which it lies", lost=False)
-    return LeftOut(folder, "a folder that is read already", f"as {name}", lost=False)
+        return LeftOut(folder, "behind links in a circle", f"to {name}, in which it lies", lost=False)
+    return LeftOut(folder, "in folders that are read already", f"as {name}", lost=False)
