@@ -189,10 +189,12 @@ def _kind(path: Path) -> tuple[bytes, Kind | None]:
     _require_file(path)
     with path.open("rb") as file:
         head = file.read(HEAD)
-    if not head:
-        raise AudioError("empty")
-    kind = kind_of(head)
-    if kind is None and mpeg.begins(head):
+        if not head:
+            raise AudioError("empty")
+        file.seek(mpeg.after_tag(head, 0))
+        behind = file.read(HEAD)
+    kind = kind_of(behind)
+    if kind is None and mpeg.begins(behind):
         kind = MPEG
     # Asked to decode what is none, libmpg123 would print complaints of its own.
     taken_for_mpeg = kind is None and (path.suffix.lower() in MPEG.endings or head[:1] == b"\xff" or head[:3] == b"ID3")

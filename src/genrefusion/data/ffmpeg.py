@@ -146,7 +146,7 @@ def _asf_seconds(path: Path) -> float | None:
     if place < 0 or len(head) < place + 88:
         return None
     duration, _, preroll = struct.unpack_from("<QQQ", head, place + 64)
-    return max(0.0, duration / 1e7 - preroll / 1e3)
+    return max(0.0, float(duration) / 1e7 - float(preroll) / 1e3)
 
 
 def _samples(frame: AudioFrame) -> Array:

@@ -112,7 +112,7 @@ def kind_of(head: bytes) -> Kind | None:
 
     An MPEG stream has no such beginning: see `genrefusion.data.mpeg.begins`.
     """
-    if head[4:8] == b"ftyp":
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
         return MP4
     if head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"WEBP", b"RMID"):
         return Kind("video, a picture or notes in RIFF", audio=False)

@@ -104,9 +104,10 @@ class _Frame:
 
 
 def begins(head: bytes) -> bool:
-    """Whether a stream of MPEG audio begins in the first bytes of a file: two frames in a row, or all that is there."""
-    start = _after_tag(head, 0)
-    return start >= len(head) or _find(head, start, len(head)) >= 0
+    """Whether a stream of MPEG audio begins in the first bytes behind a tag: two frames in a row, or nothing at all."""
+    word = _word(head, 0)
+    free = word >> 21 == 0x7FF and word >> 17 & 3 != 0 and word >> 12 & 15 == 0 and word >> 10 & 3 != 3
+    return not head or free or _find(head, 0, len(head)) >= 0  # of a free bitrate, lengths of frames are not told
 
 
 def count(path: Path, max_seconds: float | None = None) -> Count | None:
@@ -125,7 +126,7 @@ def rewritten(path: Path, counted: Count) -> io.BytesIO:
 
 def _count(content: mmap.mmap, max_seconds: float | None) -> Count | None:
     size = len(content)
-    first = _find(content, _after_tag(content, 0), min(size, _after_tag(content, 0) + HEAD))
+    first = _find(content, after_tag(content, 0), min(size, after_tag(content, 0) + HEAD))
     if first < 0:
         return None
     header = _word(content, first)
@@ -140,7 +141,7 @@ def _count(content: mmap.mmap, max_seconds: float | None) -> Count | None:
         word = _word(content, place)
         length = _Frame.of(word).length if (word ^ header) & _SAME == 0 else 0
         if not length:
-            after = _after_tag(content, place)
+            after = after_tag(content, place)
             place = _find(content, after, min(size, after + _JUNK), like=header)
             if place < 0:
                 return Count(header, first, end, frames, size - after <= _JUNK, told)
@@ -167,8 +168,8 @@ def _find(content: bytes | mmap.mmap, start: int, stop: int, like: int | None = 
     return -1
 
 
-def _after_tag(content: bytes | mmap.mmap, place: int) -> int:
-    """Behind an ID3 tag, if one begins there."""
+def after_tag(content: bytes | mmap.mmap, place: int) -> int:
+    """Place behind an ID3 tag, if one begins at this place."""
     while content[place : place + 3] == b"ID3" and len(content) >= place + 10:
         size = functools.reduce(lambda total, byte: total << 7 | byte & 0x7F, content[place + 6 : place + 10], 0)
         place += 10 + size
