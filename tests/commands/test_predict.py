@@ -320,6 +320,32 @@ def test_one_song_that_a_pipeline_refuses_does_not_take_others_along(
     assert "loud.wav   The audio has samples that are not finite or beyond 1e6" in captured.err
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_one_song_of_wild_samples_takes_no_others_along(
+    run: Path, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    write_tone(tmp_path / "good.wav", seconds=4)
+    soundfile.write(tmp_path / "loud.wav", np.full(88200, 1e30, np.float32), 22050, "FLOAT")
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert predict(str(run), tmp_path, form=form) == 1
+    captured = capsys.readouterr()
+    assert "good.wav" in captured.out
+    again, loud = captured.err.splitlines()
+    assert again == f"{tmp_path}/link   behind links in a circle (to the whole folder, in which it lies)"
+    assert loud.startswith(f"{tmp_path}/loud.wav   holds samples up to 1e+30, where 1 is full scale")
+
+
+@pytest.mark.parametrize("form", ["table", "csv"])
+def test_what_a_mix_to_mono_loses_is_noted(
+    run: Path, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    tone, rate = soundfile.read(write_tone(tmp_path / "song.wav", seconds=4))
+    soundfile.write(tmp_path / "song.wav", np.stack([tone, -0.8 * tone], axis=1), rate)
+    assert predict(str(run), tmp_path / "song.wav", form=form) == 0
+    captured = capsys.readouterr()
+    assert "mixed to mono it loses 19 dB" in (captured.out if form == "table" else captured.err)
+
+
 def test_a_program_gets_an_empty_list_where_no_song_can_be_used(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

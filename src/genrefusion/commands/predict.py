@@ -111,14 +111,13 @@ def predict_files(config: PredictConfig) -> int:
     runs = [open_run(Path(str(folder)).expanduser()) for folder in folders]
     _require_same_genres(runs)
     lyrics = Path(config.lyrics).expanduser() if config.lyrics else None
-    songs, lost = _listed(config.audio, lyrics)
+    songs, lost, notes = _listed(config.audio, lyrics)
     terminal = Terminal(quiet=config.format != "table")
     folder = cache_folder(config.cache) / "features"
     cache = FeatureCache(folder) if config.cache else ScratchCache(folder)
     models = _load(runs, config, cache)
     _require_sides(models, config)
     answered = 0
-    notes: list[str] = []
 
     def counted(
         found: Iterator[Answer],
@@ -127,7 +126,8 @@ def predict_files(config: PredictConfig) -> int:
         for given in found:
             if (answer := given[0]) is not None:
                 answered += 1
-                notes.extend([f"{shown(answer.song.path)}   {answer.song.note}"] if answer.song.note else [])
+                if answer.song.note and config.format != "table":  # which shows it beside the answer
+                    notes.append(f"{shown(answer.song.path)}   {answer.song.note}")
             yield given
 
     found = counted(answer(models, songs, lyrics, workers=config.workers))
@@ -141,7 +141,7 @@ def predict_files(config: PredictConfig) -> int:
         terminal,
     )
     problems += lost
-    for line in (*(notes if config.format != "table" else ()), *problems):
+    for line in (*notes, *problems):
         print(shown_lines(line), file=sys.stderr)  # noqa: T201 (beside the answer, which others may read)
     if not answered:
         print(f"Not one of {len(songs)} songs could be answered.", file=sys.stderr)  # noqa: T201
@@ -291,8 +291,8 @@ def _joined(models: list[Model], predictions: list[Prediction], song: SongFiles,
     return SongPrediction(song, genres, frames)
 
 
-def _listed(audio: str | None, lyrics: Path | None) -> tuple[list[SongFiles], list[str]]:
-    """Songs by their audio or, without any, by their lyrics; and what was left out."""
+def _listed(audio: str | None, lyrics: Path | None) -> tuple[list[SongFiles], list[str], list[str]]:
+    """Songs by their audio or, without any, by their lyrics; what was left out; and what is there in another place."""
     if lyrics is not None and not lyrics.exists():
         raise UserError(f"lyrics={shown(lyrics)}: no such file or folder.")
     if audio is not None:
@@ -302,13 +302,15 @@ def _listed(audio: str | None, lyrics: Path | None) -> tuple[list[SongFiles], li
                 f"lyrics={shown(lyrics)}: one file for {len(found.songs)} songs. Name a folder that has them as "
                 "SONG.lrc or SONG.txt, or put them beside the songs."
             )
-        lost = grouped({str(path): reason for path, reason in found.lost.items()})
-        return [SongFiles(path, path) for path in found.songs], lost
+        lost, harmless = (
+            grouped({str(path): reason for path, reason in reasons.items()}) for reasons in (found.lost, found.harmless)
+        )
+        return [SongFiles(path, path) for path in found.songs], lost, harmless
     assert lyrics is not None
     texts = sorted(p for p in lyrics.iterdir() if p.suffix.lower() in SIDECARS) if lyrics.is_dir() else [lyrics]
     if not texts:
         raise UserError(f"lyrics={shown(lyrics)}: no lyrics there (files that end in {' or '.join(SIDECARS)}).")
-    return [SongFiles(path) for path in texts], []
+    return [SongFiles(path) for path in texts], [], []
 
 
 def _load(runs: list[Run], config: PredictConfig, cache: FeatureCache) -> list[Model]:
