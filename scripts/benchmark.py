@@ -4,6 +4,7 @@
     python scripts/benchmark.py training --json training.json
     python scripts/benchmark.py inference --weights msd_crnn.hdf5
     python scripts/benchmark.py kill --seed 0
+    python scripts/benchmark.py scale --tracks 1000 10000 100000
 
 Alternatives take turns, so that a slow moment of the machine meets all of them; medians are compared as ratios.
 """
@@ -117,7 +118,8 @@ def features() -> Rows:
     more of them; it is the usual choice for such a table. It takes part where it is installed (extra ``benchmark``).
     """
     os.environ["OMP_NUM_THREADS"] = "1"
-    os.sched_setaffinity(0, {0})
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
     from genrefusion.data.audio import load_audio
     from genrefusion.features.handcrafted import handcrafted_features
     from genrefusion.features.handcrafted_wide import wide_features
@@ -146,7 +148,7 @@ def features() -> Rows:
                     ),
                 }
             )
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    os.sched_setaffinity(0, cores)
     return rows | _processes()
 
 
@@ -217,7 +219,7 @@ BENCHMARKS: dict[str, Callable[..., Rows]] = {
 }
 
 
-APART = {"kill": "benchmarks.kill"}
+APART = {"kill": "benchmarks.kill", "scale": "benchmarks.scale"}
 """Benchmarks with a table, and options, of their own."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,13 @@ from joblib import Parallel, delayed
 from genrefusion.commands.predict_formats import SongFiles, SongPrediction, show_predictions
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.folders import cache_folder
+from genrefusion.core.streams import write_utf_8_to_pipes
 from genrefusion.core.terminal import Terminal, shown, shown_lines
-from genrefusion.data.audio import EXTENSIONS, AudioError, decoded_once, digest_audio, usable_seconds
-from genrefusion.data.tags import SIDECARS, find_lyrics
+from genrefusion.data.audio import AudioError, decoded_once, digest_audio, usable_sound
+from genrefusion.data.formats import ENDINGS
+from genrefusion.data.sidecars import SIDECARS, Sidecars
+from genrefusion.data.song_files import FoundSongs, find_songs, grouped, is_hidden
+from genrefusion.data.tags import find_lyrics
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache, ScratchCache, cache_to_read
 from genrefusion.metrics.predictions import Prediction, mean_prediction
@@ -109,8 +113,10 @@ def predict_files(config: PredictConfig) -> int:
     runs = [open_run(Path(str(folder)).expanduser()) for folder in folders]
     _require_same_genres(runs)
     lyrics = Path(config.lyrics).expanduser() if config.lyrics else None
-    songs = _listed(config.audio, lyrics)
+    songs, lost, notes = _listed(config.audio, lyrics)
     terminal = Terminal(quiet=config.format != "table")
+    if terminal.quiet:
+        write_utf_8_to_pipes()
     folder = cache_folder(config.cache) / "features"
     cache = cache_to_read(folder) if config.cache else ScratchCache(folder)
     models = _load(runs, config, cache)
@@ -122,7 +128,10 @@ def predict_files(config: PredictConfig) -> int:
     ) -> Iterator[Answer]:
         nonlocal answered
         for given in found:
-            answered += given[0] is not None
+            if (answer := given[0]) is not None:
+                answered += 1
+                if answer.song.note and config.format != "table":  # which shows it beside the answer
+                    notes.append(f"{shown(answer.song.path)}   {answer.song.note}")
             yield given
 
     found = counted(answer(models, songs, lyrics, workers=config.workers))
@@ -135,15 +144,18 @@ def predict_files(config: PredictConfig) -> int:
         Path(config.output) if config.plot else None,
         terminal,
     )
-    for problem in problems:
-        print(shown_lines(problem), file=sys.stderr)  # noqa: T201 (beside the answer, which others may read)
+    problems += lost
+    for line in (*notes, *problems):
+        print(shown_lines(line), file=sys.stderr)  # noqa: T201 (beside the answer, which others may read)
     if not answered:
         print(f"Not one of {len(songs)} songs could be answered.", file=sys.stderr)  # noqa: T201
     return 1 if problems or not answered else 0
 
 
-def songs_at(where: str) -> list[Path]:
+def songs_at(where: str) -> FoundSongs:
     """List the audio files that a path, a folder (with all below it) or a pattern means.
+
+    A single file is taken whatever it is called.
 
     Raises
     ------
@@ -153,16 +165,36 @@ def songs_at(where: str) -> list[Path]:
     path = Path(where).expanduser()
     try:
         if path.exists() and not path.is_dir():
-            return [path]
-        anchor = Path(path.anchor)
-        found = [path] if path.is_dir() else anchor.glob(str(path.relative_to(anchor)))
-        songs = {song for each in found for song in (each.rglob("*") if each.is_dir() else [each])}
+            return FoundSongs([path])
+        if path.is_dir():
+            found = find_songs(path)
+        else:
+            anchor = Path(path.anchor)
+            found = _all_of(sorted(anchor.glob(str(path.relative_to(anchor)))))
     except (OSError, ValueError) as error:
         raise UserError(f"audio={shown(where)}: {getattr(error, 'strerror', None) or error}.") from error
-    songs = {song for song in songs if song.suffix.lower() in EXTENSIONS}
-    if not songs:
-        raise UserError(f"audio={shown(where)}: no song there (files that end in {', '.join(EXTENSIONS)}).")
-    return sorted(songs)
+    if not found.songs:
+        left_out = grouped({str(path): reason for path, reason in found.lost.items()})
+        raise UserError(
+            f"audio={shown(where)}: no song there (files that end in {ENDINGS})."
+            + (f"\nLeft out:\n{bullet_list(left_out)}" if left_out else "")
+        )
+    return found
+
+
+def _all_of(matches: list[Path]) -> FoundSongs:
+    """Songs that a pattern means, each once, and those in its folders."""
+    found = FoundSongs()
+    for path in matches:
+        if is_hidden(path.name):
+            continue
+        if path.is_dir():
+            inside = find_songs(path)
+            found.songs += inside.songs
+            found.left_out += inside.left_out
+        else:
+            found.take(path)
+    return FoundSongs(sorted(set(found.songs)), list(dict.fromkeys(found.left_out)))
 
 
 def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, workers: int) -> Iterator[Answer]:
@@ -187,6 +219,7 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
     limits = [model.limits for model in models if "audio" in model.uses]
     shortest, longest = max(a for a, _ in limits) if limits else 0.0, max(b for _, b in limits) if limits else 0.0
     reads_lyrics = any(pipeline.reads_lyrics for model in models for pipeline in model.pipelines)
+    sidecars = Sidecars()
 
     def read(song: SongFiles) -> tuple[SongFiles | None, list[str]]:
         problems = []
@@ -194,13 +227,14 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
             song.digest, problem = digest_audio(song.audio)
             try:
                 if not problem:
-                    song.seconds = usable_seconds(song.audio, shortest, longest)
+                    sound = usable_sound(song.audio, shortest, longest)
+                    song.seconds, song.note = sound.seconds, sound.note
             except AudioError as error:
                 problem = str(error)
             if problem:
                 return None, [f"{shown(song.audio)}   {problem}"]
         if reads_lyrics:
-            song.lyrics = find_lyrics(song.path, given=lyrics if song.audio else song.path)
+            song.lyrics = find_lyrics(song.path, given=lyrics if song.audio else song.path, sidecars=sidecars)
             problems = [shown(song.lyrics.problem)] if song.lyrics.problem else []
         if limits and song.audio is None:
             song.lacks = "audio"
@@ -209,7 +243,7 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
         return song, problems
 
     for first in range(0, len(songs), _AT_ONCE * workers):
-        chunk = songs[first : first + _AT_ONCE * workers]
+        chunk = [replace(song) for song in songs[first : first + _AT_ONCE * workers]]  # what is found is forgotten
         with decoded_once():
             checked = Parallel(n_jobs=workers, prefer="threads")(delayed(read)(song) for song in chunk)
             answers = _answers(models, [song for song, _ in checked if song is not None])
@@ -235,9 +269,8 @@ def _answers(models: list[Model], songs: list[SongFiles]) -> dict[Path, SongPred
         dtype=object,
     )
     tracks = Tracks(table, "songs")
-    known = frozenset().union(*(model.run.record["trained_on"] for model in models))
     for song, digests in zip(songs, tracks.all_digests(), strict=True):
-        song.trained_on = not known.isdisjoint(digests)
+        song.trained_on = any(not model.run.trained_on.songs.isdisjoint(digests) for model in models)
     try:
         predictions = [model.predict(tracks) for model in models]
     except UserError as error:
@@ -262,23 +295,26 @@ def _joined(models: list[Model], predictions: list[Prediction], song: SongFiles,
     return SongPrediction(song, genres, frames)
 
 
-def _listed(audio: str | None, lyrics: Path | None) -> list[SongFiles]:
-    """Songs by their audio or, without any, by their lyrics."""
+def _listed(audio: str | None, lyrics: Path | None) -> tuple[list[SongFiles], list[str], list[str]]:
+    """Songs by their audio or, without any, by their lyrics; what was left out; and what is there in another place."""
     if lyrics is not None and not lyrics.exists():
         raise UserError(f"lyrics={shown(lyrics)}: no such file or folder.")
     if audio is not None:
-        songs = songs_at(audio)
-        if lyrics is not None and not lyrics.is_dir() and len(songs) > 1:
+        found = songs_at(audio)
+        if lyrics is not None and not lyrics.is_dir() and len(found.songs) > 1:
             raise UserError(
-                f"lyrics={shown(lyrics)}: one file for {len(songs)} songs. Name a folder that has them as SONG.lrc or "
-                "SONG.txt, or put them beside the songs."
+                f"lyrics={shown(lyrics)}: one file for {len(found.songs)} songs. Name a folder that has them as "
+                "SONG.lrc or SONG.txt, or put them beside the songs."
             )
-        return [SongFiles(path, path) for path in songs]
+        lost, harmless = (
+            grouped({str(path): reason for path, reason in reasons.items()}) for reasons in (found.lost, found.harmless)
+        )
+        return [SongFiles(path, path) for path in found.songs], lost, harmless
     assert lyrics is not None
     texts = sorted(p for p in lyrics.iterdir() if p.suffix.lower() in SIDECARS) if lyrics.is_dir() else [lyrics]
     if not texts:
         raise UserError(f"lyrics={shown(lyrics)}: no lyrics there (files that end in {' or '.join(SIDECARS)}).")
-    return [SongFiles(path) for path in texts]
+    return [SongFiles(path) for path in texts], [], []
 
 
 def _load(runs: list[Run], config: PredictConfig, cache: FeatureCache) -> list[Model]:

@@ -27,7 +27,7 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.faults import why_not_writable
 from genrefusion.core.files import say_not_kept
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.audio import AudioError
+from genrefusion.data.audio import DECODING, AudioError
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.shards import ShardStore
 
@@ -120,8 +120,8 @@ class Recipe:
 
 
 def decoders() -> dict[str, str]:
-    """Versions of the libraries that everything computed from audio has gone through."""
-    return {"libsndfile": soundfile.__libsndfile_version__, "soxr": soxr.__version__}
+    """Versions of what everything computed from audio has gone through."""
+    return {"libsndfile": soundfile.__libsndfile_version__, "soxr": soxr.__version__, "decoding": str(DECODING)}
 
 
 class Store(Protocol):
