@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 
 KILLS = 20
 _ORPHANS_END = 4
-"""Seconds in which what a killed process had started has to end."""
+"""Seconds in which what a killed process had started has to end, beside the second start."""
 
 _GENRES = ("jazz", "pop", "rock")
 _NETWORK = ["experiment=multiframe", "features.frame_seconds=4", "pipeline.width=4", "pipeline.epochs=8"]
@@ -127,9 +127,11 @@ def kill(count: int, *, seed: int) -> bool:
 def prepare(folder: Path, names: list[str]) -> Prepared:
     """Make the songs and the runs, and do each work once, undisturbed."""
     _write_songs(folder / "songs")
+    needed = " ".join(word for name in names for word in WORKS[name].words)
     for name, words in (("run", _PLAIN), ("other", _NETWORK)):
-        target = f"hydra.run.dir={folder / name}"
-        _wait(_begin("train", _filled([*words, *_DATA, target], folder, folder), folder, folder / "cache"))
+        if f"{{{name}}}" in needed:
+            target = f"hydra.run.dir={folder / name}"
+            _wait(_begin("train", _filled([*words, *_DATA, target], folder, folder), folder, folder / "cache"))
     prepared = Prepared(folder, {}, {})
     for name in names:
         place = _place(prepared, WORKS[name])
@@ -158,15 +160,17 @@ def kill_once(prepared: Prepared, name: str, moment: float, *, whole_group: bool
     time.sleep(moment)
     if process.poll() is None:
         (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
-    process.wait()
-    left = _left(place)
+    killed = process.wait() < 0
+    left = _left(place) if killed else "it had ended"
     if work.resumed_by and any(_can_go_on(path) for path in (place / "outputs").glob(work.resumed_by)):
         words = [*words, "resume=true"]
-    again = _begin(work.command, words, place, place / "cache")
+    again = None
+    if killed and not (place / "outputs" / "built").exists():  # which is not built twice
+        again = _begin(work.command, words, place, place / "cache")
     problems = [] if _ends(process.pid) else ["a process lived on"]
-    if code := _wait(again):
+    if again is not None and (code := _wait(again)):
         problems.append(f"exit code {code}: {(place / 'log').read_text().strip()[-200:]}")
-    elif _results(work, place) != prepared.expected[name]:
+    if _results(work, place) != prepared.expected[name]:
         problems.append("other results")
     problems += list(_faults(place))
     shutil.rmtree(place)
@@ -176,8 +180,9 @@ def kill_once(prepared: Prepared, name: str, moment: float, *, whole_group: bool
 def _place(prepared: Prepared, work: Work) -> Path:
     """Fresh folder to work in, with its own copy of the run and of the cache."""
     place = Path(tempfile.mkdtemp(dir=prepared.folder))
-    shutil.copytree(prepared.folder / "run", place / "run")
-    if work.warm:
+    if (prepared.folder / "run").is_dir():
+        shutil.copytree(prepared.folder / "run", place / "run")
+    if work.warm and (prepared.folder / "cache").is_dir():
         shutil.copytree(prepared.folder / "cache", place / "cache")
     return place
 
@@ -219,7 +224,7 @@ def _results(work: Work, place: Path) -> dict[str, str]:
     for path in sorted(path for start in (top, place / "run") for each in work.results for path in start.glob(each)):
         finished = [json.loads(p.read_text())["status"] for p in (path.parent.parent / "run.json",) if p.is_file()]
         if finished in ([], ["finished"]):
-            found[f"{path.parent.name}/{path.name}"] = _without_times(path)
+            found[path.name if path.name == "sweep.csv" else f"{path.parent.name}/{path.name}"] = _without_times(path)
     return found
 
 

@@ -274,7 +274,9 @@ def _open_sweep(directory: Path, settings: TrainConfig, typed: Sequence[str]) ->
         raise UserError(f"{directory}: was begun with other settings: train -m {shlex.join(begun)}")
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         if "folder" in trial.user_attrs:  # it is run again in another one
-            shutil.rmtree(directory / trial.user_attrs["folder"] / "checkpoints", ignore_errors=True)
+            begun = directory / trial.user_attrs["folder"]
+            shutil.rmtree(begun / "checkpoints", ignore_errors=True)
+            (begun / ".lock").unlink(missing_ok=True)
         _end(study, trial.number, "the sweep was ended while it ran; run again", interrupted=True)
         study.enqueue_trial(trial.params)
     return study
