@@ -132,12 +132,16 @@ def _places(config: CorpusConfig) -> tuple[Path, Path]:
     source, out = Path(str(config.source)).expanduser(), Path(str(config.out)).expanduser()
     if not source.is_dir():
         raise UserError(f"source={source}: no such folder.")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"out={out}: is there already. Name a folder that does not exist yet, or remove it.")
+    _require_free(out)
     parent = next(folder for folder in out.resolve().parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise UserError(f"out={out}: {parent} cannot be written. Take another folder: out=FOLDER.")
     return source.resolve(), out.resolve()
+
+
+def _require_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"out={out}: is there already. Name a folder that does not exist yet, or remove it.")
 
 
 def _with_genre(songs: list[SourceSong], report: Report, *, settings: CorpusConfig) -> list[SourceSong]:
@@ -231,6 +235,7 @@ def _write(songs: list[SourceSong], source: Path, out: Path, config: CorpusConfi
     """Write the corpus whole or not at all, and read it back."""
     try:
         with scratch_beside(out) as scratch:
+            _require_free(out)  # another process may have made it meanwhile
             table = _table(songs, out, scratch)
             table, report.split = _with_split(table, out.name, config.seed)
             table.to_csv(scratch / "tracks.csv", encoding="utf-8", lineterminator="\n")
