@@ -14,6 +14,7 @@ UNUSABLE = "that cannot be used"
 """The reason that is told in the detail alone."""
 
 _NAMED = 3
+_AUDIO = frozenset(EXTENSIONS + OTHER_AUDIO)
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ class FoundSongs:
 
     def take(self, path: Path) -> None:
         """Sort a file in by its ending; what is no audio by its ending is passed over."""
-        if path.suffix.lower() not in EXTENSIONS + OTHER_AUDIO:
+        ending = path.suffix.lower()
+        if ending not in _AUDIO:
             return
-        if reason := unreadable_ending(path):
+        if reason := unreadable_ending(ending):
             self.left_out.append(LeftOut(path, reason))
         else:
             self.songs.append(path)
@@ -141,7 +143,8 @@ def below(root: Path, reasons: Mapping[Path, str]) -> dict[str, str]:
 
 def _sort(entry: os.DirEntry[str], found: FoundSongs, folders: list[Path] | deque[Path]) -> None:
     """Take a file, or note a folder to be read."""
-    path, named_so = Path(entry.path), Path(entry.name).suffix.lower() in EXTENSIONS
+    path = Path(entry.path)
+    named_so = path.suffix.lower() in EXTENSIONS
     try:
         if entry.is_dir():
             folders.append(path)
