@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.files import signature
 from genrefusion.data.formats import EXTENSIONS
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.features import FeatureSettings, PrecomputedFeatures, TableFeatures
@@ -27,10 +29,12 @@ _NO_FEATURES = ("length", "label", "genre", "split", "artist", "title")
 _INDEX = re.compile(r"index|level_\d+", re.IGNORECASE)
 """What pandas calls the numbers of the rows where it makes a column of them."""
 _TOO_MANY_FOR_CHANCE = 20
+_FILES = 2
+"""Files of ready features that stay in memory, as long as they do not change: a run asks for its own a dozen times."""
 
 
 def read_feature_table(path: Path) -> pd.DataFrame:
-    """Read a CSV file of features, one row a track.
+    """Read a CSV file of features, one row a track; the table is shared by all who ask, and not to be changed.
 
     The column ``track_id``, or ``filename`` without its ending, names the track; the widely used GTZAN table of 57
     librosa features has the latter. Its columns ``length`` and ``label`` are no features and are left out.
@@ -48,6 +52,11 @@ def read_feature_table(path: Path) -> pd.DataFrame:
     """
     if not path.is_file():
         raise UserError(f"features.path={path}: no such file.")
+    return _feature_table(path, signature(path))
+
+
+@functools.lru_cache(maxsize=_FILES)
+def _feature_table(path: Path, _: tuple[int, ...]) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(_IDS, str))
     except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
@@ -95,16 +104,16 @@ def _numbers_rows(column: pd.Series[Any], *, named_so: bool) -> bool:
     return named_so or in_order or shuffled
 
 
-def read_sequences(path: Path) -> dict[str, Array]:
-    """Read one sequence of vectors for each track from an ``.npz`` file.
+def read_sequences(path: Path) -> Mapping[str, Array]:
+    """Read one sequence of vectors for each track from an ``.npz`` file; they are shared by all who ask.
 
     Arrays: ``track_id`` (n,), ``frames`` (m, d), ``offsets`` (n + 1,); the sequence of track i is
     ``frames[offsets[i]:offsets[i + 1]]``. No pickled object is loaded.
 
     Returns
     -------
-    dict of str to Array
-        Shape (frames, d) each.
+    mapping of str to Array
+        Shape (frames, d) each, read-only.
 
     Raises
     ------
@@ -113,6 +122,11 @@ def read_sequences(path: Path) -> dict[str, Array]:
     """
     if not path.is_file():
         raise UserError(f"features.path={path}: no such file.")
+    return _sequences(path, signature(path))
+
+
+@functools.lru_cache(maxsize=_FILES)
+def _sequences(path: Path, _: tuple[int, ...]) -> Mapping[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as file:
             ids, frames, offsets = (file[name] for name in ("track_id", "frames", "offsets"))
@@ -120,7 +134,8 @@ def read_sequences(path: Path) -> dict[str, Array]:
         raise UserError(f"{path}: not an .npz file with track_id, frames and offsets ({error}).") from error
     if frames.ndim != 2 or len(offsets) != len(ids) + 1 or offsets[-1] != len(frames) or (np.diff(offsets) < 1).any():
         raise UserError(f"{path}: offsets do not divide {len(frames)} frames into {len(ids)} sequences.")
-    frames = frames.astype(np.float32)
+    frames = frames.astype(np.float32, copy=False)
+    frames.setflags(write=False)
     return {str(track): frames[a:b] for track, a, b in zip(ids, offsets, offsets[1:], strict=False)}
 
 
@@ -183,7 +198,7 @@ def write_ready(features: object, ids: Iterable[str], folder: Path) -> Path:
     return folder / "vectors.npz"
 
 
-def _ready(features: object) -> dict[str, Array]:
+def _ready(features: object) -> Mapping[str, Array]:
     """Numbers of each track in a file of ready features; nothing where features are computed."""
     if isinstance(features, PrecomputedFeatures):
         return read_sequences(Path(str(features.path)))

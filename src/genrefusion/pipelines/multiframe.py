@@ -7,7 +7,7 @@ outputs that are computed once and cached. Otherwise the whole network is traine
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,7 @@ from genrefusion.pipelines.frames import (
     member_conditions,
     on_device,
     published_trunk,
+    require_readable_frames,
     trunk_outputs,
 )
 from genrefusion.pipelines.weights import load_modules, save_modules
@@ -81,14 +82,20 @@ class MultiframePipeline(Pipeline):
 
     def __init__(self, settings: MultiframeSettings, features: MelFeatures, context: Context) -> None:
         super().__init__(settings, features, context)
+        require_readable_frames(features, settings.weights)
+        if settings.weights != "none" and settings.specaugment and settings.freeze:
+            raise UserError(
+                "pipeline.specaugment masks spectrograms, which frozen convolutions see only once: "
+                "pipeline.freeze=false."
+            )
         self.networks_: list[FrameClassifier] = []
         self.bank_: dict[str, Tensor] = {}
+        self._neighbours: Any = None
 
     def prepare(self, tracks: Tracks) -> None:
         """Compute spectrograms and, where they are frozen, the convolutions' outputs."""
-        _check_mode(self.settings, self.features)
         weights = self.settings.weights
-        trunk = None if weights == "none" else published_trunk(weights, self.features, self.context)
+        trunk = None if weights == "none" else published_trunk(weights, self.context)
         if trunk is not None and self.settings.freeze:
             trunk_outputs(trunk, tracks, self.features, self.context)
         else:
@@ -96,7 +103,6 @@ class MultiframePipeline(Pipeline):
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Train on the frames of `train`; the epoch with the lowest log loss on the songs of `val` is kept."""
-        _check_mode(self.settings, self.features)
         self.classes_ = genres_to_learn(train, val)
         self.networks_ = self._new_networks()
         train_frames, val_frames = self._frames(train, random_cuts=not self._frozen), self._frames(val)
@@ -108,6 +114,7 @@ class MultiframePipeline(Pipeline):
         if self.settings.vote == "knn":
             frames = self._frames(train)
             self.bank_ = {"points": torch.from_numpy(self._points(frames)), "labels": torch.tensor(frames.labels)}
+            self._neighbours = None
         return self
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
@@ -115,12 +122,7 @@ class MultiframePipeline(Pipeline):
         require_fitted(self)
         frames = self._frames(tracks)
         if self.settings.vote == "knn":
-            from sklearn.neighbors import KNeighborsClassifier  # a second's import: only where there is a vote
-
-            points, labels = self.bank_["points"].numpy(), self.bank_["labels"].numpy()
-            neighbours = min(self.settings.knn.neighbours, len(points))
-            # Every class is among the labels: a genre has at least one training frame.
-            probabilities = KNeighborsClassifier(neighbours).fit(points, labels).predict_proba(self._points(frames))
+            probabilities = self._voters().predict_proba(self._points(frames))
         else:
             probabilities = self._probabilities(frames)
         prediction = mean_over_frames(probabilities, frames.songs, self.classes_)
@@ -183,8 +185,8 @@ class MultiframePipeline(Pipeline):
 
     def _fit_member(self, member: int, train: SongFrames, val: SongFrames) -> pd.DataFrame:
         model = self._trained_part(self.networks_[member])
-        first_frames = [val.songs.index(song) for song in dict.fromkeys(val.songs)]
-        truth = np.array(val.labels)[first_frames]
+        label = dict(zip(val.songs, val.labels, strict=True))
+        truth = np.array(list(label.values()))
 
         def validate(current: nn.Module) -> dict[str, float]:
             frames = apply(current, val).softmax(dim=1).numpy()
@@ -209,6 +211,17 @@ class MultiframePipeline(Pipeline):
         models = [on_device(self._trained_part(network), self.context) for network in self.networks_]
         members = [apply(model, frames).double().softmax(dim=1).numpy() for model in models]
         return np.asarray(np.mean(np.stack(members), axis=0))
+
+    def _voters(self) -> Any:
+        """The training frames in a tree, which is made once: `predict` asks for a few songs at a time."""
+        from sklearn.neighbors import KNeighborsClassifier  # a second's import: only where there is a vote
+
+        if self._neighbours is None:
+            points, labels = self.bank_["points"].numpy(), self.bank_["labels"].numpy()
+            # Every class is among the labels: a genre has at least one training frame.
+            nearest = KNeighborsClassifier(min(self.settings.knn.neighbours, len(points)))
+            self._neighbours = nearest.fit(points, labels)
+        return self._neighbours
 
     def _points(self, frames: SongFrames) -> npt.NDArray[np.float64]:
         """Coordinates of frames for the vote, shape (frames, dimensions); those of all members side by side."""
@@ -245,14 +258,3 @@ class _Embedding(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         sequence = inputs if self.frozen else self.network.trunk.sequence(inputs)
         return self.network.head.embed(sequence)
-
-
-def _check_mode(settings: MultiframeSettings, features: MelFeatures) -> None:
-    """Refuse settings that contradict each other."""
-    if settings.weights == "none":
-        return
-    msd.require_published_frames(features)
-    if settings.specaugment and settings.freeze:
-        raise UserError(
-            "pipeline.specaugment masks spectrograms, which frozen convolutions see only once: pipeline.freeze=false."
-        )

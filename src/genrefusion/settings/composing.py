@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from genrefusion.core.errors import UserError, unknown_name
 from genrefusion.core.folders import named_run, named_sweep, run_folder, sweep_folder
+from genrefusion.core.machine import usable_cores
 from genrefusion.settings.commands import CorpusConfig, EvaluateConfig, PredictConfig, ReproduceConfig, TrainConfig
 from genrefusion.settings.registry import entries, require_plugins
 
@@ -63,6 +64,23 @@ def _sorted_names(config: DictConfig, prefix: str = "", *, free: bool = False) -
 
 def _has_content(node: DictConfig | ListConfig) -> bool:
     return not (node._is_none() or node._is_missing() or node._is_interpolation()) and len(node) > 0
+
+
+def quoted(text: str) -> str:
+    r"""Text in quotes, as Hydra's grammar reads it again; interpolations in it stay what they are.
+
+    Examples
+    --------
+    >>> print(quoted("it's"))
+    'it\'s'
+    """
+    # Only a quote is escaped there, and the backslashes right before it.
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + (r"\'" if found[2] else ""), text) + "'"
+
+
+def literal(path: Path) -> str:
+    """Path in which nothing is an interpolation."""
+    return str(path).replace("${", r"\${")
 
 
 def configs_directory() -> Path:
@@ -127,4 +145,4 @@ def _if_weights(weights: str, with_weights: Any, without: Any) -> Any:
 
 def _threads_each(runs: int) -> int:
     """Threads of each of several runs on this machine: more than there are cores would wait for each other."""
-    return max(1, (os.cpu_count() or 1) // runs)
+    return max(1, usable_cores() // runs)
