@@ -154,7 +154,7 @@ def grouped(reasons: Mapping[str, str]) -> list[str]:
     >>> grouped({"a": "empty", "b": "silent"})
     ['a   empty', 'b   silent']
     >>> grouped({name: "silent" for name in "abcde"})
-    ['5 files silent: a, b, c, …']
+    ['a, b, c, … (5 in all)   silent']
     """
     names: dict[str, list[str]] = {}
     for name, reason in reasons.items():
@@ -162,7 +162,7 @@ def grouped(reasons: Mapping[str, str]) -> list[str]:
     rows = []
     for reason, members in names.items():
         if len(members) > _NAMED:
-            rows.append(f"{len(members)} files {reason}: {', '.join(members[:_NAMED])}, …")
+            rows.append(f"{', '.join(members[:_NAMED])}, … ({len(members)} in all)   {reason}")
         else:
             rows += [f"{name}   {reason}" for name in members]
     return rows
