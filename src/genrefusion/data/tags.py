@@ -36,7 +36,7 @@ _FREE = ("TXXX:", "----:com.apple.iTunes:", "WM/")
 _SUNG = (0, 1, 2)
 """Kinds of synchronised texts of ID3: other, lyrics, transcription; not chords, events and the like."""
 
-_MOST_CHUNKS = 1000
+_MOST_CHUNKS, _LONGEST_CHUNK = 1000, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _texts_of_sound(path: Path) -> Mapping[str, Any]:
             name, size = struct.unpack(f"{order}4sI", begin)
             if name == b"LIST":
                 file.seek(4, 1)  # to the chunks within
-            elif name in _TEXT_CHUNKS:
+            elif name in _TEXT_CHUNKS and size < _LONGEST_CHUNK:
                 texts[name.decode()] = decode_text(file.read(size).split(b"\0")[0])[0]
                 file.seek(size % 2, 1)
             else:
