@@ -186,7 +186,7 @@ _LONGEST_CREDIT = 300
 
 
 def is_credit(line: str) -> bool:
-    """Whether a line names writers, performers or publishers, as the first and last lines do: see `first_and_last_sung`."""
+    """Whether a line names writers, performers or publishers, as the first and last lines do."""
     return len(line) <= _LONGEST_CREDIT and bool(_CREDIT.match(line) or _FRENCH_CREDIT.match(line))
 
 
