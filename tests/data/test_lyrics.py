@@ -70,6 +70,8 @@ def test_what_may_be_sung_stays_wherever_it_stands(line: str) -> None:
         "My Song Lyrics[Verse 1]\nI walk\nla",
         "My Song Lyrics\n[Verse 1]\nI walk\nla",
         "I walk\nSee Somebody LiveGet tickets as low as $17You might also like[Chorus]\nla123Embed",
+        "I walk\nla\n12Embed",
+        "I walk\nla\nSongwriters: Some Body\nSome Song lyrics © Some Music Publishing LLC",
         "I walk\nSee Some Body Live\nGet tickets as low as €117\nYou might also like\nlaEmbed",
         "I walkYou might also likela".replace("likela", "like\nla") + "1.2KEmbedShare URLCopyEmbedCopy",
         "I walk\nla\n...\n\n******* This Lyrics is NOT for Commercial use *******\n(1409617829201)",

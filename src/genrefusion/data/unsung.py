@@ -108,7 +108,7 @@ _BLOCKS = tuple(
         (" Contributor", r"\A\s*\d{1,5} Contributors?(?=\n|[A-Z\[])"),
         (" Lyrics", r"\A\s*[^\n\[]{1,150} Lyrics(?=\n?\[)"),
         ("tickets as low as", r"(?:See [^\n]{1,100}? Live\s{0,3})?Get tickets as low as [$€£]\d+"),
-        ("Embed", r"(?:(?<![\s\d])\d{1,4}(?:\.\d)?[KM]?|(?<=\S)|(?<=\n))Embed(?:Share URLCopyEmbedCopy)?\s*\Z"),
+        ("Embed", r"(?:(?<![ \t\d])\d{1,4}(?:\.\d)?[KM]?|(?<=\S)|(?<=\n))Embed(?:Share URLCopyEmbedCopy)?\s*\Z"),
         (
             "You might also like",
             r"(?:(?<=\n)|(?<=[^\s,]))You might also like(?=[ \t]*\n|[A-Z\[“\"(]|\s*\Z)",
@@ -136,7 +136,7 @@ def without_site_texts(text: str) -> str:
 _SITE_LINE = re.compile(
     r"\W*(?:"
     r"(?:song )?lyrics (?:are )?(?:licensed|provided|powered|courtesy|submitted|transcribed)\b.{0,20}\b(?:by|of)\b.*"
-    r"|lyrics © ?\S.*"
+    r"|(?:.{1,100} )?lyrics © ?\S.*"
     r"|submit corrections|correct these lyrics|more on genius"
     r"|(?:powered|provided) by (?:musixmatch|lyricfind|genius|azlyrics).*"
     r"|(?:source|from|via|lyrics(?: from| at)?)\s?:?\s+(?:https?://|www\.|musixmatch|lyricfind|azlyrics|genius|metrolyrics).*"
