@@ -95,4 +95,4 @@ def test_formats_of_the_extra_are_songs_with_it_and_are_left_out_without(
 
 def test_many_files_of_one_reason_are_told_on_one_line() -> None:
     reasons = dict.fromkeys(("a", "b", "c", "d"), "silent") | {"e": "empty"}
-    assert grouped(reasons) == ["4 files silent: a, b, c, …", "e   empty"]
+    assert grouped(reasons) == ["a, b, c, … (4 in all)   silent", "e   empty"]
