@@ -145,3 +145,18 @@ def test_resume_takes_the_run_of_the_same_corpus(songs: str, tmp_path: Path) -> 
         for path in tmp_path.glob("outputs/xgboost_97/manifest/*/run.json")
     }
     assert states == {"2026-01-01_00-00-00": "finished", "2026-01-01_00-00-01": "running"}
+
+
+def test_resume_takes_the_sweep_of_the_same_corpus(songs: str, tmp_path: Path) -> None:
+    table = Path(songs.removeprefix("data.manifest="))
+    other = f"data.manifest={shutil.copy(table, table.with_name('other.csv'))}"
+    for manifest, words in (
+        (songs, ["sweep.trials=1"]),
+        (other, ["sweep.trials=1"]),
+        (songs, ["sweep.trials=2", "resume=true"]),
+    ):
+        answer = run_here("train", "-m", "sweep=xgboost", *words, *PLAIN, "data=manifest", manifest, cwd=tmp_path)
+        assert answer.returncode == 0, answer.stderr
+    first, second = sorted(tmp_path.glob("outputs/xgboost_97/manifest/*_sweep*"))
+    assert [len(pd.read_csv(folder / "sweep.csv")) for folder in (first, second)] == [2, 1]
+    assert (first / "1" / "run.json").is_file()

@@ -25,7 +25,7 @@ from urllib.parse import quote
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from genrefusion.commands import sweep_results
 from genrefusion.core.disks import disk_mistake
@@ -36,7 +36,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.runs.record import RESULTS_VERSION, require_same_code
 from genrefusion.runs.training import prepare, run_experiment
 from genrefusion.settings.commands import TrainConfig
-from genrefusion.settings.composing import to_settings
+from genrefusion.settings.composing import literal, quoted, to_settings
 from genrefusion.settings.mistakes import require_launcher
 from genrefusion.settings.sweep import SweepSettings
 
@@ -90,6 +90,10 @@ def run_sweep(config: DictConfig, typed: Sequence[str], launcher: Launcher) -> N
     free = {name: values for name, values in space.items() if name not in _names(typed)}
     terminal = Terminal()
     directory = Path(config.hydra.sweep.dir)
+    if settings.resume and not any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra):
+        directory = _begun_so(directory, typed, settings) or directory
+        with read_write(config.hydra):
+            config.hydra.sweep.dir = literal(directory)
     with _emptied(directory):
         prepare(settings, terminal)  # a mistake in the data shows here and not in every trial
         _run_trials(config, settings, typed, free, directory, launcher, terminal)
@@ -111,11 +115,23 @@ def _run_trials(
         while (missing := settings.sweep.trials - count_done(study)) > 0:
             size = min(missing, 1 if one_by_one else settings.parallel)
             batch = [_ask(study, settings.sweep, free, done=count_done(study) + k) for k in range(size)]
-            _launch(launcher, study, batch, typed)
+            _launch(launcher, study, batch, [*typed, f"hydra.sweep.dir={quoted(literal(directory))}"])
             sweep_results.write_table(study, directory)
             for trial in batch:
                 terminal.say("trial", sweep_results.trial_line(study, trial.number))
         sweep_results.finish(study, directory, settings.name, typed, terminal)
+
+
+def _begun_so(directory: Path, typed: Sequence[str], settings: TrainConfig) -> Path | None:
+    """The newest of the sweeps beside one, and itself, that was begun with the same words."""
+    for path in sorted(directory.parent.glob(f"*/{STUDY}"), reverse=True):
+        if open_study(path.parent, settings.sweep).user_attrs.get("typed") == _lasting(typed):
+            return path.parent
+    return None
+
+
+def _lasting(typed: Sequence[str]) -> list[str]:
+    return sorted(override for override in typed if not override.startswith(_CAN_CHANGE))
 
 
 @contextmanager
@@ -267,7 +283,7 @@ def _open_sweep(directory: Path, settings: TrainConfig, typed: Sequence[str]) ->
         require_same_code(study.user_attrs, directory)
     study.set_user_attr("results_version", RESULTS_VERSION)
     begun = study.user_attrs.get("typed")
-    lasting = sorted(override for override in typed if not override.startswith(_CAN_CHANGE))
+    lasting = _lasting(typed)
     if begun is None:
         study.set_user_attr("typed", lasting)
     elif begun != lasting:
