@@ -19,6 +19,8 @@ from conftest import run_here
 from genrefusion import api
 from genrefusion.core import files
 
+pytestmark = pytest.mark.slow
+
 PLAIN = ["experiment=xgboost_97", "pipeline.rounds=3", "workers=1"]
 
 
