@@ -16,6 +16,7 @@ UNUSABLE = "that cannot be used"
 """The reason that is told in the detail alone."""
 
 _NAMED = 3
+_OF_SYSTEMS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "#recycle")
 _AUDIO = frozenset(EXTENSIONS + OTHER_AUDIO)
 
 
@@ -129,7 +130,7 @@ def songs_at(where: str) -> FoundSongs:
             found = find_songs(path)
         else:
             anchor = Path(path.anchor)
-            found = _all_of(sorted(anchor.glob(str(path.relative_to(anchor)))))
+            found = _all_of(sorted(anchor.glob(str(path.relative_to(anchor)))), named=frozenset(path.parts))
     except (OSError, ValueError) as error:
         raise UserError(f"audio={shown(where)}: {getattr(error, 'strerror', None) or error}.") from error
     if not found.songs:
@@ -143,7 +144,7 @@ def songs_at(where: str) -> FoundSongs:
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name belongs to a system or a program."""
-    return name.startswith(".") or name == "__MACOSX"
+    return name.startswith(".") or name in _OF_SYSTEMS
 
 
 def grouped(reasons: Mapping[str, str]) -> list[str]:
@@ -173,11 +174,11 @@ def below(root: Path, reasons: Mapping[Path, str]) -> dict[str, str]:
     return {str(path.relative_to(root)) if path != root else str(root): reason for path, reason in reasons.items()}
 
 
-def _all_of(matches: list[Path]) -> FoundSongs:
-    """Songs that a pattern means, each once, and those in its folders."""
+def _all_of(matches: list[Path], *, named: frozenset[str]) -> FoundSongs:
+    """Songs that a pattern means, each once, and those in its folders; hidden ones where the pattern names them."""
     found = FoundSongs()
     for path in matches:
-        if is_hidden(path.name):
+        if any(map(is_hidden, set(path.parts) - named)):
             continue
         if path.is_dir():
             inside = find_songs(path)
