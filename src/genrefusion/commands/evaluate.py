@@ -27,6 +27,7 @@ from genrefusion.runs.explain.songs import parts_to_explain
 from genrefusion.runs.store import Run, open_run
 from genrefusion.runs.training import make_context
 from genrefusion.settings.commands import EvaluateConfig
+from genrefusion.settings.fields import found_near
 
 
 def run(config: EvaluateConfig) -> None:
@@ -121,7 +122,7 @@ class _Scored:
 def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     """Open the run's models and load what they are to be scored on; what cannot be done is refused before."""
     trained = run.record["config"]["data"]
-    data = config.data or read_settings({"schema": run.record["data_schema"], **trained})
+    data = config.data or found_near(read_settings({"schema": run.record["data_schema"], **trained}), run.directory)
     # What a prediction depends on is the run's: songs are heard for as long as in training.
     data = replace(data, max_seconds=trained["max_seconds"])
     context = make_context(config, terminal, max_seconds=data.max_seconds)

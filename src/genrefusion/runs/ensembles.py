@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from genrefusion.runs.record import begun_record, code, ensemble_signature, requ
 from genrefusion.runs.store import Run, model_folder, open_run
 from genrefusion.runs.training import train_context
 from genrefusion.settings.commands import TrainConfig
+from genrefusion.settings.fields import as_saved
 
 
 def run_ensemble(
@@ -145,7 +146,7 @@ def _record(joining: _Joining) -> dict[str, Any]:
         **code(),
         "machines": list(dict.fromkeys(name for m in members for name in machine_names(m.record))),
         # Members that are named by their folders have a corpus, split and seed of their own.
-        "config": asdict(config) | {name: first["config"][name] for name in ("data", "split", "seed")},
+        "config": as_saved(config) | {name: first["config"][name] for name in ("data", "split", "seed")},
         "fitted_on_val": config.pipeline.combine == "stack" or any(_fitted_on_val(member) for member in members),
     }
 

@@ -59,10 +59,11 @@ class GtzanData(DataSettings):
     name: str = "gtzan"
     root: str | None = setting(
         None,
+        path=True,
         needed="the folder that holds genres_original/ or genres/ (1,000 clips, 1.2 GB),\n"
         "or any part of it. data/README.md says where to get it.",
     )
-    artist_index: str | None = setting(None, help="Sturm's GTZANindex.txt; null: artists are unknown")
+    artist_index: str | None = setting(None, path=True, help="Sturm's GTZANindex.txt; null: artists are unknown")
 
 
 @registered("data", "folder", "genrefusion.data.folder:load")
@@ -71,7 +72,7 @@ class FolderData(DataSettings):
     """A folder of genres."""
 
     name: str = "folder"
-    root: str | None = setting(None, needed="a folder with one folder of songs for each genre.")
+    root: str | None = setting(None, path=True, needed="a folder with one folder of songs for each genre.")
 
 
 @registered("data", "manifest", "genrefusion.data.manifest:load")
@@ -80,8 +81,10 @@ class ManifestData(DataSettings):
     """A tracks table."""
 
     name: str = "manifest"
-    manifest: str | None = setting(None, help="a tracks table, .csv or .jsonl")
-    root: str | None = setting(None, help="or the folder of a table that is called tracks.csv or tracks.jsonl")
+    manifest: str | None = setting(None, path=True, help="a tracks table, .csv or .jsonl")
+    root: str | None = setting(
+        None, path=True, help="or the folder of a table that is called tracks.csv or tracks.jsonl"
+    )
     needs: str = setting(
         "any",
         choices=("any", "audio", "lyrics", "both"),
@@ -135,7 +138,9 @@ class GenreNames(Settings):
     synonyms: dict[str, list[str]] | None = setting(
         None, help="names of each genre; null: genres are called as the tags and folders call them"
     )
-    path: str | None = setting(None, help="of genres=file: a YAML file that holds synonyms, in the place of the above")
+    path: str | None = setting(
+        None, path=True, help="of genres=file: a YAML file that holds synonyms, in the place of the above"
+    )
 
     def __post_init__(self) -> None:
         """Refuse a missing file."""
