@@ -22,7 +22,8 @@ from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal, shown, shown_lines
 from genrefusion.data.audio import EXTENSIONS, AudioError, decoded_once, digest_audio, usable_seconds
-from genrefusion.data.tags import SIDECARS, find_lyrics
+from genrefusion.data.sidecars import SIDECARS, Sidecars
+from genrefusion.data.tags import find_lyrics
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache, ScratchCache
 from genrefusion.metrics.predictions import Prediction, mean_prediction
@@ -187,6 +188,7 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
     limits = [model.limits for model in models if "audio" in model.uses]
     shortest, longest = max(a for a, _ in limits) if limits else 0.0, max(b for _, b in limits) if limits else 0.0
     reads_lyrics = any(pipeline.reads_lyrics for model in models for pipeline in model.pipelines)
+    sidecars = Sidecars()
 
     def read(song: SongFiles) -> tuple[SongFiles | None, list[str]]:
         problems = []
@@ -200,7 +202,7 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
             if problem:
                 return None, [f"{shown(song.audio)}   {problem}"]
         if reads_lyrics:
-            song.lyrics = find_lyrics(song.path, given=lyrics if song.audio else song.path)
+            song.lyrics = find_lyrics(song.path, given=lyrics if song.audio else song.path, sidecars=sidecars)
             problems = [shown(song.lyrics.problem)] if song.lyrics.problem else []
         if limits and song.audio is None:
             song.lacks = "audio"

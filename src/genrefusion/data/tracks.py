@@ -27,6 +27,7 @@ from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.missing_files import missing_files, require_files
 from genrefusion.data.names import plain, plain_artist
 from genrefusion.data.table_files import read_table
+from genrefusion.data.text_files import read_text
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -366,6 +367,8 @@ def _lyrics(row: dict[Any, Any]) -> str | None:
     if row.get("lyrics") or not row["lyrics_path"]:
         return row.get("lyrics")
     try:
-        return Path(row["lyrics_path"]).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{row['lyrics_path']}: lyrics cannot be read as UTF-8 text ({error}).") from error
+        return read_text(Path(row["lyrics_path"]))
+    except OSError as error:
+        raise UserError(f"{row['lyrics_path']}: lyrics cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise UserError(f"{row['lyrics_path']}: lyrics cannot be read ({error}).") from error

@@ -29,6 +29,7 @@ from genrefusion.data.checks import inspect_files, shown_path
 from genrefusion.data.genre_names import read_genre_map
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.names import plain, plain_artist
+from genrefusion.data.sidecars import Sidecars
 from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import PARTS, Tracks, load_table
 from genrefusion.settings.commands import CorpusConfig
@@ -67,7 +68,8 @@ def build_corpus(config: CorpusConfig, *, command: str = "", quiet: bool = False
     if not files:
         raise UserError(f"source={source}: no songs. Files that end in {', '.join(EXTENSIONS)} are taken.")
     terminal.say("source", f"{shown_path(str(source))}: {len(files)} songs")
-    jobs = (read_song(file, source, genres, report) for file in files)
+    sidecars = Sidecars()
+    jobs = (read_song(file, source, genres, sidecars, report) for file in files)
     songs = list(terminal.track(jobs, "tags", len(files), "songs"))
     songs = _with_genre(songs, report, settings=config)
     songs = _first_of_each(_checked(songs, config, report, terminal), report)
