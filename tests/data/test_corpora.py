@@ -23,7 +23,7 @@ from genrefusion.core.files import extend_record, read_record
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import digest_audio
 from genrefusion.data.checks import check_audio
-from genrefusion.data.corpora import load_corpus
+from genrefusion.data.corpora import load_corpus, load_usable
 from genrefusion.data.folder import load_folder
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.data import DataSettings, FolderData, GtzanData, ManifestData
@@ -45,6 +45,10 @@ def songs(tmp_path: Path, write_tone: WriteTone) -> Path:
 
 def load(settings: DataSettings, cache: Path) -> Tracks:
     return load_corpus(settings, cache=cache, workers=1, terminal=QUIET)
+
+
+def usable(settings: DataSettings, cache: Path, *, divided: bool) -> Tracks:
+    return load_usable(settings, ["audio"], cache=cache, workers=1, terminal=QUIET, divided=divided)
 
 
 def check(tracks: Tracks, cache: Path, *, on_error: str = "raise", min_seconds: float = 1.0) -> Tracks:
@@ -112,10 +116,36 @@ def test_a_folder_without_songs_is_refused_with_what_it_needs(tmp_path: Path) ->
         load_folder(tmp_path)
 
 
-def test_a_genre_with_one_song_is_refused_by_name(songs: Path, write_tone: WriteTone) -> None:
+def test_a_genre_with_one_song_is_refused_by_name_where_it_is_divided(songs: Path, write_tone: WriteTone) -> None:
     write_tone(songs / "polka" / "0.wav")
-    with pytest.raises(UserError, match=r"1 of \d songs break a rule:\n  polka/0  the only track"):
-        load_folder(songs)
+    settings = FolderData(root=str(songs))
+    with pytest.raises(
+        UserError, match=r"songs: 1 of 7 tracks cannot be used:\n  polka/0  the only track of its genre"
+    ):
+        usable(settings, songs.parent, divided=True)
+    assert len(usable(settings, songs.parent, divided=False)) == 7, "one is enough to evaluate"
+
+
+def test_a_genre_with_one_song_is_left_out_where_that_is_asked_for(songs: Path, write_tone: WriteTone) -> None:
+    write_tone(songs / "polka" / "0.wav")
+    tracks = usable(FolderData(root=str(songs), on_error="skip"), songs.parent, divided=True)
+    assert (tracks.genres, list(tracks.skipped)) == (["jazz", "rock"], ["polka/0"])
+    assert tracks.skipped["polka/0"].startswith("the only track of its genre")
+    assert usable(FolderData(root=str(songs), min_tracks=2), songs.parent, divided=True).genres == ["jazz", "rock"]
+
+
+def test_what_skipping_leaves_too_small_is_left_out_too(songs: Path, write_tone: WriteTone) -> None:
+    """Both settings count what can be used."""
+    for number in range(4):
+        write_tone(songs / "polka" / f"{number}.wav", level=0.05 + 0.02 * number)
+    for name in ("rock/0.wav", "rock/1.wav", "polka/0.wav"):
+        (songs / name).write_bytes(b"")
+    tracks = usable(FolderData(root=str(songs), on_error="skip"), songs.parent, divided=True)
+    assert (tracks.genres, sorted(tracks.skipped)) == (["jazz", "polka"], ["polka/0", "rock/0", "rock/1", "rock/2"])
+    with pytest.raises(UserError, match=r"data.min_tracks=4: leaves 1 genres of 3"):
+        usable(FolderData(root=str(songs), on_error="skip", min_tracks=4), songs.parent, divided=True)
+    tracks = usable(FolderData(root=str(songs), on_error="skip", min_tracks=3), songs.parent, divided=True)
+    assert (tracks.genres, sorted(tracks.skipped)) == (["jazz", "polka"], ["polka/0", "rock/0", "rock/1"])
 
 
 def test_checked_tracks_carry_the_digests_of_their_bytes(songs: Path, tmp_path: Path) -> None:
@@ -190,13 +220,6 @@ def test_a_corpus_of_bad_files_is_refused(tmp_path: Path) -> None:
         path.touch()
     with pytest.raises(UserError, match="songs: not one of its 2 files can be used"):
         check(load_folder(tmp_path / "songs"), tmp_path, on_error="skip")
-
-
-def test_a_genre_that_skipping_leaves_with_one_track_is_refused(songs: Path, tmp_path: Path) -> None:
-    for number in range(2):
-        (songs / "rock" / f"{number}.wav").write_bytes(b"")
-    with pytest.raises(UserError, match=r"songs without the skipped files: .*\n.*rock/2  the only track of its genre"):
-        check(load_folder(songs), tmp_path, on_error="skip")
 
 
 def test_the_broken_clip_of_gtzan_is_skipped_by_name(songs: Path, tmp_path: Path) -> None:

@@ -132,13 +132,15 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     if config.calibrate:
         _require_unused_val(run)
     cache = cache_folder(config.cache)
-    tracks = load_usable(data, pipelines[0].uses, cache=cache, workers=config.workers, terminal=terminal)
-    tracks = with_digests(tracks, read_features(pipelines[0]))
     own = config.data is None
+    sides, workers = pipelines[0].uses, config.workers
+    tracks = load_usable(data, sides, cache=cache, workers=workers, terminal=terminal, divided=own)
+    tracks = with_digests(tracks, read_features(pipelines[0]))
     if own:
         _require_same_corpus(run, tracks)
         parts = [([p], tracks.subset(fold.test)) for p, fold in zip(pipelines, run.split.folds, strict=True)]
     else:
+        tracks = tracks.called_as(pipelines[0].classes_)
         _require_known_genres(tracks, pipelines[0].classes_)
         parts = [(pipelines, _without_trained(run, tracks, terminal))]
     return _Scored(run, own, tracks, parts, run.directory / "evaluations" / _place(run, tracks, own=own))

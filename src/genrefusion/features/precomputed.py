@@ -15,7 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.files import require_file
 from genrefusion.data.audio import EXTENSIONS
+from genrefusion.data.table_files import read_numbers
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.features import FeatureSettings, PrecomputedFeatures, TableFeatures
 
@@ -46,12 +48,7 @@ def read_feature_table(path: Path) -> pd.DataFrame:
         The file is missing, has no column of ids, doubled ids, a column that is not numeric, or one that numbers the
         rows: where a table is sorted by genre, it tells the genre.
     """
-    if not path.is_file():
-        raise UserError(f"features.path={path}: no such file.")
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(_IDS, str))
-    except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a CSV table ({error}).") from error
+    table = read_numbers(path, "features.path")
     column = next((name for name in _IDS if name in table), None)
     if column is None:
         raise UserError(f"{path}: no column track_id or filename. There are: {', '.join(table.columns[:8])} …")
@@ -111,8 +108,7 @@ def read_sequences(path: Path) -> dict[str, Array]:
     UserError
         The file is missing or of another layout.
     """
-    if not path.is_file():
-        raise UserError(f"features.path={path}: no such file.")
+    require_file(path, "features.path")
     try:
         with np.load(path, allow_pickle=False) as file:
             ids, frames, offsets = (file[name] for name in ("track_id", "frames", "offsets"))

@@ -17,7 +17,7 @@ from genrefusion.core.files import alone_in, write_json
 from genrefusion.core.machine import machine_names
 from genrefusion.core.terminal import Terminal
 from genrefusion.core.version import __version__
-from genrefusion.data.tracks import PARTS
+from genrefusion.data.table_rules import PARTS
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, with_truth, write_predictions
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
 from genrefusion.reports.run_page import write_report

@@ -229,6 +229,7 @@ def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
         workers=config.workers,
         terminal=terminal,
         require=pipeline.require_corpus,
+        divided=True,
     )
     tracks = with_digests(tracks, read_features(pipeline))
     return tracks, split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)

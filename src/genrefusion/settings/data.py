@@ -21,7 +21,9 @@ class DataSettings(Settings):
     on_error: str = setting("raise", choices=("raise", "skip"), help="what a file that cannot be used does to the run")
     min_seconds: float = setting(1.0, help="0 to data.max_seconds; shorter audio is a problem")
     max_seconds: float = setting(600.0, low=0.1, high=1_000_000, help="only the beginning of longer audio is used")
-    min_tracks: int = setting(2, low=2, high=1_000_000, help="genres with fewer tracks are left out")
+    min_tracks: int | None = setting(
+        None, low=2, high=1_000_000, help="genres with fewer tracks are left out; null: none"
+    )
     piece_seconds: float | None = setting(
         None,
         help="0.5 or data.min_seconds to data.max_seconds; songs are cut into pieces of this length, each a "

@@ -31,7 +31,8 @@ from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.names import plain, plain_artist
 from genrefusion.data.sidecars import Sidecars
 from genrefusion.data.splits import split_tracks
-from genrefusion.data.tracks import PARTS, Tracks, load_table
+from genrefusion.data.table_rules import PARTS
+from genrefusion.data.tracks import Tracks, load_table
 from genrefusion.settings.commands import CorpusConfig
 from genrefusion.settings.data import SplitSettings
 
