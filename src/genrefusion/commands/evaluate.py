@@ -16,7 +16,7 @@ from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.corpora import load_usable
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.precomputed import with_digests
+from genrefusion.features.precomputed import require_numbers, with_digests
 from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
 from genrefusion.pipelines.base import Predictor, read_features, read_settings
 from genrefusion.reports.run_page import write_report
@@ -135,7 +135,9 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     own = config.data is None
     sides, workers = pipelines[0].uses, config.workers
     tracks = load_usable(data, sides, cache=cache, workers=workers, terminal=terminal, divided=own)
-    tracks = with_digests(tracks, read_features(pipelines[0]))
+    features = read_features(pipelines[0])
+    require_numbers(tracks, features)
+    tracks = with_digests(tracks, features)
     if own:
         _require_same_corpus(run, tracks)
         parts = [([p], tracks.subset(fold.test)) for p, fold in zip(pipelines, run.split.folds, strict=True)]

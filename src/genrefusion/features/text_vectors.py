@@ -300,6 +300,8 @@ def read_word_vectors(path: Path) -> dict[str, Array]:
             width = width or len(vector)
             if not len(vector) or len(vector) != width:
                 raise UserError(f"{path}: line {number} is no word with {width or 'some'} numbers.")
+            if not np.isfinite(vector).all():
+                raise UserError(f"{path}: line {number} has values that are no numbers (NaN or infinite): {word}")
             vectors[word] = vector
     if not vectors:
         raise UserError(f"{path}: no word vectors.")

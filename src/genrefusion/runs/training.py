@@ -32,7 +32,7 @@ from genrefusion.data.groups import recordings_of_two_genres
 from genrefusion.data.splits import Split, genres_without, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
-from genrefusion.features.precomputed import ready_tracks, with_digests
+from genrefusion.features.precomputed import ready_tracks, refuse_genre_columns, require_numbers, with_digests
 from genrefusion.metrics.predictions import write_predictions
 from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_features, read_settings
 from genrefusion.reports.run_page import write_report
@@ -231,7 +231,10 @@ def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
         require=pipeline.require_corpus,
         divided=True,
     )
-    tracks = with_digests(tracks, read_features(pipeline))
+    features = read_features(pipeline)
+    require_numbers(tracks, features)
+    refuse_genre_columns(tracks, features)
+    tracks = with_digests(tracks, features)
     return tracks, split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)
 
 

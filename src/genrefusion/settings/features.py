@@ -19,10 +19,13 @@ class FeatureSettings(Settings):
     ----------
     of_audio : bool
         Whether anything is read of the audio.
+    with_gaps : bool
+        Whether single values may be missing (NaN), as estimators on vectors take them.
     """
 
     name: str = MISSING
     of_audio: ClassVar[bool] = True
+    with_gaps: ClassVar[bool] = False
 
     @property
     def ready_file(self) -> str | None:
@@ -68,6 +71,7 @@ class HandcraftedFeatures(FeatureSettings):
 class TableFeatures(FeatureSettings):
     """Features that someone computed before: one row a track."""
 
+    with_gaps: ClassVar[bool] = True
     name: str = "table"
     path: str | None = setting(None, path=True, needed="a CSV file with a column track_id (or filename) and numbers.")
 
