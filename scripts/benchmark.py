@@ -3,6 +3,7 @@
     python scripts/benchmark.py extraction
     python scripts/benchmark.py training --json training.json
     python scripts/benchmark.py inference --weights msd_crnn.hdf5
+    python scripts/benchmark.py scale --tracks 1000 10000 100000
 
 Alternatives take turns, so that a slow moment of the machine meets all of them; medians are compared as ratios.
 """
@@ -10,6 +11,7 @@ Alternatives take turns, so that a slow moment of the machine meets all of them;
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -115,7 +117,8 @@ def features() -> Rows:
     more of them; it is the usual choice for such a table. It takes part where it is installed (extra ``benchmark``).
     """
     os.environ["OMP_NUM_THREADS"] = "1"
-    os.sched_setaffinity(0, {0})
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
     from genrefusion.data.audio import load_audio
     from genrefusion.features.handcrafted import handcrafted_features
     from genrefusion.features.handcrafted_wide import wide_features
@@ -144,7 +147,7 @@ def features() -> Rows:
                     ),
                 }
             )
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    os.sched_setaffinity(0, cores)
     return rows | _processes()
 
 
@@ -213,6 +216,10 @@ BENCHMARKS: dict[str, Callable[..., Rows]] = {
     "boosting": boosting,
     "inference": inference,
 }
+
+
+APART = {"scale": "benchmarks.scale"}
+"""Benchmarks with a table, and options, of their own."""
 
 
 def compare(alternatives: dict[str, Work], *, repeats: int = REPEATS, warm_up: bool = True) -> Rows:
@@ -378,8 +385,11 @@ def _write_clip(path: Path, *, seed: int) -> Path:
 
 def main() -> None:
     """Run one benchmark, print it, and write it where asked."""
+    if sys.argv[1:2] and sys.argv[1] in APART:
+        importlib.import_module(APART[sys.argv[1]]).main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=BENCHMARKS)
+    parser.add_argument("name", choices=[*BENCHMARKS, *APART])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="of inference: published weights of the network")
     arguments = parser.parse_args()

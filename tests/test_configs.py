@@ -93,6 +93,7 @@ def test_run_folder_is_whole(run: Path) -> None:
         "figures/reliability.png",
         "figures/learning_curve.png",
         "tracks.csv",
+        "trained_on.json",
         "report.html",
     }
     assert not (run / "checkpoints").exists()

@@ -9,9 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from omegaconf import OmegaConf
 
 from genrefusion.core import machine as module
-from genrefusion.core.machine import machine, machine_name, machine_names, peak_memory_mb
+from genrefusion.core.machine import machine, machine_name, machine_names, peak_memory_mb, usable_cores
+from genrefusion.settings.composing import register
+from genrefusion.settings.trainer import TrainerSettings
+from genrefusion.training.loop import make_accelerator
 
 OTHER = {"processor": "Abacus", "cores": 1, "memory_gib": 0.5, "accelerator": "beads"}
 
@@ -47,6 +52,28 @@ def test_a_container_has_the_cores_that_it_is_given(
     whole = machine()["cores"]
     monkeypatch.setattr(module, "_CGROUP", tmp_path)
     assert machine()["cores"] == (cores or whole)
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("50000", 1), ("100000", 1), ("max", None)])
+def test_threads_are_those_of_the_cores_that_a_container_is_given(
+    quota: str, cores: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register()
+    monkeypatch.setattr(module, "_CGROUP", tmp_path)
+    (tmp_path / "cpu.max").write_text("max 100000")
+    whole = usable_cores()
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(whole + 1)
+        (tmp_path / "cpu.max").write_text(f"{quota} 100000")
+        assert usable_cores() == (cores or whole)
+        assert OmegaConf.create({"threads": "${threads_each:1}"}).threads == (cores or whole)
+        make_accelerator(TrainerSettings(device="cpu"))
+        assert torch.get_num_threads() == (cores or whole)
+        make_accelerator(TrainerSettings(device="cpu", threads=3))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_an_ensemble_names_the_machines_of_its_members() -> None:

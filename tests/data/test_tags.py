@@ -113,6 +113,17 @@ def test_tags_at_the_end_of_mp3_say_what_those_at_its_beginning_do_not(write_ton
     assert read_tags(song) == Tags("Eve", "Song", "Soul; Rock", WORDS)
 
 
+def test_tags_of_matroska_are_read_where_ffmpeg_is_installed(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "song.mka"), "w") as container:
+        container.metadata.update({"ARTIST": "Ann", "TITLE": "Song", "GENRE": "Rock", "LYRICS": WORDS})
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    assert read_tags(tmp_path / "song.mka") == Tags("Ann", "Song", "Rock", WORDS)
+
+
 def test_tags_of_mp4_and_wma_are_known() -> None:
     mp4 = {"\xa9ART": ["Ann"], "\xa9gen": ["Soul", "Rock"], "----:com.apple.iTunes:LYRICS": [b"la la"]}
     wma = {"Author": [ASFUnicodeAttribute("Ann")], "WM/Genre": [ASFUnicodeAttribute("Rock")]}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -246,7 +247,7 @@ def test_a_track_is_known_again_by_its_audio_and_by_its_lyrics(tmp_path: Path) -
 
 
 def test_a_track_is_known_again_by_what_a_run_of_version_0_1_noted(tmp_path: Path) -> None:
-    first, *_ = load(tmp_path, changed(0, sha256="ab" * 32, lyrics=f"[Chorus]\n{WORDS}")).all_digests()
+    first, *_ = load(tmp_path, changed(0, sha256="ab" * 32, lyrics=f"[Chorus]\n{WORDS} (solo)\nSolo")).all_digests()
     assert {"ab" * 32, hashlib.sha256(WORDS.encode()).hexdigest()} < first
 
 
@@ -353,3 +354,15 @@ def test_a_text_where_a_path_should_stand_is_a_missing_file(tmp_path: Path) -> N
     with pytest.raises(UserError, match="1 files are missing"):
         load(tmp_path, changed(0, audio=words))
     assert list(skip(tmp_path, [*ROWS, ROWS[0] | {"track_id": "5", "audio": words}]).skipped) == ["5"]
+
+
+def test_each_text_is_cleaned_once_for_all_tracks_that_are_made_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[str] = []
+    monkeypatch.setattr("genrefusion.data.tracks.clean_lyrics", lambda text: cleaned.append(text) or text)
+    count = 9000  # more than any memory of the last texts would hold
+    table = pd.DataFrame({"genre": "jazz", "lyrics": [f"word {i}" for i in range(count)]}, pd.RangeIndex(count))
+    tracks = Tracks(table.set_index(table.index.astype(str)), "many")
+    for part in (tracks, tracks, tracks.subset(tracks.ids[::2]), replace(tracks, table=tracks.table[:100])):
+        assert part.lyrics == list(part.table["lyrics"])
+        assert not part.lacking("lyrics")
+    assert len(cleaned) == count

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import shared
+from conftest import TINY_DATA, compose_train, shared
 from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
+from genrefusion.features import precomputed
 from genrefusion.features.precomputed import (
     read_feature_table,
     read_sequences,
@@ -17,6 +18,7 @@ from genrefusion.features.precomputed import (
     require_numbers,
     summarise_sequence,
 )
+from genrefusion.runs.training import run_experiment
 from genrefusion.settings.features import PrecomputedFeatures, TableFeatures
 
 
@@ -232,3 +234,34 @@ def test_a_table_as_pandas_saves_it_with_its_index_is_refused(tmp_path: Path) ->
 def test_whole_numbers_that_do_not_number_the_rows_are_features(values: list[float], tmp_path: Path) -> None:
     pd.DataFrame({"track_id": list("abcd"), "tempo": values}).to_csv(tmp_path / "f.csv", index=False)
     assert list(read_feature_table(tmp_path / "f.csv")["tempo"]) == values
+
+
+@pytest.mark.parametrize("kind", ["precomputed", "table"])
+def test_a_run_reads_its_ready_file_once(
+    kind: str, demo: Tracks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unrendered: None
+) -> None:
+    path = tmp_path / ("f.npz" if kind == "precomputed" else "f.csv")
+    rows = np.random.default_rng(0).normal(size=(len(demo), 20)).astype(np.float32)
+    if kind == "precomputed":
+        np.savez(path, track_id=demo.ids, frames=rows, offsets=np.arange(len(demo) + 1))
+    else:
+        pd.DataFrame(rows).assign(track_id=demo.ids).to_csv(path, index=False)
+    module, name = (np, "load") if kind == "precomputed" else (precomputed, "read_numbers")
+    read, plain = [], getattr(module, name)
+    monkeypatch.setattr(module, name, lambda file, *a, **k: (read.append(file), plain(file, *a, **k))[1])
+    words = ["experiment=xgboost", f"features={kind}", f"features.path={path}", "pipeline.rounds=2"]
+    run_experiment(compose_train(*TINY_DATA, *words), tmp_path / "run", quiet=True)
+    assert read.count(path) == 1
+
+
+def test_a_ready_file_that_was_changed_is_read_again(tmp_path: Path) -> None:
+    path = write_sequences(tmp_path / "s.npz")
+    before = read_sequences(path)
+    assert read_sequences(path) is before
+    write_sequences(path, track_id=np.array(["c", "d"]))
+    assert list(read_sequences(path)) == ["c", "d"]
+
+
+def test_what_all_share_cannot_be_changed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        read_sequences(write_sequences(tmp_path / "s.npz"))["a"][0, 0] = 7

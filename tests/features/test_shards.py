@@ -106,7 +106,7 @@ def test_arrays_are_found_by_another_process_which_computes_none(store: ShardSto
 from pathlib import Path
 import numpy as np
 from genrefusion.features.shard_files import OPEN_SHARDS, StoredArray, read_header
-from genrefusion.features.shards import ShardStore
+from genrefusion.features.shards import SONGS_A_SHARD, ShardStore
 found = ShardStore(Path({str(tmp_path / "mel")!r}), {{}}).find([str(n) for n in range(41)], ["mel"])
 print(len(found), *(int(np.asarray(arrays["mel"])[0, 0]) for arrays in found.values()))
 """
@@ -129,6 +129,15 @@ def test_kinds_of_a_song_are_found_together_or_not_at_all(store: ShardStore) -> 
 def test_songs_share_files(store: ShardStore) -> None:
     fill(store, 2 * SONGS_A_SHARD + 1)
     assert len(shard_files(store)) == 3
+
+
+def test_files_are_listed_once_for_each_that_is_written_not_for_each_song(
+    store: ShardStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, plain = [], store._list
+    monkeypatch.setattr(store, "_list", lambda: (listed.append(1), plain())[1])
+    fill(store, 640)
+    assert len(listed) <= 640 / SONGS_A_SHARD + 2
 
 
 def test_large_songs_fill_a_file_sooner(store: ShardStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,7 +353,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
 from genrefusion.features.shard_files import OPEN_SHARDS, StoredArray, read_header
-from genrefusion.features.shards import ShardStore
+from genrefusion.features.shards import SONGS_A_SHARD, ShardStore
 songs = [str(n) for n in range(int(sys.argv[2]))]
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 list(ShardStore(Path(sys.argv[1]), {}).fill(songs, ["mel"], lambda song: {"mel": np.full((4, 6), int(song))}, workers=4))

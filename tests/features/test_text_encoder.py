@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -156,12 +155,20 @@ def test_a_model_of_the_hub_that_cannot_be_had_is_told_by_its_name(monkeypatch: 
     assert model_identity("not a name at all!") == "not a name at all!"
 
 
-def test_embeddings_belong_to_the_kind_of_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder(tmp_path).embed(["one"])
-    monkeypatch.setattr("genrefusion.features.text_encoder.DEVICE", "cuda")
-    encoder(tmp_path).embed(["one"])
-    devices = [json.loads(path.read_text())["made_with"]["device"] for path in tmp_path.rglob("about.json")]
-    assert sorted(devices) == ["cpu", "cuda"]
+def test_embeddings_are_computed_on_the_given_device_and_found_from_any_other(tmp_path: Path) -> None:
+    asked = []
+
+    def accelerator() -> str:
+        asked.append("here")
+        return "cpu"
+
+    settings, cache = TextEncoderSettings(), FeatureCache(tmp_path)
+    elsewhere = TokenEncoder(settings, cache, Terminal(quiet=True), accelerator)
+    (embedded,) = elsewhere.embed(["one"])
+    assert asked == ["here"]
+    vars(elsewhere)["transformer"] = None  # nothing is left to compute
+    np.testing.assert_array_equal(embedded, encoder(tmp_path).embed(["one"])[0])
+    assert len(list(tmp_path.rglob("about.json"))) == 1
 
 
 def test_many_texts_become_few_files(tmp_path: Path, tiny_encoder: Path) -> None:

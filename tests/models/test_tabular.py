@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -169,3 +170,34 @@ def test_a_pickle_is_never_loaded(kind: str, tmp_path: Path) -> None:
         (tmp_path / f"m.{ending}").write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(UserError, match=r"m\.(ubj|skops): not a model"):
         model(kind).load(tmp_path, "m", [0, 1, 2])
+
+
+def test_the_mean_of_shap_values_does_not_depend_on_how_many_rows_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, labels = blobs()
+    fitted = model("xgboost").fit(rows, labels)
+    whole = fitted.contributions(rows)
+    assert whole is not None
+    held, plain = [], fitted.contributions
+    monkeypatch.setattr("genrefusion.models.tabular._SHAP_VALUES", 7 * 3 * 4)
+    monkeypatch.setattr(fitted, "contributions", lambda some: (held.append(len(some)), plain(some))[1])
+    np.testing.assert_allclose(fitted.mean_contributions(rows), np.abs(whole).mean(axis=0))
+    assert max(held) == 7
+    assert sum(held) == len(rows)
+
+
+@pytest.mark.parametrize("kind", ["xgboost", "random_forest"])
+def test_trees_take_the_threads_that_are_set_also_when_they_are_read(kind: str, tmp_path: Path) -> None:
+    rows, labels = blobs()
+
+    def threads(fitted: TabularModel) -> int:
+        if kind == "xgboost":
+            config = json.loads(fitted.estimator.get_booster().save_config())
+            return int(config["learner"]["generic_param"]["nthread"])
+        return int(fitted.estimator.steps[-1][1].n_jobs)
+
+    fitted = TabularModel(kind, QUICK, 3, seed=0, device="cpu", threads=1).fit(rows, labels)
+    assert threads(fitted) == 1
+    fitted.save(tmp_path, "m")
+    for said, used in ((2, 2), (None, 0 if kind == "xgboost" else -1)):
+        loaded = TabularModel(kind, QUICK, 3, seed=0, device="cpu", threads=said).load(tmp_path, "m", [0, 1, 2])
+        assert threads(loaded) == used

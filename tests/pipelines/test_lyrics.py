@@ -155,3 +155,15 @@ def test_word_vectors_classify(parts: tuple[Tracks, Tracks], cache: Path, tmp_pa
     found = pipeline(cache, *settings).fit(*parts).predict_proba(parts[1]).tracks
     truth = parts[1].table["genre"]
     assert (found.idxmax(axis=1) == pd.Series(truth)).mean() > 0.7
+
+
+@pytest.mark.parametrize("experiment", ["lyrics_frozen", "lyrics_finetuned"])
+def test_texts_are_made_rows_once_for_all_epochs(
+    experiment: str, tiny_encoder: Path, parts: tuple[Tracks, Tracks], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = [f"experiment={experiment}", f"text_encoder.model={tiny_encoder}", "pipeline.epochs=3"]
+    reader = pipeline(cache, *settings)
+    made, plain = [], reader.reader_._rows
+    monkeypatch.setattr(reader.reader_, "_rows", lambda texts: (made.append(len(texts)), plain(texts))[1])
+    reader.fit(*parts)
+    assert sorted(made) == sorted([len(parts[0]), len(parts[1])])

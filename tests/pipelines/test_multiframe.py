@@ -3,8 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import KNeighborsClassifier
 
+from conftest import REPOSITORY
+from genrefusion.data.tracks import Tracks
 from genrefusion.features.mel import frame_starts
+from genrefusion.pipelines.base import Context, read_pipeline
 from genrefusion.pipelines.multiframe import SongFrames
 from genrefusion.settings.features import MelFeatures
 
@@ -49,3 +53,16 @@ def test_cuts_that_are_not_random_stay_where_they_are() -> None:
         frame, label = frames[number]
         np.testing.assert_array_equal(frame, song[:, start : start + 101])
         assert label == 3
+
+
+def test_the_neighbours_are_prepared_once_for_many_predictions(
+    demo: Tracks, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted, plain = [], KNeighborsClassifier.fit
+    monkeypatch.setattr(KNeighborsClassifier, "fit", lambda self, *a: (fitted.append(self), plain(self, *a))[1])
+    run = REPOSITORY / "tests" / "fixtures" / "cea9ebd" / "runs" / "multiframe_knn"
+    pipeline = read_pipeline(run / "model", context)
+    whole = pipeline.predict_proba(demo.subset(demo.ids[:3])).tracks
+    for track in demo.ids[:3]:
+        np.testing.assert_allclose(pipeline.predict_proba(demo.subset([track])).tracks, whole.loc[[track]])
+    assert len(fitted) == 1

@@ -183,6 +183,17 @@ def test_a_page_can_be_made_again_from_the_folder_alone(folds: Path, hostile: Pa
         assert rebuild(folder).read_bytes() == before
 
 
+def test_a_page_stays_small_where_thousands_of_tracks_were_skipped(folds: Path, tmp_path: Path) -> None:
+    shutil.copytree(folds, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["skipped"] = {f"track {number}": "empty" for number in range(5000)}
+    text = Page(write_report(tmp_path / "run", record)).text
+    assert "5000 tracks could not be used" in text
+    assert "track 999" in text
+    assert "track 1000" not in text
+    assert "… and 4000 more" in text
+
+
 def test_an_evaluation_has_a_page_of_its_own(folds: Path, demo: Tracks, tmp_path: Path) -> None:
     shutil.copytree(folds, tmp_path / "run")
     table = demo.table.reset_index()[["track_id", "genre", "audio"]]

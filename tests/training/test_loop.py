@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from genrefusion.core import terminal
 from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.settings.pipelines import NetworkSettings
@@ -30,6 +31,9 @@ def points() -> TensorDataset:
     return TensorDataset(inputs, (inputs[:, 0] + inputs[:, 1] > 0).long())
 
 
+QUIET = Terminal(quiet=True)
+
+
 def new_network() -> nn.Module:
     torch.manual_seed(3)
     return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
@@ -46,7 +50,12 @@ def figures(network: nn.Module) -> Mapping[str, float]:
 
 
 def fit(
-    network: nn.Module, *, checkpoint: Checkpoint | None = None, watch: Watch | None = None, **settings: Any
+    network: nn.Module,
+    *,
+    checkpoint: Checkpoint | None = None,
+    watch: Watch | None = None,
+    shown: Terminal = QUIET,
+    **settings: Any,
 ) -> pd.DataFrame:
     return train_network(
         network,
@@ -54,7 +63,7 @@ def fit(
         loss=settings.pop("loss", classification_loss(mixup=0.2)),
         validate=settings.pop("validate", figures),
         settings=NetworkSettings(**({"name": "points", "epochs": 6, "batch_size": 16, "lr": 0.02} | settings)),
-        conditions=Conditions(5, TrainerSettings(device="cpu"), Terminal(quiet=True), checkpoint, watch),
+        conditions=Conditions(5, TrainerSettings(device="cpu"), shown, checkpoint, watch),
     )
 
 
@@ -69,6 +78,20 @@ def test_training_learns() -> None:
     history = fit(network, epochs=20)
     assert figures(network.eval())["accuracy"] > 0.9
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+
+
+def test_a_log_shows_that_training_moves_within_the_first_epoch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "FIRST_SECONDS", 0)
+    monkeypatch.setattr(terminal, "NEXT_SECONDS", 0)
+    fit(new_network(), epochs=2, batch_size=16, shown=Terminal())
+    lines = capsys.readouterr().out.splitlines()
+    batches = -(-len(points()) // 16)
+    assert lines[0].startswith(f"train    epoch 1/2   {100 / (2 * batches):.0f} %, about 0:0")
+    assert sum("epoch 1/2" in line for line in lines) == batches
+    assert lines[-2].endswith(("done in 0:00", "done in 0:01"))
+    assert lines[-1].startswith("train    2 epochs   loss")
 
 
 def test_the_epoch_with_the_lowest_log_loss_is_kept() -> None:

@@ -217,14 +217,14 @@ def _require_known_genres(tracks: Tracks, known: list[str]) -> None:
 
 def _without_trained(run: Run, tracks: Tracks, terminal: Terminal) -> Tracks:
     """Leave out tracks whose audio, lyrics or ready features the run was fitted on."""
-    trained = set(run.record["trained_on"])
+    trained = run.trained_on.songs
     digests = zip(tracks.ids, tracks.all_digests(), strict=True)
     fresh = [track for track, known in digests if trained.isdisjoint(known)]
     if not fresh:
         raise UserError(f"The run was trained on every track of {tracks.corpus}. Leave out data=… for its test tracks.")
     if len(fresh) < len(tracks):
         terminal.say("left out", f"{len(tracks) - len(fresh)} of {len(tracks)} tracks, as the run was trained on them")
-    tracks, artists = tracks.subset(fresh), set(run.record.get("trained_artists", []))
+    tracks, artists = tracks.subset(fresh), run.trained_on.artists
     if familiar := sum(artist in artists for artist in tracks.artist_digests()):
         terminal.say("note", f"{familiar} of {len(tracks)} tracks are by artists that were trained on: they flatter")
     return tracks

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from joblib import Parallel, delayed
 from genrefusion.commands.predict_formats import SongFiles, SongPrediction, show_predictions
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.folders import cache_folder
+from genrefusion.core.streams import write_utf_8_to_pipes
 from genrefusion.core.terminal import Terminal, shown, shown_lines
 from genrefusion.data.audio import EXTENSIONS, AudioError, decoded_once, digest_audio, usable_seconds
 from genrefusion.data.sidecars import SIDECARS, Sidecars
@@ -112,6 +113,8 @@ def predict_files(config: PredictConfig) -> int:
     lyrics = Path(config.lyrics).expanduser() if config.lyrics else None
     songs = _listed(config.audio, lyrics)
     terminal = Terminal(quiet=config.format != "table")
+    if terminal.quiet:
+        write_utf_8_to_pipes()
     folder = cache_folder(config.cache) / "features"
     cache = FeatureCache(folder) if config.cache else ScratchCache(folder)
     models = _load(runs, config, cache)
@@ -211,7 +214,7 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
         return song, problems
 
     for first in range(0, len(songs), _AT_ONCE * workers):
-        chunk = songs[first : first + _AT_ONCE * workers]
+        chunk = [replace(song) for song in songs[first : first + _AT_ONCE * workers]]  # what is found is forgotten
         with decoded_once():
             checked = Parallel(n_jobs=workers, prefer="threads")(delayed(read)(song) for song in chunk)
             answers = _answers(models, [song for song, _ in checked if song is not None])
@@ -237,9 +240,8 @@ def _answers(models: list[Model], songs: list[SongFiles]) -> dict[Path, SongPred
         dtype=object,
     )
     tracks = Tracks(table, "songs")
-    known = frozenset().union(*(model.run.record["trained_on"] for model in models))
     for song, digests in zip(songs, tracks.all_digests(), strict=True):
-        song.trained_on = not known.isdisjoint(digests)
+        song.trained_on = any(not model.run.trained_on.songs.isdisjoint(digests) for model in models)
     try:
         predictions = [model.predict(tracks) for model in models]
     except UserError as error:

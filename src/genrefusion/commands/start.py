@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from genrefusion.core.errors import UserError
 from genrefusion.core.folders import forgotten_unless_begun
 from genrefusion.core.processes import LAUNCHER_GRACE, process_count, process_number
+from genrefusion.core.streams import escape_what_does_not_fit
 from genrefusion.settings.composing import configs_directory, own_configs, quoted, take_folders, to_settings
 from genrefusion.settings.help import help_text
 from genrefusion.settings.mistakes import in_words
@@ -42,6 +43,7 @@ def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None
     given : mapping of str to str, optional
         Settings that were not left to Hydra: see `take_names`.
     """
+    escape_what_does_not_fit()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
         require_plugins()

@@ -35,6 +35,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def usable_cores() -> int:
+    """Whole cores that this process may use, one at least; a machine can have many more than a container of it."""
+    return max(1, int(_cores()))
+
+
 def machine_name(described: Mapping[str, Any]) -> str:
     """One line for what `machine` gave; of two machines that differ in speed it is not the same.
 

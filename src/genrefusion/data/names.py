@@ -20,7 +20,7 @@ _SIGNS = frozenset("- – — _ . … ? ?? ??? * / n/a #n/a".split())
 """Signs that are put there; other names without a letter, such as "!!!", are artists."""
 
 
-@functools.lru_cache(maxsize=1 << 16)
+@functools.lru_cache(maxsize=1 << 18)
 def plain(name: str) -> str:
     """Letters and digits of a name alone, in one case and one encoding; a name without any stays as it is.
 

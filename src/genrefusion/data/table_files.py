@@ -188,7 +188,7 @@ def _json_rows(path: Path, text: str) -> Iterator[Mapping[str, str | None]]:
 
 
 def _parse(text: str) -> Any:
-    return json.loads(text, parse_float=_literal, parse_int=str, parse_constant=str)
+    return json.loads(text, parse_float=_literal, parse_int=str, parse_constant={"NaN": None}.get)
 
 
 def _literal(number: str) -> str:

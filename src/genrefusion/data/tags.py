@@ -142,7 +142,7 @@ def _read(file: Path, source: str) -> FoundLyrics:
 
 def _kinds(path: Path) -> Iterator[Mapping[str, Any]]:
     """Tags of each kind that a file may have."""
-    for reader in (_tags_of_file, ID3, APEv2, _texts_of_sound):
+    for reader in (_tags_of_file, ID3, APEv2, _texts_of_sound, _texts_of_matroska):
         with contextlib.suppress(Exception):  # of files without or with damaged ones, of any kind
             yield reader(path)
 
@@ -174,6 +174,17 @@ def _texts_of_sound(path: Path) -> Mapping[str, Any]:
             else:
                 file.seek(size + size % 2, 1)
     return texts
+
+
+def _texts_of_matroska(path: Path) -> Mapping[str, Any]:
+    """Tags of .mka, .mkv and .webm, where FFmpeg is installed."""
+    with path.open("rb") as file:
+        if file.read(4) != b"\x1aE\xdf\xa3":
+            return {}
+    import av  # an extra
+
+    with av.open(str(path)) as container:
+        return {**container.metadata, **container.streams.audio[0].metadata}
 
 
 _TEXT_CHUNKS = (b"IART", b"INAM", b"IGNR", b"AUTH", b"NAME")

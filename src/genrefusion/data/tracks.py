@@ -23,6 +23,7 @@ from genrefusion.data.groups import lyrics_keys
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.missing_files import missing_files, require_files
 from genrefusion.data.names import joined_names, one_spelling, plain, plain_artist, same_name
+from genrefusion.data.old_lyrics import lyrics_cleaned_before
 from genrefusion.data.table_files import read_table
 from genrefusion.data.table_rules import check_columns, row_faults
 from genrefusion.data.text_files import read_text
@@ -47,6 +48,9 @@ class Tracks:
         Tracks that were left out, with the reason.
     piece_seconds : float, optional
         Length of the pieces, where the tracks were cut from songs (`genrefusion.data.pieces`).
+    cleaned : dict of str to str
+        Lyrics that were cleaned so far, by the text of the table: tracks that are made of others share them, so that
+        each text is parsed once for a corpus, however large it is.
     notes : tuple of str
         What is to be said once of how the table was read.
     """
@@ -56,6 +60,7 @@ class Tracks:
     synthetic: bool = False
     skipped: dict[str, str] = field(default_factory=dict)
     piece_seconds: float | None = None
+    cleaned: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -103,7 +108,8 @@ class Tracks:
     def all_digests(self) -> list[frozenset[str]]:
         """Digests of each track by today's rule and by that of runs of version 0.1, to look for among a run's own."""
         found = []
-        rows = zip(self.table.to_dict("records"), self.ids, self.lyrics, self.content_digests(), strict=True)
+        before = map(lyrics_cleaned_before, self._texts("lyrics"))
+        rows = zip(self.table.to_dict("records"), self.ids, before, self.content_digests(), strict=True)
         for row, track, text, today in rows:
             audio = row.get("song_sha256") or row.get("sha256")
             name = text or ("" if audio else f"{self.corpus}\0{track}")
@@ -156,7 +162,11 @@ class Tracks:
     @property
     def lyrics(self) -> list[str]:
         """Lyrics of each track without section marks and time stamps; an empty text where there are none."""
-        return [clean_lyrics(text) for text in self._texts("lyrics")]
+        texts = self._texts("lyrics")
+        for text in texts:
+            if text not in self.cleaned:
+                self.cleaned[text] = clean_lyrics(text)
+        return [self.cleaned[text] for text in texts]
 
     def _texts(self, column: str) -> list[str]:
         if column not in self.table:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from genrefusion.core.errors import UserError
 from genrefusion.data.audio import load_audio
 from genrefusion.features.hugging_face import load_transformers
-from genrefusion.features.text_encoder import DEVICE, model_identity
+from genrefusion.features.text_encoder import MADE_ON, Device, model_identity, on_cpu
 from genrefusion.settings.features import AudioEncoderFeatures
 
 Array = npt.NDArray[np.float32]
@@ -32,9 +32,10 @@ class AudioEncoder:
     name = "audio_encoder"
     version = 1
 
-    def __init__(self, settings: AudioEncoderFeatures, *, max_seconds: float) -> None:
+    def __init__(self, settings: AudioEncoderFeatures, *, max_seconds: float, device: Device = on_cpu) -> None:
         self.settings = settings
         self.max_seconds = max_seconds
+        self.device = device
 
     def parameters(self) -> Mapping[str, Any]:
         """What decides the result beside the audio."""
@@ -44,14 +45,15 @@ class AudioEncoder:
             "window": s.window_seconds,
             "hop": s.hop_seconds,
             "max_seconds": self.max_seconds,
-            "device": DEVICE,
-        }
+        } | MADE_ON
 
     def __call__(self, path: Path) -> Array:
         """Decode, cut, encode; shape (windows, channels)."""
         import torch
 
         prepare, network = load_audio_model(str(self.settings.model))
+        device = self.device()
+        network.to(device)
         rate = int(prepare.sampling_rate)
         audio = load_audio(path, sample_rate=rate, max_seconds=self.max_seconds)
         windows = cut_windows(
@@ -61,8 +63,8 @@ class AudioEncoder:
         for first in range(0, len(windows), _BATCH):
             inputs = prepare(windows[first : first + _BATCH], sampling_rate=rate, return_tensors="pt", padding=True)
             with torch.inference_mode():
-                states = network(**{k: v for k, v in inputs.items() if k in _INPUTS}).last_hidden_state
-            vectors.append(_channel_means(states, int(network.config.hidden_size)).float().numpy())
+                states = network(**{k: v.to(device) for k, v in inputs.items() if k in _INPUTS}).last_hidden_state
+            vectors.append(_channel_means(states, int(network.config.hidden_size)).float().cpu().numpy())
         return np.concatenate(vectors)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
-from genrefusion.core.files import require_file
+from genrefusion.core.files import require_file, signature
 from genrefusion.data.audio import EXTENSIONS
 from genrefusion.data.table_files import read_numbers
 from genrefusion.data.tracks import Tracks
@@ -31,10 +32,12 @@ _INDEX = re.compile(r"index|level_\d+", re.IGNORECASE)
 """What pandas calls the numbers of the rows where it makes a column of them."""
 _TOO_MANY_FOR_CHANCE = 20
 _CHANCE = 1e-3
+_FILES = 2
+"""Files of ready features that stay in memory, as long as they do not change: a run asks for its own a dozen times."""
 
 
 def read_feature_table(path: Path) -> pd.DataFrame:
-    """Read a CSV file of features, one row a track.
+    """Read a CSV file of features, one row a track; the table is shared by all who ask, and not to be changed.
 
     The column ``track_id``, or ``filename`` without its ending, names the track; the widely used GTZAN table of 57
     librosa features has the latter. Its columns ``length`` and ``label`` are no features and are left out.
@@ -50,6 +53,12 @@ def read_feature_table(path: Path) -> pd.DataFrame:
         The file is missing, has no column of ids, doubled ids, a column that is not numeric, or one that numbers the
         rows: where a table is sorted by genre, it tells the genre.
     """
+    require_file(path, "features.path")
+    return _feature_table(path, signature(path))
+
+
+@functools.lru_cache(maxsize=_FILES)
+def _feature_table(path: Path, _: tuple[int, ...]) -> pd.DataFrame:
     table = read_numbers(path, "features.path")
     column = next((name for name in _IDS if name in table), None)
     if column is None:
@@ -95,16 +104,16 @@ def _numbers_rows(column: pd.Series[Any], *, named_so: bool) -> bool:
     return named_so or in_order or shuffled
 
 
-def read_sequences(path: Path) -> dict[str, Array]:
-    """Read one sequence of vectors for each track from an ``.npz`` file.
+def read_sequences(path: Path) -> Mapping[str, Array]:
+    """Read one sequence of vectors for each track from an ``.npz`` file; they are shared by all who ask.
 
     Arrays: ``track_id`` (n,), ``frames`` (m, d), ``offsets`` (n + 1,); the sequence of track i is
     ``frames[offsets[i]:offsets[i + 1]]``. No pickled object is loaded.
 
     Returns
     -------
-    dict of str to Array
-        Shape (frames, d) each.
+    mapping of str to Array
+        Shape (frames, d) each, read-only.
 
     Raises
     ------
@@ -112,6 +121,11 @@ def read_sequences(path: Path) -> dict[str, Array]:
         The file is missing or of another layout.
     """
     require_file(path, "features.path")
+    return _sequences(path, signature(path))
+
+
+@functools.lru_cache(maxsize=_FILES)
+def _sequences(path: Path, _: tuple[int, ...]) -> Mapping[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as file:
             ids, frames, offsets = (_array(file, name, path) for name in ("track_id", "frames", "offsets"))
@@ -131,7 +145,8 @@ def read_sequences(path: Path) -> dict[str, Array]:
         twice = [name for name, count in Counter(names).items() if count > 1]
         raise UserError(f"{path}: tracks that are there twice:\n{bullet_list(twice)}")
     with np.errstate(over="ignore"):  # `require_numbers` names what becomes infinite
-        frames = frames.astype(np.float32)
+        frames = frames.astype(np.float32, copy=False)
+    frames.setflags(write=False)
     return {track: frames[a:b] for track, a, b in zip(names, offsets, offsets[1:], strict=False)}
 
 
@@ -264,7 +279,7 @@ def write_ready(features: object, ids: Iterable[str], folder: Path) -> Path:
     return folder / "vectors.npz"
 
 
-def _ready(features: object) -> dict[str, Array]:
+def _ready(features: object) -> Mapping[str, Array]:
     """Numbers of each track in a file of ready features; nothing where features are computed."""
     if isinstance(features, PrecomputedFeatures):
         return read_sequences(Path(str(features.path)))

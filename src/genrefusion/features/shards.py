@@ -54,6 +54,7 @@ class ShardStore:
         self.about = about
         self._lock = threading.RLock()
         self._listed: int | None = None
+        self._writes_seen = -1
         self._shards: dict[str, Shard] = {}
         self._holders: dict[str, list[str]] = {}  # shards that have an array of the name, the newest last
         self._damaged: dict[str, tuple[tuple[int, ...], frozenset[str]]] = {}  # by shard, of those that were verified
@@ -63,6 +64,7 @@ class ShardStore:
         """Arrays of the songs that have all kinds, by song and kind; what is damaged is not there."""
         with self._lock:
             self._read_verified()
+            self._refresh()
             found = self._find(songs, kinds)
             self._save_verified()
             return found
@@ -121,7 +123,8 @@ class ShardStore:
                 if not mine:
                     return song, None
                 with self._lock:
-                    there = self._find([song], kinds)  # another process may have had the lock
+                    self._refresh_if_written()  # another process may have had the lock
+                    there = self._find([song], kinds)
                 return song, {} if there else compute(song)
 
         run = Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
@@ -165,6 +168,8 @@ class ShardStore:
             write_atomically(about, json.dumps(self.about, indent=2, default=str).encode())
         name = f"{uuid.uuid4().hex}.safetensors"
         write_atomically(self._folder / name, content)
+        with contextlib.suppress(OSError), self._writes.open("ab") as file:
+            file.write(b".")
         with self._lock:
             self._add(name)
             self._damaged[name] = (self._shards[name].stamp, frozenset())
@@ -182,7 +187,6 @@ class ShardStore:
             (self.directory / "locks").rmdir()  # if it is empty
 
     def _find(self, songs: Iterable[str], kinds: Sequence[str]) -> dict[str, dict[str, StoredArray]]:
-        self._refresh()
         whole: dict[str, frozenset[str]] = {}
         found = {}
         for song in dict.fromkeys(songs):
@@ -198,6 +202,21 @@ class ShardStore:
             if name in whole[shard]:
                 return self._shards[shard].arrays[name]
         return None
+
+    @property
+    def _writes(self) -> Path:
+        """A byte for each time that anybody wrote: sizes are exact where times of modification are not."""
+        return self.directory / "writes"
+
+    def _refresh_if_written(self) -> None:
+        """Look for new shards, if there can be any: for each song that is computed a folder of thousands takes long."""
+        try:
+            count = self._writes.stat().st_size
+        except FileNotFoundError:
+            count = 0
+        if count != self._writes_seen:
+            self._refresh()
+            self._writes_seen = count
 
     def _refresh(self) -> None:
         """Read the headers of shards that have come since the last time."""
@@ -227,7 +246,7 @@ class ShardStore:
                 self._add(name)
 
     def _list(self) -> set[str]:
-        with os.scandir(self._folder) as files:  # for each song that is computed: a folder of thousands takes a moment
+        with os.scandir(self._folder) as files:
             return {file.name for file in files if file.name.endswith(".safetensors")}
 
     def _add(self, name: str) -> None:

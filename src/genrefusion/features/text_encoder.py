@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,17 @@ HalfArray = npt.NDArray[np.float16]
 
 ENCODER_VERSION = 2
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-DEVICE = "cpu"
-"""Where frozen encoders compute."""
+MADE_ON = {"device": "cpu"}
+"""Part of the key of what frozen encoders computed, on whatever device: they agree but for the last digits."""
+
+Device = Callable[[], Any]
+"""Asked where to compute, as PyTorch names it, when something has to be."""
+
+
+def on_cpu() -> str:
+    """The device that is always there."""
+    return "cpu"
+
 
 HUB_NAMES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
 """Short names of encoders that are fetched from Hugging Face; `minilm` comes with a package."""
@@ -59,12 +68,17 @@ class TokenEncoder:
         Keeps the embeddings of each text under the text's digest.
     terminal : Terminal
         Shows how far it is.
+    device : callable
+        Where the transformer computes; it changes last digits, and not the key of what is cached.
     """
 
-    def __init__(self, settings: TextEncoderSettings, cache: FeatureCache, terminal: Terminal) -> None:
+    def __init__(
+        self, settings: TextEncoderSettings, cache: FeatureCache, terminal: Terminal, device: Device = on_cpu
+    ) -> None:
         self.settings = settings
         self.cache = cache
         self.terminal = terminal
+        self.device = device
 
     def embed(self, texts: Sequence[str]) -> list[LazyArray]:
         """Token embeddings of each text in half precision, shape (tokens, width); no rows for an empty text."""
@@ -115,12 +129,13 @@ class TokenEncoder:
         s = self.settings
         reading = {"window": s.window, "overlap": s.overlap, "max_tokens": s.max_tokens}
         parameters = reading | {"model": model_identity(s.model)}
-        return self.cache.store(Recipe("text", ENCODER_VERSION, parameters, {"device": DEVICE}))
+        return self.cache.store(Recipe("text", ENCODER_VERSION, parameters, MADE_ON))
 
     @functools.cached_property
     def transformer(self) -> Transformer:
         """The encoder itself; it is loaded when a text is not in the cache."""
-        return Transformer(self.settings, *load_pretrained(self.settings.model))
+        tokenizer, network = load_pretrained(self.settings.model)
+        return Transformer(self.settings, tokenizer, network.to(self.device()))
 
     @property
     def width(self) -> int:
@@ -132,9 +147,9 @@ class TokenEncoder:
         return sum(p.numel() for p in self.transformer.network.parameters())
 
 
-def minilm_encoder(cache: FeatureCache, terminal: Terminal) -> TokenEncoder:
+def minilm_encoder(cache: FeatureCache, terminal: Terminal, device: Device = on_cpu) -> TokenEncoder:
     """MiniLM on texts of any length that occurs."""
-    return TokenEncoder(TextEncoderSettings(max_tokens=100_000), cache, terminal)
+    return TokenEncoder(TextEncoderSettings(max_tokens=100_000), cache, terminal, device)
 
 
 class Transformer:
@@ -174,9 +189,9 @@ class Transformer:
         if not used:
             return np.zeros((0, int(self.network.config.hidden_size)), np.float32), 0
         spans = window_spans(len(used), self.settings.window - 2, self.settings.overlap)
-        ids, mask = self.pad([used[a:b] for a, b in spans])
+        ids, mask = (each.to(self.network.device) for each in self.pad([used[a:b] for a, b in spans]))
         with torch.inference_mode():
-            states = self.network(input_ids=ids, attention_mask=mask).last_hidden_state[:, 1:].float().numpy()
+            states = self.network(input_ids=ids, attention_mask=mask).last_hidden_state[:, 1:].float().cpu().numpy()
         return stitch(states, spans), len(tokens)
 
     def pad(self, windows: Sequence[Sequence[int]]) -> tuple[Any, Any]:

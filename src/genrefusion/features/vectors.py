@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import load_audio
 from genrefusion.data.tracks import Tracks
 from genrefusion.features import handcrafted, handcrafted_wide
-from genrefusion.features.cache import FeatureCache, extract
+from genrefusion.features.cache import FeatureCache, LazyArray, extract
 from genrefusion.features.precomputed import read_feature_table, read_sequences, summarise_sequence
 from genrefusion.settings.features import HandcraftedFeatures, PrecomputedFeatures, TableFeatures
 
@@ -109,24 +109,35 @@ def read_vectors(
         every = handcrafted_wide.WIDE_FEATURE_NAMES if extractor.wide else handcrafted.FEATURE_NAMES
         subsets = {"time": handcrafted.TIME_DOMAIN, "frequency": handcrafted.FREQUENCY_DOMAIN}
         names = subsets.get(settings.kind, every)
-        columns = [every.index(name) for name in names]
-        parts = {track: np.asarray(arrays[track])[:, columns] for track in tracks.ids}
-    elif isinstance(settings, TableFeatures):
+        columns = slice(None) if names == every else [every.index(name) for name in names]
+        return _filled(arrays, columns, tracks, names)
+    if isinstance(settings, TableFeatures):
         table = read_feature_table(Path(str(settings.path)))
         _require(tracks, set(table.index), str(settings.path))
         names = tuple(str(name) for name in table.columns)
-        parts = {track: table.loc[[track]].to_numpy(np.float32) for track in tracks.ids}
-    elif isinstance(settings, PrecomputedFeatures):
+        rows = np.ascontiguousarray(table.loc[tracks.ids].to_numpy(np.float32))
+        return AudioVectors(rows, tracks.ids, list(names))
+    if isinstance(settings, PrecomputedFeatures):
         sequences = read_sequences(Path(str(settings.path)))
         _require(tracks, set(sequences), str(settings.path))
-        parts = {track: summarise_sequence(sequences[track])[None] for track in tracks.ids}
         width = next(iter(sequences.values())).shape[1]
         names = tuple(f"{statistic}_{i}" for statistic in ("mean", "std", "max") for i in range(width))
-    else:
-        name = getattr(settings, "name", settings)
-        raise UserError(f"features={name} gives no vectors: choose handcrafted[_wide], table or precomputed.")
-    songs = [track for track in tracks.ids for _ in range(len(parts[track]))]
-    return AudioVectors(np.concatenate([parts[track] for track in tracks.ids]).astype(np.float32), songs, list(names))
+        rows = np.stack([summarise_sequence(sequences[track]) for track in tracks.ids])
+        return AudioVectors(rows.astype(np.float32, copy=False), tracks.ids, list(names))
+    name = getattr(settings, "name", settings)
+    raise UserError(f"features={name} gives no vectors: choose handcrafted[_wide], table or precomputed.")
+
+
+def _filled(arrays: Mapping[str, LazyArray], columns: Any, tracks: Tracks, names: Sequence[str]) -> AudioVectors:
+    """Rows of all tracks, each read into its place: they are in memory once."""
+    lengths = [len(arrays[track]) for track in tracks.ids]
+    rows = np.empty((sum(lengths), len(names)), np.float32)
+    end = 0
+    for track, length in zip(tracks.ids, lengths, strict=True):
+        rows[end : end + length] = np.asarray(arrays[track])[:, columns]
+        end += length
+    songs = [track for track, length in zip(tracks.ids, lengths, strict=True) for _ in range(length)]
+    return AudioVectors(rows, songs, list(names))
 
 
 def _require(tracks: Tracks, known: set[str], where: str) -> None:

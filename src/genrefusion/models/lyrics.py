@@ -80,7 +80,7 @@ class TunedTransformer(nn.Module):
         return logits
 
 
-def make_estimator(kind: str, *, c: float, seed: int, folds: Folds) -> Any:
+def make_estimator(kind: str, *, c: float, seed: int, folds: Folds, threads: int | None = None) -> Any:
     """Build an estimator of scikit-learn for vectors of texts.
 
     Parameters
@@ -94,6 +94,8 @@ def make_estimator(kind: str, *, c: float, seed: int, folds: Folds) -> Any:
         Of everything random.
     folds : list of (ndarray, ndarray)
         Fitted and held-out training rows of each fold, for ``linear_svm``.
+    threads : int, optional
+        Of ``random_forest``; as many as there are cores if they are not said.
     """
     if kind == "logistic":
         return LogisticRegression(C=c, max_iter=2000)
@@ -102,5 +104,5 @@ def make_estimator(kind: str, *, c: float, seed: int, folds: Folds) -> Any:
     if kind == "linear_svm":
         return platt(LinearSVC(C=c, random_state=seed), folds)
     if kind == "random_forest":
-        return RandomForestClassifier(500, random_state=seed, n_jobs=-1)
+        return RandomForestClassifier(500, random_state=seed, n_jobs=threads or -1)
     return MLPClassifier((128,), alpha=1e-3, max_iter=100, random_state=seed)

@@ -29,6 +29,8 @@ Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
 
 _TREES = 500
+_SHAP_VALUES = 2**23
+"""Values that are held at a time: 64 MiB, whatever the number of rows."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,26 @@ class TabularModel:
         Of everything random.
     device : str
         Where XGBoost computes: ``cpu`` or ``cuda``.
+    threads : int, optional
+        Of XGBoost and random forests; as many as there are cores if they are not said.
     """
 
-    def __init__(self, kind: str, settings: XgboostSettings, n_classes: int, *, seed: int, device: str) -> None:
+    def __init__(
+        self,
+        kind: str,
+        settings: XgboostSettings,
+        n_classes: int,
+        *,
+        seed: int,
+        device: str,
+        threads: int | None = None,
+    ) -> None:
         self.kind = kind
         self.settings = settings
         self.n_classes = n_classes
         self.seed = seed
         self.device = device
+        self.threads = threads
         self.classes = np.arange(n_classes)
         self.estimator: Any = None
 
@@ -129,12 +143,26 @@ class TabularModel:
         from xgboost import DMatrix
 
         found = self.estimator.get_booster().predict(
-            DMatrix(rows), pred_contribs=True, iteration_range=(0, self._n_rounds), strict_shape=True
+            DMatrix(rows, nthread=self.threads),
+            pred_contribs=True,
+            iteration_range=(0, self._n_rounds),
+            strict_shape=True,
         )
         values = np.zeros((len(rows), self.n_classes, rows.shape[1]))
         classes = self.classes if found.shape[1] > 1 else self.classes[1:]
         values[:, classes] = found[:, :, :-1]
         return values
+
+    def mean_contributions(self, rows: Matrix) -> npt.NDArray[np.float64] | None:
+        """Mean absolute `contributions` over the rows, shape (classes, features), a block of rows at a time."""
+        at_once = max(1, _SHAP_VALUES // (self.n_classes * rows.shape[1]))
+        total = np.zeros((self.n_classes, rows.shape[1]))
+        for first in range(0, len(rows), at_once):
+            found = self.contributions(rows[first : first + at_once])
+            if found is None:
+                return None
+            total += np.abs(found).sum(axis=0)
+        return total / len(rows)
 
     def gains(self, n_features: int) -> npt.NDArray[np.float64]:
         """Mean gain of the splits on each feature, shape (n_features,); zeros for other estimators than XGBoost."""
@@ -173,13 +201,15 @@ class TabularModel:
             return self
         if self.kind == "xgboost":
             path = directory / f"{name}.ubj"
-            self.estimator = XGBClassifier(device=self.device)
+            self.estimator = XGBClassifier(device=self.device, n_jobs=self.threads)
             try:
                 self.estimator.load_model(path)
             except (XGBoostError, ValueError) as error:
                 raise UserError(f"{path}: not a model of XGBoost.") from error
         else:
             self.estimator = load_skops(directory / f"{name}.skops")
+            if self.kind == "random_forest":
+                self.estimator.steps[-1][1].n_jobs = self.threads or -1
         return self
 
     @property
@@ -219,6 +249,7 @@ class TabularModel:
             early_stopping_rounds=s.patience if stop else None,
             random_state=self.seed,
             device=self.device,
+            n_jobs=self.threads,
         )
         options: dict[str, Any] = {"verbose": False, "sample_weight": weights}
         if stop and val is not None:
@@ -229,7 +260,8 @@ class TabularModel:
         s = self.settings
         prepare = (SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
         if self.kind == "random_forest":
-            return make_pipeline(prepare[0], RandomForestClassifier(_TREES, random_state=self.seed, n_jobs=-1))
+            forest = RandomForestClassifier(_TREES, random_state=self.seed, n_jobs=self.threads or -1)
+            return make_pipeline(prepare[0], forest)
         if self.kind == "svm":
             folds = inner_folds(labels, groups, most=3, seed=self.seed)
             if not folds:

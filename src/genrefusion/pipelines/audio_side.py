@@ -125,7 +125,7 @@ class EncodedWindows(AudioSide):
         known = tracks.subset(self.ids(tracks))
         if not len(known):
             return {}
-        extractor = AudioEncoder(self.features, max_seconds=self.context.max_seconds)
+        extractor = AudioEncoder(self.features, max_seconds=self.context.max_seconds, device=self.context.device)
         # One worker: the encoder itself takes all cores.
         arrays = extract(known, extractor, self.context.cache, workers=1, terminal=self.context.terminal)
         return {track: LazyView(arrays[track], np.s_[None]) for track in known.ids}

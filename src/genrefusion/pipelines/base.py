@@ -72,6 +72,18 @@ class Context:
     views: bool = True
     watch: Watch | None = None
 
+    def device(self) -> Any:
+        """Where networks compute, as PyTorch names it, with the threads that the settings give it.
+
+        Raises
+        ------
+        UserError
+            The device is not there.
+        """
+        from genrefusion.training.loop import make_accelerator  # with PyTorch, which not all pipelines need
+
+        return make_accelerator(self.trainer).device
+
 
 class Predictor(Protocol):
     """What `evaluate`, `predict` and other programs need of a trained system, whether it was fitted or joined.

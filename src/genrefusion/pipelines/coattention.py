@@ -95,7 +95,8 @@ class CoattentionPipeline(Pipeline):
     @property
     def encoder(self) -> TokenEncoder:
         """What the lyrics are read with."""
-        return TokenEncoder(self.settings.encoder, self.context.cache, self.context.terminal)
+        context = self.context
+        return TokenEncoder(self.settings.encoder, context.cache, context.terminal, context.device)
 
     @property
     def _sides(self) -> frozenset[str]:
@@ -267,7 +268,8 @@ class CoattentionPipeline(Pipeline):
         """Refuse tracks with nothing to read."""
         audio = set(self.audio_.ids(tracks))
         read = set(tracks.ids) - set(tracks.lacking("lyrics")) if self.reads_lyrics else set()
-        nothing = [track for track in tracks.ids if track not in audio | read]
+        known = audio | read
+        nothing = [track for track in tracks.ids if track not in known]
         if nothing:
             sides = " and no ".join(sorted(self._sides))
             raise UserError(

@@ -20,7 +20,7 @@ from genrefusion.models.crnn import LEAST_COLUMNS, MEL_BANDS, Trunk
 from genrefusion.pipelines.base import Context
 from genrefusion.settings.features import FeatureSettings, MelFeatures
 from genrefusion.training.checkpoints import Checkpoint
-from genrefusion.training.loop import Conditions, make_accelerator
+from genrefusion.training.loop import Conditions
 
 TRUNK_VERSION = 1
 _CHUNK = 1500  # mel columns that pass the convolutions at once: their maps stay near the processor
@@ -103,7 +103,7 @@ def trunk_outputs(
     extractor = MelExtractor(features, max_seconds=context.max_seconds)
     framing = {name: getattr(features, name) for name in ("frame_seconds", "frame_hop_seconds", "trim")}
     parameters = extractor.parameters() | framing | {"weights": _digest(trunk)}
-    device = make_accelerator(context.trainer).device.type  # processors and accelerators differ in the last digits
+    device = context.device().type  # processors and accelerators differ in the last digits
     recipe = Recipe("trunk", TRUNK_VERSION, parameters, decoders() | {"device": device})
 
     def begin(missing: list[str]) -> Callable[[str], Array]:
@@ -161,7 +161,7 @@ def on_device(model: nn.Module, context: Context) -> nn.Module:
     With the channels of a point beside each other the convolutions take half of the time or less.
     """
     convert_conv2d_weight_memory_format(model, torch.channels_last)
-    return model.to(make_accelerator(context.trainer).device).eval()
+    return model.to(context.device()).eval()
 
 
 def member_conditions(context: Context, member: int) -> Conditions:

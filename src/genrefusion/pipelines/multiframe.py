@@ -7,7 +7,7 @@ outputs that are computed once and cached. Otherwise the whole network is traine
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +90,7 @@ class MultiframePipeline(Pipeline):
             )
         self.networks_: list[FrameClassifier] = []
         self.bank_: dict[str, Tensor] = {}
+        self._neighbours: Any = None
 
     def prepare(self, tracks: Tracks) -> None:
         """Compute spectrograms and, where they are frozen, the convolutions' outputs."""
@@ -113,6 +114,7 @@ class MultiframePipeline(Pipeline):
         if self.settings.vote == "knn":
             frames = self._frames(train)
             self.bank_ = {"points": torch.from_numpy(self._points(frames)), "labels": torch.tensor(frames.labels)}
+            self._neighbours = None
         return self
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
@@ -120,12 +122,7 @@ class MultiframePipeline(Pipeline):
         require_fitted(self)
         frames = self._frames(tracks)
         if self.settings.vote == "knn":
-            from sklearn.neighbors import KNeighborsClassifier  # a second's import: only where there is a vote
-
-            points, labels = self.bank_["points"].numpy(), self.bank_["labels"].numpy()
-            neighbours = min(self.settings.knn.neighbours, len(points))
-            # Every class is among the labels: a genre has at least one training frame.
-            probabilities = KNeighborsClassifier(neighbours).fit(points, labels).predict_proba(self._points(frames))
+            probabilities = self._voters().predict_proba(self._points(frames))
         else:
             probabilities = self._probabilities(frames)
         prediction = mean_over_frames(probabilities, frames.songs, self.classes_)
@@ -188,8 +185,8 @@ class MultiframePipeline(Pipeline):
 
     def _fit_member(self, member: int, train: SongFrames, val: SongFrames) -> pd.DataFrame:
         model = self._trained_part(self.networks_[member])
-        first_frames = [val.songs.index(song) for song in dict.fromkeys(val.songs)]
-        truth = np.array(val.labels)[first_frames]
+        label = dict(zip(val.songs, val.labels, strict=True))
+        truth = np.array(list(label.values()))
 
         def validate(current: nn.Module) -> dict[str, float]:
             frames = apply(current, val).softmax(dim=1).numpy()
@@ -214,6 +211,17 @@ class MultiframePipeline(Pipeline):
         models = [on_device(self._trained_part(network), self.context) for network in self.networks_]
         members = [apply(model, frames).double().softmax(dim=1).numpy() for model in models]
         return np.asarray(np.mean(np.stack(members), axis=0))
+
+    def _voters(self) -> Any:
+        """The training frames in a tree, which is made once: `predict` asks for a few songs at a time."""
+        from sklearn.neighbors import KNeighborsClassifier  # a second's import: only where there is a vote
+
+        if self._neighbours is None:
+            points, labels = self.bank_["points"].numpy(), self.bank_["labels"].numpy()
+            # Every class is among the labels: a genre has at least one training frame.
+            nearest = KNeighborsClassifier(min(self.settings.knn.neighbours, len(points)))
+            self._neighbours = nearest.fit(points, labels)
+        return self._neighbours
 
     def _points(self, frames: SongFrames) -> npt.NDArray[np.float64]:
         """Coordinates of frames for the vote, shape (frames, dimensions); those of all members side by side."""

@@ -112,7 +112,8 @@ class VectorReader:
         folds = inner_folds(labels, [groups], most=3, seed=self.context.seed) if machine else []
         if machine and not folds:
             raise UserError("pipeline.classifier=linear_svm needs two training songs of every genre.")
-        self.estimator = make_estimator(s.classifier, c=s.c, seed=self.context.seed, folds=folds)
+        threads = self.context.trainer.threads
+        self.estimator = make_estimator(s.classifier, c=s.c, seed=self.context.seed, folds=folds, threads=threads)
         weights = compute_sample_weight("balanced", labels) if s.balanced else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the perceptron's epochs are a setting, not a mistake
@@ -136,6 +137,8 @@ class VectorReader:
         self.estimator = load_skops(directory / "estimator.skops")
         if len(self.estimator.classes_) != n_classes:
             raise UserError(f"{directory / 'estimator.skops'}: knows {len(self.estimator.classes_)} genres.")
+        if self.settings.classifier == "random_forest":
+            self.estimator.n_jobs = self.context.trainer.threads or -1
 
     def parameter_count(self) -> int:
         """Coefficients or nodes, and the values of the transformer."""
@@ -155,14 +158,13 @@ class VectorReader:
         elif kind == "vectors":
             blocks.append(Scaled(MeanWordVector(Path(s.encoder.model).expanduser()), 1.0, "word_vectors"))
         else:
-            encoder = TokenEncoder(s.encoder, self.context.cache, self.context.terminal)
+            encoder = TokenEncoder(s.encoder, self.context.cache, self.context.terminal, self.context.device)
             blocks.append(Scaled(MeanEmbedding(encoder), 1.0, "mean_embedding"))
         if s.style:
             blocks.append(Scaled(Style(), _BESIDE, "style"))
         if s.embedding:
-            blocks.append(
-                Scaled(MeanEmbedding(minilm_encoder(self.context.cache, self.context.terminal)), _BESIDE, "embedding")
-            )
+            encoder = minilm_encoder(self.context.cache, self.context.terminal, self.context.device)
+            blocks.append(Scaled(MeanEmbedding(encoder), _BESIDE, "embedding"))
         return blocks
 
 
@@ -192,9 +194,10 @@ class NetworkReader:
             )
 
         def validate(model: nn.Module) -> dict[str, float]:
-            found = self._apply(model, val_texts)
+            found = self._apply(model, held)
             return {"accuracy": scores.accuracy(val_labels, found), "log_loss": scores.log_loss(val_labels, found)}
 
+        held = self._rows(val_texts)
         rows = [(row, torch.tensor(int(labels[song]))) for song, row in self._rows(texts)]
         history = train_network(
             self.network,
@@ -209,7 +212,7 @@ class NetworkReader:
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Probabilities of the network; of a text in several rows, their mean."""
-        return self._apply(on_device(self.network, self.context), texts)
+        return self._apply(on_device(self.network, self.context), self._rows(texts))
 
     def save(self, directory: Path) -> None:
         """Write the weights."""
@@ -221,9 +224,8 @@ class NetworkReader:
         load_modules({"network": self.network}, directory)
 
     @torch.inference_mode()
-    def _apply(self, model: nn.Module, texts: Sequence[str]) -> Probabilities:
+    def _apply(self, model: nn.Module, rows: list[tuple[int, Row]]) -> Probabilities:
         device = next(model.parameters()).device
-        rows = self._rows(texts)
         found = []
         for first in range(0, len(rows), self.settings.batch_size):
             batch = [(_read(row), torch.tensor(-1)) for _, row in rows[first : first + self.settings.batch_size]]
@@ -247,7 +249,7 @@ class HeadReader(NetworkReader):
 
     def __init__(self, settings: LyricsSettings, context: Context) -> None:
         super().__init__(settings, context)
-        self.encoder = TokenEncoder(settings.encoder, context.cache, context.terminal)
+        self.encoder = TokenEncoder(settings.encoder, context.cache, context.terminal, context.device)
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Embed, and load the transformer: a fit asks it for its width."""

@@ -15,7 +15,7 @@ import pandas as pd
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.groups import group_tracks
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.text_encoder import minilm_encoder
+from genrefusion.features.text_encoder import TokenEncoder, minilm_encoder
 from genrefusion.features.text_vectors import MeanEmbedding, Style, TextVectors, Words
 from genrefusion.features.vectors import AudioVectors, read_vectors, segment_seconds, segment_spans
 from genrefusion.metrics.pooling import LogarithmicPool
@@ -100,7 +100,7 @@ class VectorPipeline(Pipeline):
         self._audio(tracks)
         if self.settings.text.embedding and self.reads_lyrics:
             # The empty text too: columns are named by it.
-            minilm_encoder(self.context.cache, self.context.terminal).mean([*tracks.lyrics, ""])
+            self._minilm().mean([*tracks.lyrics, ""])
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Fit on `train`; XGBoost stops by the log loss over `val`."""
@@ -169,14 +169,18 @@ class VectorPipeline(Pipeline):
         s = self.settings.text
         blocks: list[Any] = [Words(svd=s.svd)] if s.tfidf else []
         if s.embedding:
-            blocks.append(MeanEmbedding(minilm_encoder(self.context.cache, self.context.terminal)))
+            blocks.append(MeanEmbedding(self._minilm()))
         return TextVectors([*blocks, Style()] if s.style else blocks)
+
+    def _minilm(self) -> TokenEncoder:
+        return minilm_encoder(self.context.cache, self.context.terminal, self.context.device)
 
     def _new_model(self, side: str) -> TabularModel:
         s, trainer = self.settings, self.context.trainer
         kind = s.estimator if side == "audio" else s.text_estimator
         device = "cuda" if trainer.device == "cuda" else "cpu"
-        return TabularModel(kind, s, len(self.classes_), seed=self.context.seed, device=device)
+        threads = trainer.threads
+        return TabularModel(kind, s, len(self.classes_), seed=self.context.seed, device=device, threads=threads)
 
     def _fit_side(self, side: str, train: Tracks, val: Tracks | None) -> TabularModel:
         """Fit one estimator; without `val`, with as many rounds as the one that was fitted before."""
@@ -291,7 +295,8 @@ class VectorPipeline(Pipeline):
         if top is None or top >= len(vectors.names):
             return vectors.names
         labels = tracks.subset(vectors.songs).labels(self.classes_)
-        model = TabularModel("xgboost", self.settings, len(self.classes_), seed=self.context.seed, device="cpu")
+        seed, threads = self.context.seed, self.context.trainer.threads
+        model = TabularModel("xgboost", self.settings, len(self.classes_), seed=seed, device="cpu", threads=threads)
         gains = model.fit(vectors.rows, labels).gains(len(vectors.names))
         return [vectors.names[i] for i in np.argsort(-gains, kind="stable")[:top]]
 
@@ -310,10 +315,10 @@ class VectorPipeline(Pipeline):
     def _importance(self, val: Tracks) -> pd.DataFrame:
         """Gain, and mean absolute SHAP value of each genre over validation rows, for each feature; XGBoost only."""
         model = self.models_["audio"]
-        contributions = model.contributions(self._audio_rows(val).rows)
-        if contributions is None:
+        mean = model.mean_contributions(self._audio_rows(val).rows)
+        if mean is None:
             return pd.DataFrame()
-        table = pd.DataFrame(np.abs(contributions).mean(axis=0).T, columns=self.classes_)
+        table = pd.DataFrame(mean.T, columns=self.classes_)
         table.insert(0, "feature", self.columns_)
         table.insert(1, "gain", model.gains(len(self.columns_)))
         return table.sort_values("gain", ascending=False, ignore_index=True)

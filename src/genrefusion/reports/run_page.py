@@ -5,6 +5,7 @@ All of it comes from files of the run folder.
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ PICTURES = {
 """Caption and text in place of the picture, by name of the file, in the order on the page."""
 
 MOST_ERRORS = 15
+MOST_SKIPPED = 1000
+"""Tracks that are listed; ``run.json`` has all of them."""
 
 
 def write_report(directory: Path, record: dict[str, Any]) -> Path:
@@ -86,7 +89,8 @@ def write_report(directory: Path, record: dict[str, Any]) -> Path:
         errors=_errors(predictions, read_names(directory / "tracks.csv")),
         wrong=int((predictions["genre"] != predictions["predicted"]).sum()),
         songs=len(predictions),
-        skipped=subject["skipped"],
+        skipped=dict(itertools.islice(subject["skipped"].items(), MOST_SKIPPED)),
+        skipped_count=len(subject["skipped"]),
         genres_without=[] if "evaluated" in record else record.get("genres_without", []),
         configuration=OmegaConf.to_yaml(OmegaConf.create(record["config"])),
         provenance=_provenance(directory, record),

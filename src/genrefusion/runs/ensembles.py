@@ -24,6 +24,7 @@ from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import show_metrics, summarise
 from genrefusion.runs.record import begun_record, code, ensemble_signature, require_same_code
 from genrefusion.runs.store import Run, model_folder, open_run
+from genrefusion.runs.trained_on import TrainedOn, write_trained_on
 from genrefusion.runs.training import train_context
 from genrefusion.settings.commands import TrainConfig
 from genrefusion.settings.fields import as_saved
@@ -110,6 +111,7 @@ def _run(joining: _Joining, sign: str, command: str) -> dict[str, Any]:
     record = _record(joining) | {"signature": sign, "command": command}
     combinations, fit_seconds = _join(joining)  # and check that they can be
     write_json(record, directory / "run.json")
+    write_trained_on(_trained_on(members), directory)
     ensemble = _save_models(joining, combinations)
     record |= {
         "parameters": ensemble.parameter_count(),
@@ -136,12 +138,11 @@ def _run(joining: _Joining, sign: str, command: str) -> dict[str, Any]:
 def _record(joining: _Joining) -> dict[str, Any]:
     """What is known before the runs are joined: what the first member says of corpus and split, and of all the rest."""
     config, members, first = joining.config, joining.members, joining.first.record
-    return first | {
+    corpus = {name: value for name, value in first.items() if not name.startswith("trained_")}
+    return corpus | {
         "status": "running",
         "name": config.name,
         "members": [{"run": str(m.directory), "signature": m.record["signature"]} for m in members],
-        "trained_on": sorted({digest for member in members for digest in member.record["trained_on"]}),
-        "trained_artists": sorted({artist for m in members for artist in m.record.get("trained_artists", [])}),
         "skipped": {track: why for member in members for track, why in member.record["skipped"].items()},
         **code(),
         "machines": list(dict.fromkeys(name for m in members for name in machine_names(m.record))),
@@ -149,6 +150,11 @@ def _record(joining: _Joining) -> dict[str, Any]:
         "config": as_saved(config) | {name: first["config"][name] for name in ("data", "split", "seed")},
         "fitted_on_val": config.pipeline.combine == "stack" or any(_fitted_on_val(member) for member in members),
     }
+
+
+def _trained_on(members: Sequence[Run]) -> TrainedOn:
+    songs, artists = ([getattr(m.trained_on, each) for m in members] for each in ("songs", "artists"))
+    return TrainedOn(frozenset().union(*songs), frozenset().union(*artists))
 
 
 def _fitted_on_val(member: Run) -> bool:

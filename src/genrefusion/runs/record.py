@@ -23,6 +23,8 @@ from genrefusion.core.version import __version__
 from genrefusion.data.audio import sha256_of
 from genrefusion.data.splits import Split, genres_without
 from genrefusion.data.tracks import Tracks
+from genrefusion.runs.trained_on import FILE as TRAINED_ON
+from genrefusion.runs.trained_on import fitted_on, write_trained_on
 from genrefusion.settings.commands import TrainConfig
 from genrefusion.settings.fields import Rule, as_saved
 
@@ -158,7 +160,7 @@ def _digest(identity: Mapping[str, Any]) -> str:
 
 RUN_FILES = (
     *("checkpoints", "config.yaml", "costs.json", "figures", "frames", "history.csv", "importance.csv", "metrics.json"),
-    *("model", "predictions", "report.html", "splits.csv", "tracks.csv", "views"),
+    *("model", "predictions", "report.html", "splits.csv", "tracks.csv", TRAINED_ON, "views"),
 )
 """What a run leaves in its folder or has there on the way, beside ``run.json`` and ``run.log``."""
 
@@ -166,7 +168,7 @@ RUN_FILES = (
 def open_record(
     config: TrainConfig, tracks: Tracks, split: Split, directory: Path, command: str, *, status: str
 ) -> dict[str, Any]:
-    """Begin ``run.json`` and ``config.yaml``, or check that the folder holds the same run."""
+    """Begin ``run.json``, ``config.yaml`` and ``trained_on.json``, or check that the folder holds the same run."""
     from omegaconf import OmegaConf
 
     sign = signature(config, tracks, split)
@@ -188,9 +190,10 @@ def open_record(
         **code(),
         "config": as_saved(config),
         "data_schema": type(config.data).__name__,
-        **_trained_on(tracks, split),
     }
     write_json(record, directory / "run.json")
+    if status != "trial":  # of which nothing is left that could be asked
+        write_trained_on(fitted_on(tracks, split), directory)
     (directory / "checkpoints").mkdir(exist_ok=True)
     OmegaConf.save(OmegaConf.create(record["config"]), directory / "config.yaml")
     return record
@@ -287,13 +290,4 @@ def _corpus(tracks: Tracks, split: Split) -> dict[str, Any]:
         "genres": tracks.genres,
         "skipped": tracks.skipped,
         "genres_without": genres_without(tracks, split),
-    }
-
-
-def _trained_on(tracks: Tracks, split: Split) -> dict[str, list[str]]:
-    """Digests of what a run is fitted on, by which its tracks and artists are known in another corpus."""
-    trained = tracks.subset(sorted({track for fold in split.folds for track in (*fold.train, *fold.val)}))
-    return {
-        "trained_on": sorted(frozenset().union(*trained.content_digests())),
-        "trained_artists": sorted(set(trained.artist_digests()) - {""}),
     }

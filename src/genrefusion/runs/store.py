@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shlex
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from genrefusion.core.errors import UserError
 from genrefusion.data.splits import Split, read_split
 from genrefusion.metrics.predictions import read_predictions
 from genrefusion.pipelines.base import Context, Predictor, read_pipeline
+from genrefusion.runs.trained_on import TrainedOn, read_trained_on
 
 
 def to_resume(command: object, directory: Path) -> str:
@@ -43,6 +45,11 @@ class Run:
     directory: Path
     record: dict[str, Any]
     split: Split
+
+    @functools.cached_property
+    def trained_on(self) -> TrainedOn:
+        """Songs and artists that it has learnt from."""
+        return read_trained_on(self.directory, self.record)
 
     def predictions(self, part: str = "test") -> pd.DataFrame:
         """Probabilities of the tracks of a part: see `genrefusion.metrics.predictions`."""

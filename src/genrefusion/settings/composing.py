@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from genrefusion.core.errors import UserError, unknown_name
 from genrefusion.core.folders import named_run, named_sweep, run_folder, sweep_folder
+from genrefusion.core.machine import usable_cores
 from genrefusion.settings.commands import CorpusConfig, EvaluateConfig, PredictConfig, ReproduceConfig, TrainConfig
 from genrefusion.settings.registry import entries, require_plugins
 
@@ -145,4 +145,4 @@ def _if_weights(weights: str, with_weights: Any, without: Any) -> Any:
 
 def _threads_each(runs: int) -> int:
     """Threads of each of several runs on this machine: more than there are cores would wait for each other."""
-    return max(1, (os.cpu_count() or 1) // runs)
+    return max(1, usable_cores() // runs)

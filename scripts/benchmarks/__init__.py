@@ -1,0 +1,1 @@
+"""Benchmarks that take processes of their own; `scripts/benchmark.py` starts them."""
