@@ -187,13 +187,12 @@ def _json_rows(path: Path, text: str) -> Iterator[Mapping[str, str | None]]:
         yield _json_row(row, f"{path}, line {number}")
 
 
-def _parse(text: str) -> Any:
-    return json.loads(text, parse_float=_literal, parse_int=str, parse_constant={"NaN": None}.get)
-
-
 def _literal(number: str) -> str:
     whole = _WHOLE.fullmatch(number)
     return whole[1] if whole else number
+
+
+_parse = json.JSONDecoder(parse_float=_literal, parse_int=str, parse_constant={"NaN": None}.get).decode
 
 
 def _json_row(row: Any, where: str) -> Mapping[str, str | None]:
@@ -212,7 +211,7 @@ def _as_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
 
 def _with_none(table: pd.DataFrame) -> pd.DataFrame:
     """Missing values as None, in columns of plain objects."""
-    columns = {name: [_known(value, name in _IDS) for value in column] for name, column in table.items()}
+    columns = {name: [_known(value, name in _IDS) for value in table[name].tolist()] for name in table}
     return pd.DataFrame(columns, table.index, dtype=object)
 
 

@@ -217,9 +217,10 @@ def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
     """
     table = read_table(path)
     notes = tuple(filter(None, [table.attrs["note"]]))
+    folder = path.parent.absolute()
     for column in ("audio", "lyrics_path"):
         if column in table:
-            paths = [None if v is None else str((path.parent / v).absolute()) for v in table[column]]
+            paths = [None if name is None else str(folder / name) for name in table[column].tolist()]
             table[column] = pd.Series(paths, index=table.index, dtype=object)  # a list with None would turn to NaN
     skipped: dict[str, str] = {}
     if skip:
