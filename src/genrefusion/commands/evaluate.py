@@ -25,7 +25,7 @@ from genrefusion.runs.evaluation_folders import replacing
 from genrefusion.runs.explain.explain import explain
 from genrefusion.runs.explain.songs import parts_to_explain
 from genrefusion.runs.store import Run, open_run
-from genrefusion.runs.training import make_context
+from genrefusion.runs.training import make_context, say_skipped
 from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.fields import found_near
 
@@ -135,6 +135,7 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     own = config.data is None
     sides, workers = pipelines[0].uses, config.workers
     tracks = load_usable(data, sides, cache=cache, workers=workers, terminal=terminal, divided=own)
+    say_skipped(tracks, terminal)
     features = read_features(pipelines[0])
     require_numbers(tracks, features)
     tracks = with_digests(tracks, features)
