@@ -155,6 +155,59 @@ def test_a_genre_with_one_song_is_left_out_where_that_is_asked_for(songs: Path, 
     assert usable(FolderData(root=str(songs), min_tracks=2), songs.parent, divided=True).genres == ["jazz", "rock"]
 
 
+def test_a_folder_whose_name_no_genre_can_have_is_left_out_where_that_is_asked_for(
+    songs: Path, write_tone: WriteTone
+) -> None:
+    write_tone(songs / "fold" / "0.wav")
+    with pytest.raises(UserError, match=r"fold/0  not a name for a genre.*\n.*data.on_error=skip"):
+        load(FolderData(root=str(songs)), songs.parent)
+    tracks = load(FolderData(root=str(songs), on_error="skip"), songs.parent)
+    assert (tracks.genres, list(tracks.skipped)) == (["jazz", "rock"], ["fold/0"])
+
+
+def test_genres_that_differ_in_case_are_one_and_that_is_said_once(
+    songs: Path, write_tone: WriteTone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("Jazz", "ro\u0301ck", "r\u00f3ck"):
+        write_tone(songs / name / "0.wav", level=0.05)
+    tracks = load_corpus(FolderData(root=str(songs)), cache=songs.parent, workers=1, terminal=Terminal())
+    assert tracks.genres == ["jazz", "rock", "r\u00f3ck"]
+    told = [line for line in capsys.readouterr().out.splitlines() if "spelt in several ways" in line]
+    assert told == [
+        "note     one genre, spelt in several ways: jazz (3) with 'Jazz' (1); r\u00f3ck (1) with 'ro\u0301ck' (1)"
+    ]
+    assert tracks.subset(tracks.ids[:2]).called_as(["JAZZ", "pop"]).genres == ["JAZZ"]
+
+
+@pytest.mark.parametrize("name", ["tracks.csv", "Tracks.TSV", "tracks.json", "tracks.ndjson"])
+def test_the_table_of_a_folder_has_any_ending(tmp_path: Path, name: str) -> None:
+    rows = pd.DataFrame({"track_id": ["1", "2"], "genre": ["jazz", "rock"], "lyrics": ["la", "lo"]})
+    path = tmp_path / "corpus" / name
+    path.parent.mkdir()
+    if "json" in name:
+        rows.to_json(path, orient="records", lines=name.endswith("ndjson"))
+    else:
+        rows.to_csv(path, index=False, sep="\t")
+    tracks = load(ManifestData(root=str(path.parent)), tmp_path)
+    assert (tracks.corpus, tracks.ids) == ("corpus", ["1", "2"])
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("corpus/Songs.csv", r"Songs\.csv: no such file\. Did you mean .*/corpus/songs\.jsonl\?"),
+        ("corpus/sogns.jsonl", r"Did you mean .*/corpus/songs\.jsonl\?"),
+        ("corups/songs.jsonl", r"no such file\. There is no folder .*/corups\."),
+        ("corpus", r"data\.manifest=.*/corpus: a folder, where a file is needed\. .*data\.root=FOLDER"),
+    ],
+)
+def test_a_table_that_is_not_there_is_refused_with_what_may_be_meant(tmp_path: Path, path: str, message: str) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "songs.jsonl").touch()
+    with pytest.raises(UserError, match=message):
+        load(ManifestData(manifest=str(tmp_path / path)), tmp_path)
+
+
 def test_what_skipping_leaves_too_small_is_left_out_too(songs: Path, write_tone: WriteTone) -> None:
     """Both settings count what can be used."""
     for number in range(4):

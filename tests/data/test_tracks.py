@@ -123,6 +123,8 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
         (1, {"track_id": " "}, r"row 3 .*track_id is empty"),
         (1, {"genre": None}, r"row 3  2  genre is empty"),
         (1, {"genre": "  "}, r"row 3  2  genre is empty"),
+        (1, {"genre": "NaN"}, r"row 3  2  genre is empty"),
+        (1, {"genre": " frame"}, r"row 3  2  not a name for a genre"),
         (0, {"split": "validation"}, r"row 2  01  split is not train, val or test \('validation'\)"),
     ],
 )
@@ -146,6 +148,18 @@ def test_a_misspelt_column_is_named_with_the_right_one(name: str) -> None:
     table = pd.DataFrame({"track_id": ["1", "2"], name: ["jazz", "jazz"]})
     with pytest.raises(UserError, match=f"column '{name}' looks like 'genre'"):
         validate_table(table, where="tracks.csv")
+
+
+@pytest.mark.parametrize("name", ["artist_id", "artists", "genres", "Lyrics", "track_ids"])
+def test_a_column_like_a_known_one_beside_it_is_another_and_is_kept(tmp_path: Path, name: str) -> None:
+    tracks = load(tmp_path, [row | {name: "x"} for row in ROWS])
+    assert tracks.table[name].tolist() == ["x"] * 4
+
+
+def test_a_known_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("track_id,genre,genre\n1,jazz,rock\n")
+    with pytest.raises(UserError, match="there twice: genre"):
+        load_table(tmp_path / "t.csv", corpus="mine")
 
 
 def test_missing_columns_are_named_with_those_there_are() -> None:

@@ -225,7 +225,7 @@ def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
     skipped: dict[str, str] = {}
     if skip:
         check_columns(list(table.columns), str(path))
-        table, skipped = _usable_rows(table, path)
+        table, skipped = usable_rows(table, str(path), row_faults(table) | _file_faults(table))
     table = validate_table(table, where=str(path))
     require_files(table, path)
     if "lyrics_path" in table:
@@ -271,25 +271,23 @@ def validate_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
         return table
     in_file = Path(where).is_file()  # otherwise the table was made of a folder of songs
     doubled = any(fault.startswith("track_id is there twice") for fault in faults.values())
-    cure = "\nMend them, or go on without them: data.on_error=skip" if in_file else ""
-    cure = "\nOr take the first row of each: data.on_error=skip" if doubled else cure
+    without = "take the first row of each" if doubled else "go on without them"
     rows = [
         # Counted as in an editor: line 1 is the header.
         f"{f'row {row + 2}  ' if in_file else ''}{table['track_id'].iloc[row] or '(no id)'}  {fault}"
         for row, fault in sorted(faults.items())
     ]
     count = f"{len(rows)} of {len(table)} {'rows' if in_file else 'songs'}"
-    raise UserError(f"{where}: {count} break a rule:\n{bullet_list(rows)}{cure}")
+    raise UserError(f"{where}: {count} break a rule:\n{bullet_list(rows)}\nMend them, or {without}: data.on_error=skip")
 
 
-def _usable_rows(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Leave out the rows at fault, which are counted as in an editor."""
-    faults = row_faults(table) | _file_faults(table)
+def usable_rows(table: pd.DataFrame, where: str, faults: Mapping[int, str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Leave out the rows at fault, and list them by their tracks, or as rows, which are counted as in an editor."""
     skipped = {str(table["track_id"].iloc[row] or f"row {row + 2}"): fault for row, fault in sorted(faults.items())}
     kept = [row for row in range(len(table)) if row not in faults]
     if not kept:
         raise UserError(
-            f"{path}: not one of its rows can be used:\n" + bullet_list(f"{t}  {f}" for t, f in skipped.items())
+            f"{where}: not one of its rows can be used:\n" + bullet_list(f"{t}  {f}" for t, f in skipped.items())
         )
     return table.iloc[kept].reset_index(drop=True), skipped
 
