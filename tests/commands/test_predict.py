@@ -243,13 +243,15 @@ def test_runs_of_other_genres_are_refused(run: Path, tmp_path: Path) -> None:
         predict([str(run), str(other)], "song.wav")
 
 
-def test_a_run_on_ready_features_is_refused(run: Path, tmp_path: Path, write_tone: WriteTone) -> None:
-    other = shutil.copytree(run, tmp_path / "other")
-    described = json.loads((other / "model" / "pipeline.json").read_text())
-    described["features"] = {"schema": "PrecomputedFeatures", "name": "precomputed", "path": "musicnn.npz"}
-    (other / "model" / "pipeline.json").write_text(json.dumps(described))
-    with pytest.raises(UserError, match=r"reads ready features \(musicnn.npz\), which other songs do not have"):
-        predict(str(other), write_tone(tmp_path / "song.wav"))
+def test_a_run_on_ready_features_is_refused(demo: Tracks, tmp_path: Path, write_tone: WriteTone) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(len(demo), 2)), pd.Index(demo.ids, name="track_id"), ["a", "b"])
+    table.to_csv(tmp_path / "ready.csv")
+    words = ["experiment=xgboost", "pipeline.estimator=logistic", "features=table"]
+    config = compose_train(*TINY_DATA, *words, f"features.path={tmp_path / 'ready.csv'}")
+    run_experiment(config, tmp_path / "run", quiet=True)
+    with pytest.raises(UserError, match=r"reads ready features \(.*ready.csv\), which other songs do not have"):
+        predict(str(tmp_path / "run"), write_tone(tmp_path / "song.wav"))
 
 
 def test_a_moved_run_predicts_without_its_corpus(

@@ -139,7 +139,7 @@ def inspect_files(
     decoder = f"libsndfile-{soundfile.__libsndfile_version__}-{DECODING}"
     record = cache / "checks" / f"verdicts_{limits}_{decoder}.json"
     known = {digest: verdict for digest, verdict in read_record(record).items() if _is_verdict(verdict)}
-    digests = digest_files(paths, cache, workers=workers)
+    digests = digest_files(paths, cache, workers=workers, terminal=terminal)
     new = {digest: path for path, (digest, problem) in zip(paths, digests, strict=True) if not problem}
     new = {digest: path for digest, path in new.items() if digest not in known}
     run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
