@@ -54,7 +54,6 @@ def test_summary_is_mean_deviation_and_maximum() -> None:
         {"offsets": np.array([0, 2, 5], np.uint8)[::-1]},
         {"frames": np.full((5, 2), "x")},
         {"track_id": np.array(["a", "a"])},
-        {"track_id": np.array([], dtype=str), "offsets": np.array([0]), "frames": np.zeros((0, 2))},
     ],
 )
 def test_another_layout_is_refused(tmp_path: Path, changes: dict[str, np.ndarray]) -> None:

@@ -138,7 +138,7 @@ def _sequences(path: Path, _: tuple[int, ...]) -> Mapping[str, Array]:
             f"{path}: track_id, frames and offsets are arrays {shapes}; they have to be (n,) of text, (m, d) of "
             "numbers, (n + 1,) of whole numbers."
         )
-    if not len(ids) or offsets[0] != 0 or offsets[-1] != len(frames) or (np.diff(offsets.astype(np.int64)) < 1).any():
+    if offsets[0] != 0 or offsets[-1] != len(frames) or (np.diff(offsets.astype(np.int64)) < 1).any():
         raise UserError(f"{path}: offsets do not divide {len(frames)} frames into {len(ids)} sequences.")
     names = np.char.decode(ids, "utf-8").tolist() if ids.dtype.kind == "S" else list(map(str, ids.tolist()))
     if len(set(names)) < len(names):

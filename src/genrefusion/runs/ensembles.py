@@ -142,7 +142,7 @@ def _record(joining: _Joining) -> dict[str, Any]:
     return corpus | {
         "status": "running",
         "name": config.name,
-        "members": [{"run": str(m.directory), "signature": m.record["signature"]} for m in members],
+        "members": [{"run": str(m.directory.absolute()), "signature": m.record["signature"]} for m in members],
         "skipped": {track: why for member in members for track, why in member.record["skipped"].items()},
         **code(),
         "machines": list(dict.fromkeys(name for m in members for name in machine_names(m.record))),
