@@ -166,6 +166,7 @@ def test_evaluate_takes_no_ready_features_for_a_run_that_computes_them(run: Path
 
 def test_evaluate_reads_the_ready_features_that_it_is_given(demo: Tracks, tmp_path: Path) -> None:
     number = demo.table["genre"].map({genre: i for i, genre in enumerate(demo.genres)})
+    number = number.where(demo.table.index != demo.ids[0], 0.1)  # a column that tells every genre is refused
     for name, tell in {"right": number, "wrong": (number + 5) % 10}.items():
         pd.DataFrame({"track_id": demo.ids, "tell": tell}).to_csv(tmp_path / f"{name}.csv", index=False)
     table = ["experiment=xgboost", "features=table", f"features.path={tmp_path / 'right.csv'}"]

@@ -63,6 +63,14 @@ def test_an_old_run_is_evaluated_to_its_own_predictions(name: str, old: Path) ->
     assert figures["test"]["accuracy"] == (saved["genre"] == saved["predicted"]).mean()
 
 
+def test_an_old_run_is_evaluated_in_any_folder(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names its corpus by a path from where it was made."""
+    (old.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(old.parent / "elsewhere")
+    figures = evaluate_run(EvaluateConfig(run=str(old / "runs" / "xgboost"), trainer=TrainerSettings()), quiet=True)
+    assert figures["test"]["n"] == len(TEST)
+
+
 @pytest.mark.parametrize("name", HOLDOUTS)
 def test_an_old_run_predicts_songs_and_tracks(name: str, old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     saved = probabilities(open_run(old / "runs" / name).predictions())

@@ -24,7 +24,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data import formats
 from genrefusion.data.audio import digest_audio
 from genrefusion.data.checks import check_audio
-from genrefusion.data.corpora import load_corpus
+from genrefusion.data.corpora import load_corpus, load_usable
 from genrefusion.data.folder import load_folder
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.data import DataSettings, FolderData, GtzanData, ManifestData
@@ -46,6 +46,10 @@ def songs(tmp_path: Path, write_tone: WriteTone) -> Path:
 
 def load(settings: DataSettings, cache: Path) -> Tracks:
     return load_corpus(settings, cache=cache, workers=1, terminal=QUIET)
+
+
+def usable(settings: DataSettings, cache: Path, *, divided: bool) -> Tracks:
+    return load_usable(settings, ["audio"], cache=cache, workers=1, terminal=QUIET, divided=divided)
 
 
 def check(tracks: Tracks, cache: Path, *, on_error: str = "raise", min_seconds: float = 1.0) -> Tracks:
@@ -133,10 +137,89 @@ def test_a_folder_without_songs_is_refused_with_what_it_needs(tmp_path: Path) ->
         load_folder(tmp_path)
 
 
-def test_a_genre_with_one_song_is_refused_by_name(songs: Path, write_tone: WriteTone) -> None:
+def test_a_genre_with_one_song_is_refused_by_name_where_it_is_divided(songs: Path, write_tone: WriteTone) -> None:
     write_tone(songs / "polka" / "0.wav")
-    with pytest.raises(UserError, match=r"1 of \d songs break a rule:\n  polka/0  the only track"):
-        load_folder(songs)
+    settings = FolderData(root=str(songs))
+    with pytest.raises(
+        UserError, match=r"songs: 1 of 7 tracks cannot be used:\n  polka/0  the only track of its genre"
+    ):
+        usable(settings, songs.parent, divided=True)
+    assert len(usable(settings, songs.parent, divided=False)) == 7, "one is enough to evaluate"
+
+
+def test_a_genre_with_one_song_is_left_out_where_that_is_asked_for(songs: Path, write_tone: WriteTone) -> None:
+    write_tone(songs / "polka" / "0.wav")
+    tracks = usable(FolderData(root=str(songs), on_error="skip"), songs.parent, divided=True)
+    assert (tracks.genres, list(tracks.skipped)) == (["jazz", "rock"], ["polka/0"])
+    assert tracks.skipped["polka/0"].startswith("the only track of its genre")
+    assert usable(FolderData(root=str(songs), min_tracks=2), songs.parent, divided=True).genres == ["jazz", "rock"]
+
+
+def test_a_folder_whose_name_no_genre_can_have_is_left_out_where_that_is_asked_for(
+    songs: Path, write_tone: WriteTone
+) -> None:
+    write_tone(songs / "fold" / "0.wav")
+    with pytest.raises(UserError, match=r"fold/0  not a name for a genre.*\n.*data.on_error=skip"):
+        load(FolderData(root=str(songs)), songs.parent)
+    tracks = load(FolderData(root=str(songs), on_error="skip"), songs.parent)
+    assert (tracks.genres, list(tracks.skipped)) == (["jazz", "rock"], ["fold/0"])
+
+
+def test_genres_that_differ_in_case_are_one_and_that_is_said_once(
+    songs: Path, write_tone: WriteTone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("Jazz", "ro\u0301ck", "r\u00f3ck"):
+        write_tone(songs / name / "0.wav", level=0.05)
+    tracks = load_corpus(FolderData(root=str(songs)), cache=songs.parent, workers=1, terminal=Terminal())
+    assert tracks.genres == ["jazz", "rock", "r\u00f3ck"]
+    told = [line for line in capsys.readouterr().out.splitlines() if "spelt in several ways" in line]
+    assert told == [
+        "note     one genre, spelt in several ways: jazz (3) with 'Jazz' (1); r\u00f3ck (1) with 'ro\u0301ck' (1)"
+    ]
+    assert tracks.subset(tracks.ids[:2]).called_as(["JAZZ", "pop"]).genres == ["JAZZ"]
+
+
+@pytest.mark.parametrize("name", ["tracks.csv", "Tracks.TSV", "tracks.json", "tracks.ndjson"])
+def test_the_table_of_a_folder_has_any_ending(tmp_path: Path, name: str) -> None:
+    rows = pd.DataFrame({"track_id": ["1", "2"], "genre": ["jazz", "rock"], "lyrics": ["la", "lo"]})
+    path = tmp_path / "corpus" / name
+    path.parent.mkdir()
+    if "json" in name:
+        rows.to_json(path, orient="records", lines=name.endswith("ndjson"))
+    else:
+        rows.to_csv(path, index=False, sep="\t")
+    tracks = load(ManifestData(root=str(path.parent)), tmp_path)
+    assert (tracks.corpus, tracks.ids) == ("corpus", ["1", "2"])
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("corpus/Songs.csv", r"Songs\.csv: no such file\. Did you mean .*/corpus/songs\.jsonl\?"),
+        ("corpus/sogns.jsonl", r"Did you mean .*/corpus/songs\.jsonl\?"),
+        ("corups/songs.jsonl", r"no such file\. There is no folder .*/corups\."),
+        ("corpus", r"data\.manifest=.*/corpus: a folder, where a file is needed\. .*data\.root=FOLDER"),
+    ],
+)
+def test_a_table_that_is_not_there_is_refused_with_what_may_be_meant(tmp_path: Path, path: str, message: str) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "songs.jsonl").touch()
+    with pytest.raises(UserError, match=message):
+        load(ManifestData(manifest=str(tmp_path / path)), tmp_path)
+
+
+def test_what_skipping_leaves_too_small_is_left_out_too(songs: Path, write_tone: WriteTone) -> None:
+    """Both settings count what can be used."""
+    for number in range(4):
+        write_tone(songs / "polka" / f"{number}.wav", level=0.05 + 0.02 * number)
+    for name in ("rock/0.wav", "rock/1.wav", "polka/0.wav"):
+        (songs / name).write_bytes(b"")
+    tracks = usable(FolderData(root=str(songs), on_error="skip"), songs.parent, divided=True)
+    assert (tracks.genres, sorted(tracks.skipped)) == (["jazz", "polka"], ["polka/0", "rock/0", "rock/1", "rock/2"])
+    with pytest.raises(UserError, match=r"data.min_tracks=4: leaves 1 genres of 3"):
+        usable(FolderData(root=str(songs), on_error="skip", min_tracks=4), songs.parent, divided=True)
+    tracks = usable(FolderData(root=str(songs), on_error="skip", min_tracks=3), songs.parent, divided=True)
+    assert (tracks.genres, sorted(tracks.skipped)) == (["jazz", "polka"], ["polka/0", "rock/0", "rock/1"])
 
 
 def test_checked_tracks_carry_the_digests_of_their_bytes(songs: Path, tmp_path: Path) -> None:
@@ -211,13 +294,6 @@ def test_a_corpus_of_bad_files_is_refused(tmp_path: Path) -> None:
         path.touch()
     with pytest.raises(UserError, match="songs: not one of its 2 files can be used"):
         check(load_folder(tmp_path / "songs"), tmp_path, on_error="skip")
-
-
-def test_a_genre_that_skipping_leaves_with_one_track_is_refused(songs: Path, tmp_path: Path) -> None:
-    for number in range(2):
-        (songs / "rock" / f"{number}.wav").write_bytes(b"")
-    with pytest.raises(UserError, match=r"songs without the skipped files: .*\n.*rock/2  the only track of its genre"):
-        check(load_folder(songs), tmp_path, on_error="skip")
 
 
 def test_the_broken_clip_of_gtzan_is_skipped_by_name(songs: Path, tmp_path: Path) -> None:

@@ -10,8 +10,16 @@ import pytest
 from conftest import TINY_DATA, compose_train, shared
 from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.precomputed import read_feature_table, read_sequences, summarise_sequence
+from genrefusion.features import precomputed
+from genrefusion.features.precomputed import (
+    read_feature_table,
+    read_sequences,
+    refuse_genre_columns,
+    require_numbers,
+    summarise_sequence,
+)
 from genrefusion.runs.training import run_experiment
+from genrefusion.settings.features import PrecomputedFeatures, TableFeatures
 
 
 def write_sequences(path: Path, **changes: np.ndarray) -> Path:
@@ -41,12 +49,104 @@ def test_summary_is_mean_deviation_and_maximum() -> None:
         {"offsets": np.array([0, 2, 4])},
         {"offsets": np.array([0, 5, 5])},
         {"frames": np.arange(5.0)},
-        {"track_id": np.array([{"a": 1}, None], dtype=object)},
+        {"offsets": np.array([0.0, 2.0, 5.0])},
+        {"offsets": np.array([1, 2, 5])},
+        {"offsets": np.array([0, 2, 5], np.uint8)[::-1]},
+        {"frames": np.full((5, 2), "x")},
+        {"track_id": np.array(["a", "a"])},
     ],
 )
 def test_another_layout_is_refused(tmp_path: Path, changes: dict[str, np.ndarray]) -> None:
     with pytest.raises(UserError, match=r"s\.npz"):
         read_sequences(write_sequences(tmp_path / "s.npz", **changes))
+
+
+@pytest.mark.parametrize("name", ["track_id", "frames", "offsets"])
+def test_an_array_of_objects_is_refused_with_what_to_save_it_as(tmp_path: Path, name: str) -> None:
+    path = write_sequences(tmp_path / "s.npz", **{name: np.array(["a", "b"], dtype=object)})
+    with pytest.raises(UserError, match=rf"s\.npz: {name} is an array of Python objects.*np\.array\({name}, dtype="):
+        read_sequences(path)
+
+
+def test_ids_of_bytes_are_text(tmp_path: Path) -> None:
+    path = write_sequences(tmp_path / "s.npz", track_id=np.array(["é".encode(), b"b"]))
+    assert list(read_sequences(path)) == ["é", "b"]
+
+
+def corpus(n: int = 24, genres: int = 3) -> Tracks:
+    ids = pd.Index([f"t{number}" for number in range(n)], name="track_id")
+    return Tracks(pd.DataFrame({"genre": [f"genre {number % genres}" for number in range(n)]}, index=ids), "mine")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_a_sequence_with_what_is_no_number_is_refused_by_its_track(tmp_path: Path, value: float) -> None:
+    frames = np.arange(10.0).reshape(5, 2)
+    frames[3, 1] = value
+    ids = np.array(["t1", "t7"])
+    features = PrecomputedFeatures(path=str(write_sequences(tmp_path / "s.npz", track_id=ids, frames=frames)))
+    with pytest.raises(UserError, match=r"s\.npz: 1 of 24 tracks have values that are no numbers.*\n  t7\n"):
+        require_numbers(corpus(), [features])
+    require_numbers(corpus(n=7), [features])  # it is none of these
+
+
+def write_table(path: Path, tracks: Tracks, **columns: object) -> TableFeatures:
+    noise = np.random.default_rng(0).normal(size=len(tracks))
+    pd.DataFrame({"track_id": tracks.ids, "x": noise, "y": noise**2} | columns).to_csv(path, index=False)
+    return TableFeatures(path=str(path))
+
+
+def test_a_row_with_what_is_no_number_is_refused_by_its_track(tmp_path: Path) -> None:
+    column = np.arange(24.0) ** 2
+    column[5] = np.inf
+    with pytest.raises(UserError, match=r"f\.csv: 1 of 24 tracks have values that are no numbers.*\n  t5\n"):
+        require_numbers(corpus(), [write_table(tmp_path / "f.csv", corpus(), z=column)])
+
+
+def test_single_values_of_a_table_may_be_missing_but_not_all_of_a_track(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(size=24)
+    noise[5] = np.nan
+    require_numbers(corpus(), [write_table(tmp_path / "f.csv", corpus(), z=noise)])
+    with pytest.raises(UserError, match=r"\n  t5\n"):
+        require_numbers(corpus(), [write_table(tmp_path / "f.csv", corpus(), x=noise, y=noise)])
+
+
+GENRES = np.arange(24) % 3
+
+
+@pytest.mark.parametrize("column", [GENRES, GENRES * -1.5, GENRES == 1], ids=["label", "encoded", "one of them"])
+def test_a_column_that_tells_the_genre_is_refused(tmp_path: Path, column: np.ndarray) -> None:
+    features = write_table(tmp_path / "f.csv", corpus(), target=column.astype(float))
+    with pytest.raises(UserError, match=r"f\.csv: 'target' has one number for all tracks of a genre.*Take it out"):
+        refuse_genre_columns(corpus(), [features])
+
+
+@pytest.mark.parametrize(
+    ("tracks", "column"),
+    [
+        (corpus(), np.full(24, 7)),
+        (corpus(), [*GENRES[:-1], 0]),
+        (corpus(n=6, genres=2), [0, 1] * 3),
+        (corpus(genres=24), range(0, 48, 2)),
+    ],
+    ids=["constant", "not all", "may be chance", "one of each"],
+)
+def test_a_column_that_may_be_a_feature_is_none_that_tells_the_genre(
+    tmp_path: Path, tracks: Tracks, column: list[int]
+) -> None:
+    refuse_genre_columns(tracks, [write_table(tmp_path / "f.csv", tracks, z=column)])
+
+
+@pytest.mark.parametrize("ending", ["csv", "CSV", "tsv", "jsonl"])
+def test_a_table_of_features_is_read_as_a_spreadsheet_writes_it(tmp_path: Path, ending: str) -> None:
+    table = pd.DataFrame({"track_id": ["01", "é"], "x": [1.5, -2.25], "y": [1000.0, 3e-5]})
+    path = tmp_path / f"f.{ending}"
+    if ending == "jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False, sep="\t" if ending == "tsv" else ";", decimal=",", encoding="cp1252")
+    read = read_feature_table(path)
+    assert list(read.index) == ["01", "é"]
+    np.testing.assert_allclose(read, table[["x", "y"]])
 
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
@@ -145,7 +245,7 @@ def test_a_run_reads_its_ready_file_once(
         np.savez(path, track_id=demo.ids, frames=rows, offsets=np.arange(len(demo) + 1))
     else:
         pd.DataFrame(rows).assign(track_id=demo.ids).to_csv(path, index=False)
-    module, name = (np, "load") if kind == "precomputed" else (pd, "read_csv")
+    module, name = (np, "load") if kind == "precomputed" else (precomputed, "read_numbers")
     read, plain = [], getattr(module, name)
     monkeypatch.setattr(module, name, lambda file, *a, **k: (read.append(file), plain(file, *a, **k))[1])
     words = ["experiment=xgboost", f"features={kind}", f"features.path={path}", "pipeline.rounds=2"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
@@ -13,7 +14,7 @@ from genrefusion.core.errors import UserError
 from genrefusion.settings.composing import COMMANDS
 from genrefusion.settings.data import DemoData, ManifestData
 from genrefusion.settings.features import MelFeatures
-from genrefusion.settings.fields import Rule, Settings, setting
+from genrefusion.settings.fields import Rule, Settings, as_saved, found_near, setting
 from genrefusion.settings.pipelines import CoattentionSettings, KnnSettings, TextEncoderSettings, XgboostSettings
 from genrefusion.settings.registry import entries
 from genrefusion.settings.sweep import SweepSettings
@@ -134,3 +135,49 @@ def test_words_say_what_there_is_and_what_it_means() -> None:
         "years": "1900 to 2100",
         "name": "",
     }
+
+
+@dataclass
+class Places(Settings):
+    file: str | None = setting(None, path=True)
+    folders: list[str] = setting(factory=list, path=True)
+    model: str = setting("minilm", path=True, names=("minilm",))
+    inner: Any = setting(None)
+
+
+def test_the_home_folder_is_found_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    places = Places(file="~/t.csv", folders=["~", "b/~"], model="~/m", inner=ManifestData(root="~/x"))
+    assert (places.file, places.folders, places.model) == (f"{tmp_path}/t.csv", [f"{tmp_path}", "b/~"], f"{tmp_path}/m")
+    assert places.inner.root == f"{tmp_path}/x"
+
+
+def test_a_run_keeps_absolute_paths_to_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("t.csv", "a", "minilm", "bert-base"):
+        (tmp_path / name).touch()
+    saved = as_saved(Places(file="t.csv", folders=["a", "no"], inner=Places(file="./t.csv", model="bert-base")))
+    assert (saved["file"], saved["folders"], saved["model"]) == (f"{tmp_path}/t.csv", [f"{tmp_path}/a", "no"], "minilm")
+    assert (saved["inner"]["file"], saved["inner"]["model"]) == (f"{tmp_path}/t.csv", f"{tmp_path}/bert-base")
+
+
+def test_a_relative_path_of_an_old_run_is_found_from_a_folder_above_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "outputs" / "lyrics" / "2026"
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "t.csv").touch()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    old = Places(file="t.csv", folders=["gone"], inner=Places(file="t.csv"))
+    found = found_near(old, run)
+    assert (found.file, found.folders, found.inner.file) == (str(tmp_path / "t.csv"), ["gone"], str(tmp_path / "t.csv"))
+    Path("t.csv").touch()
+    assert found_near(old, run) == old, "what is in the working directory comes first"
+
+
+def test_settings_that_are_called_like_paths_are_marked_as_such() -> None:
+    """A plain text that names a file would be left as it was typed."""
+    words = {"path", "root", "manifest", "run", "out", "output", "cache", "model", "artist_index", "runs"}
+    for name, (_, field) in SETTINGS.items():
+        if field.name in words or (field.name == "weights" and "str" in str(field.type)):
+            assert Rule.of(field).path, name

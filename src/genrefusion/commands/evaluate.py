@@ -21,7 +21,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.corpora import load_usable
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import cache_to_read
-from genrefusion.features.precomputed import with_digests
+from genrefusion.features.precomputed import require_numbers, with_digests
 from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
 from genrefusion.pipelines.base import Predictor, read_features, read_settings
 from genrefusion.reports.run_page import write_report
@@ -32,6 +32,7 @@ from genrefusion.runs.explain.songs import parts_to_explain
 from genrefusion.runs.store import Run, open_run
 from genrefusion.runs.training import make_context, say_skipped
 from genrefusion.settings.commands import EvaluateConfig
+from genrefusion.settings.fields import found_near
 
 
 def run(config: EvaluateConfig) -> None:
@@ -143,7 +144,7 @@ class _Scored:
 def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     """Open the run's models and load what they are to be scored on; what cannot be done is refused before."""
     trained = run.record["config"]["data"]
-    data = config.data or read_settings({"schema": run.record["data_schema"], **trained})
+    data = config.data or found_near(read_settings({"schema": run.record["data_schema"], **trained}), run.directory)
     # What a prediction depends on is the run's: songs are heard for as long as in training.
     data = replace(data, max_seconds=trained["max_seconds"])
     cache = cache_folder(config.cache)
@@ -153,14 +154,18 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
         pipelines[0].require_attention()
     if config.calibrate:
         _require_unused_val(run)
-    tracks = load_usable(data, pipelines[0].uses, cache=cache, workers=config.workers, terminal=terminal)
-    say_skipped(tracks, terminal)
-    tracks = with_digests(tracks, read_features(pipelines[0]))
     own = config.data is None
+    sides, workers = pipelines[0].uses, config.workers
+    tracks = load_usable(data, sides, cache=cache, workers=workers, terminal=terminal, divided=own)
+    say_skipped(tracks, terminal)
+    features = read_features(pipelines[0])
+    require_numbers(tracks, features)
+    tracks = with_digests(tracks, features)
     if own:
         _require_same_corpus(run, tracks)
         parts = [([p], tracks.subset(fold.test)) for p, fold in zip(pipelines, run.split.folds, strict=True)]
     else:
+        tracks = tracks.called_as(pipelines[0].classes_)
         _require_known_genres(tracks, pipelines[0].classes_)
         parts = [(pipelines, _without_trained(run, tracks, terminal))]
     return _Scored(run, own, tracks, parts, run.directory / "evaluations" / _place(run, tracks, own=own))

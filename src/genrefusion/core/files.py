@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import fcntl
 import glob
@@ -232,6 +233,42 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_json(content: dict[str, Any], path: Path) -> None:
     """Write an object for people and programs to read."""
     write_atomically(path, json.dumps(content, indent=2, default=str).encode())
+
+
+def require_file(path: Path, setting: str = "", hint: str = "") -> None:
+    """Refuse a path at which there is no file, and name one beside it that may be meant.
+
+    Parameters
+    ----------
+    path : Path
+    setting : str
+        That has the path, as it is typed.
+    hint : str
+        A sentence that says what file it should be.
+
+    Raises
+    ------
+    UserError
+        There is none, or a folder.
+    """
+    try:
+        if path.is_file():
+            return
+        fault = "a folder, where a file is needed." if path.is_dir() else f"no such file.{_near(path)}"
+    except (OSError, ValueError):  # a text that can be no path
+        fault = "no such file."
+    raise UserError(f"{f'{setting}={path}' if setting else path}: {fault}{f' {hint}' if hint else ''}")
+
+
+def _near(path: Path) -> str:
+    """Where a file is not there: one in its folder whose name is nearly the same, or the folder that is missing too."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    if missing:
+        return f" There is no folder {missing[-1]}." if len(path.parts) > 1 else ""
+    names = [each.name for each in path.parent.iterdir() if each.is_file()]
+    same = [name for name in names if Path(name).stem.casefold() == path.stem.casefold()]
+    similar = difflib.get_close_matches(path.name, names, n=1, cutoff=0.8)
+    return f" Did you mean {path.with_name(found)}?" if (found := next(iter(sorted(same) + similar), "")) else ""
 
 
 def signature(path: Path) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import DECODING, inspect_sound
 from genrefusion.data.digests import digest_files
 from genrefusion.data.formats import INSTALL
-from genrefusion.data.tracks import Tracks, validate_table
+from genrefusion.data.tracks import Tracks
 from genrefusion.settings.data import DataSettings
 
 CHANGED = "changed since the table was made (its SHA-256 differs)"
@@ -31,9 +31,7 @@ def require_sides(tracks: Tracks, sides: Sequence[str], settings: DataSettings) 
     if settings.on_error == "raise" or len(without) == len(tracks):
         tracks.require(*sides)
     skipped = tracks.skipped | dict.fromkeys(without, f"no {' and no '.join(sides)}")
-    left = tracks.table.drop(index=without).reset_index()
-    table = validate_table(left, where=f"{tracks.corpus} with {' or '.join(sides)}")
-    return replace(tracks, table=table.set_index("track_id"), skipped=skipped)
+    return replace(tracks, table=tracks.table.drop(index=without), skipped=skipped)
 
 
 def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers: int, terminal: Terminal) -> Tracks:
@@ -80,8 +78,7 @@ def check_audio(tracks: Tracks, settings: DataSettings, *, cache: Path, workers:
     table = noted(tracks.table, facts).drop(index=list(problems))
     if not len(table):
         raise UserError(f"{tracks.corpus}: not one of its {len(audio)} files can be used.")
-    table = validate_table(table.reset_index(), where=f"{tracks.corpus} without the skipped files")
-    return replace(tracks, table=table.set_index("track_id"), skipped=tracks.skipped | problems)
+    return replace(tracks, table=table, skipped=tracks.skipped | problems)
 
 
 def inspect_audio(

@@ -14,7 +14,8 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.facts import CorpusFacts
 from genrefusion.data.formats import ENDINGS
 from genrefusion.data.song_files import below, find_songs, grouped
-from genrefusion.data.tracks import Tracks, validate_table
+from genrefusion.data.table_rules import row_faults
+from genrefusion.data.tracks import Tracks, usable_rows, validate_table
 from genrefusion.settings.data import FolderData
 
 FACTS = CorpusFacts(layout=f"<root>/<genre>/…/<song>, with files that end in {ENDINGS}")
@@ -22,13 +23,14 @@ FACTS = CorpusFacts(layout=f"<root>/<genre>/…/<song>, with files that end in {
 
 def load(settings: FolderData, *, terminal: Terminal, **_: Any) -> Tracks:
     """Find the songs in the folders of genres, and say which genres and folders give none."""
-    return load_folder(Path(str(settings.root)), terminal)
+    return load_folder(Path(str(settings.root)), terminal, skip=settings.on_error == "skip")
 
 
-def load_folder(root: Path, terminal: Terminal | None = None) -> Tracks:
+def load_folder(root: Path, terminal: Terminal | None = None, *, skip: bool = False) -> Tracks:
     """Take a folder of genres: ``<root>/<genre>/…/<song>``; the track id is the path below the root without its ending.
 
-    Files that look like songs and cannot be read are in `Tracks.skipped`, by their path below the root.
+    Files that look like songs and cannot be read are in `Tracks.skipped`, by their path below the root; with `skip` so
+    are songs in folders whose names no genre can have.
 
     Raises
     ------
@@ -62,6 +64,9 @@ def load_folder(root: Path, terminal: Terminal | None = None) -> Tracks:
         },
         dtype=object,
     )
+    if skip:
+        table, refused = usable_rows(table, str(root), row_faults(table))
+        lost |= refused
     table = validate_table(table, where=str(root)).set_index("track_id")
     return Tracks(table, folder_name(root), skipped=lost)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,8 +12,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import require_file
 from genrefusion.data.names import plain
-from genrefusion.data.tracks import RESERVED
+from genrefusion.data.table_rules import RESERVED
+from genrefusion.data.text_files import read_text
 from genrefusion.settings.data import GenreNames
 
 
@@ -92,11 +95,10 @@ def read_genre_map(settings: GenreNames) -> GenreMap:
     """
     if settings.path is None:
         return GenreMap(settings.synonyms)
-    path = Path(settings.path).expanduser()
-    if not path.is_file():
-        raise UserError(f"genres.path={path}: no such file.")
+    path = Path(settings.path)
+    require_file(path, "genres.path")
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        content = OmegaConf.to_container(OmegaConf.load(io.StringIO(read_text(path))), resolve=False)
     except (OSError, ValueError, OmegaConfBaseException) as error:
         raise UserError(f"{path}: cannot be read ({error}).") from error
     except Exception as error:  # of PyYAML, which is OmegaConf's and not ours to import

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.files import require_file
 from genrefusion.core.terminal import Terminal
 from genrefusion.core.torchaudio_parts import import_torchaudio
 from genrefusion.data.facts import CorpusFacts
@@ -115,8 +116,7 @@ def read_artist_index(path: Path) -> dict[str, tuple[str | None, str | None]]:
     UserError
         The file is missing or has lines of another form.
     """
-    if not path.is_file():
-        raise UserError(f"data.artist_index={path}: no such file. It is Sturm's GTZANindex.txt.")
+    require_file(path, "data.artist_index", "It is Sturm's GTZANindex.txt.")
     lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
     rows = {i: line.split(":::") for i, line in enumerate(lines, start=1) if line and not line.startswith("##")}
     broken = [f"line {i}: {lines[i - 1][:60]}" for i, row in rows.items() if len(row) < 2]

@@ -6,20 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import require_file
 from genrefusion.data.checks import require_sides
 from genrefusion.data.facts import CorpusFacts
 from genrefusion.data.folder import folder_name
+from genrefusion.data.table_files import ENDINGS
 from genrefusion.data.tracks import Tracks, load_table
 from genrefusion.settings.data import ManifestData
 
 FACTS = CorpusFacts(
-    layout="a .csv or .jsonl table with track_id, genre and audio (relative to it), lyrics or lyrics_path"
+    layout="a table (.csv, .tsv, .jsonl, .json) with track_id, genre and audio (relative to it), lyrics or lyrics_path"
 )
 
 
 def load(settings: ManifestData, **_: Any) -> Tracks:
     """Read the table, and require of each track what `data.needs` says."""
     path = find_table(settings)
+    require_file(path, "data.manifest", "It is a tracks table; data.root=FOLDER takes the one that lies in a folder.")
     tracks = load_table(path, corpus=_table_name(path), skip=settings.on_error == "skip")
     needed = {"any": (), "both": ("audio", "lyrics")}.get(settings.needs, (settings.needs,))
     for side in needed:
@@ -40,11 +43,13 @@ def find_table(settings: ManifestData) -> Path:
     root = Path(settings.root)
     if not root.is_dir():
         raise UserError(f"data.root={root}: no such folder.")
-    found = [root / name for name in ("tracks.csv", "tracks.jsonl") if (root / name).is_file()]
+    named = (path for path in sorted(root.iterdir()) if path.stem.lower() == "tracks" and path.is_file())
+    found = [path for path in named if path.suffix.lower() in ENDINGS]
     if len(found) == 1:
         return found[0]
     if found:
-        raise UserError(f"data.root={root}: holds tracks.csv and tracks.jsonl. Name one: data.manifest={found[0]}")
+        names = " and ".join(path.name for path in found)
+        raise UserError(f"data.root={root}: holds {names}. Name one: data.manifest={found[0]}")
     raise UserError(
         f"data.root={root}: holds no tracks.csv or tracks.jsonl. 'corpus action=build source={root} out=DIR' makes a\n"
         "corpus of a folder of music; data=folder takes a folder of genres as it is."
@@ -53,4 +58,4 @@ def find_table(settings: ManifestData) -> Path:
 
 def _table_name(path: Path) -> str:
     """Name of the table's folder when the file is called something like tracks.csv, else of the file."""
-    return folder_name(path.parent) if path.stem in ("tracks", "manifest", "index") else path.stem
+    return folder_name(path.parent) if path.stem.lower() in ("tracks", "manifest", "index") else path.stem

@@ -35,10 +35,11 @@ def require_files(table: pd.DataFrame, where: Path) -> None:
 
 def missing_files(table: pd.DataFrame) -> dict[int, str]:
     """Files that rows, by their position, name and that do not exist."""
-    return {
-        number: str(row[column])
-        for number, row in enumerate(table.to_dict("records"))
+    found = {
+        number: str(path)
         for column in ("audio", "lyrics_path")
+        for number, path in enumerate(table[column].tolist() if column in table else [])
         # Not of pathlib, which raises where a text that is no path stands in the column.
-        if row.get(column) and not os.path.exists(row[column])  # noqa: PTH110
+        if path and not os.path.exists(path)  # noqa: PTH110
     }
+    return dict(sorted(found.items()))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 _NOBODY = frozenset(
@@ -45,3 +47,39 @@ def plain_artist(name: Any) -> str | None:
         return None
     known = plain(name)
     return None if not known or known in _NOBODY or name.strip().casefold() in _SIGNS else known
+
+
+def tidy(name: str) -> str:
+    """Name in Unicode's composed form, without spaces around it and with single ones in it."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def same_name(name: str) -> str:
+    """What names have in common that differ in case, spaces or Unicode form alone."""
+    return tidy(tidy(name).casefold())
+
+
+def one_spelling(names: Iterable[str]) -> dict[str, str]:
+    """How each name is to be spelt, so that those are one that differ in case, spaces or Unicode form alone.
+
+    That is the most frequent spelling, of several the first.
+
+    Examples
+    --------
+    >>> one_spelling(["Rock", "rock ", "rock", "pop"])
+    {'Rock': 'rock', 'rock ': 'rock', 'rock': 'rock', 'pop': 'pop'}
+    """
+    counts = Counter(names)
+    spellings: dict[str, Counter[str]] = {}
+    for name, count in counts.items():
+        spellings.setdefault(same_name(name), Counter())[tidy(name)] += count
+    return {name: spellings[same_name(name)].most_common(1)[0][0] for name in counts}
+
+
+def joined_names(names: Iterable[str]) -> str:
+    """What `one_spelling` makes one, in words; empty where every name stays as it is."""
+    counts, joined = Counter(names), dict[str, list[str]]()
+    for name, spelling in one_spelling(counts.elements()).items():
+        if name != spelling:
+            joined.setdefault(spelling, []).append(f"'{name}' ({counts[name]})")
+    return "; ".join(f"{spelling} ({counts[spelling]}) with {', '.join(others)}" for spelling, others in joined.items())

@@ -12,7 +12,8 @@ import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.groups import Numbers, group_tracks, knows_artists
-from genrefusion.data.tracks import PARTS, Tracks
+from genrefusion.data.table_rules import PARTS
+from genrefusion.data.tracks import Tracks
 from genrefusion.settings.data import SplitSettings
 
 Groups = pd.Series  # number of each track's group, by track id

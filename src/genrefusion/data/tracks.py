@@ -8,44 +8,32 @@ columns are kept, unless they look like a misspelt one.
 
 from __future__ import annotations
 
-import difflib
-import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
-from genrefusion.core.terminal import is_plain
 from genrefusion.data.groups import lyrics_keys
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.missing_files import missing_files, require_files
-from genrefusion.data.names import plain, plain_artist
+from genrefusion.data.names import joined_names, one_spelling, plain, plain_artist, same_name
 from genrefusion.data.old_lyrics import lyrics_cleaned_before
 from genrefusion.data.table_files import read_table
+from genrefusion.data.table_rules import check_columns, row_faults
 from genrefusion.data.text_files import read_text
-
-if TYPE_CHECKING:
-    import pandera.pandas as pa
-
-REQUIRED = ("track_id", "genre")
-OPTIONAL = (
-    *("audio", "lyrics", "lyrics_path", "artist", "title", "song"),
-    *("split", "sha256", "license", "seconds", "synthetic"),
-)
-PARTS = ("train", "val", "test")
-RESERVED = ("track_id", "fold", "frame", "genre", "predicted")
-"""Names that no genre can have: tables of predictions use them for other columns."""
 
 
 @dataclass(frozen=True)
 class Tracks:
     """Tracks of one corpus.
+
+    Genres that differ in case, spaces or Unicode form alone are one, in its most frequent spelling.
 
     Attributes
     ----------
@@ -63,6 +51,8 @@ class Tracks:
     cleaned : dict of str to str
         Lyrics that were cleaned so far, by the text of the table: tracks that are made of others share them, so that
         each text is parsed once for a corpus, however large it is.
+    notes : tuple of str
+        What is to be said once of how the table was read.
     """
 
     table: pd.DataFrame
@@ -71,6 +61,14 @@ class Tracks:
     skipped: dict[str, str] = field(default_factory=dict)
     piece_seconds: float | None = None
     cleaned: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Spell each genre in one way."""
+        if "genre" in self.table and (joined := joined_names(self.table["genre"])):
+            genres = self.table["genre"].map(one_spelling(self.table["genre"]))
+            object.__setattr__(self, "table", self.table.assign(genre=genres))
+            object.__setattr__(self, "notes", (*self.notes, f"one genre, spelt in several ways: {joined}"))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -135,6 +133,12 @@ class Tracks:
         """The tracks with these ids, in this order."""
         return replace(self, table=self.table.loc[list(ids)])
 
+    def called_as(self, genres: Iterable[str]) -> Tracks:
+        """The tracks with genres called as in a list, where they differ from one there as those of a corpus may."""
+        known = {same_name(genre): genre for genre in genres} | {genre: genre for genre in genres}
+        names = {genre: known.get(genre, known.get(same_name(genre), genre)) for genre in self.genres}
+        return replace(self, table=self.table.assign(genre=self.table["genre"].map(names)))
+
     def require(self, *sides: str) -> None:
         """Refuse tracks that have none of the sides ``audio``, ``lyrics``.
 
@@ -181,6 +185,13 @@ class Tracks:
         return {str(track): Path(path) for track, path in self.table["audio"].items()}
 
 
+def only_tracks(tracks: Tracks) -> dict[str, str]:
+    """Tracks whose genre has no other, each with its genre."""
+    counts = tracks.table["genre"].value_counts()
+    only = tracks.table["genre"][tracks.table["genre"].map(counts) == 1]
+    return {str(track): str(genre) for track, genre in only.items()}
+
+
 def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
     """Read and validate a table of tracks, and resolve the paths in it.
 
@@ -189,7 +200,7 @@ def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
     Parameters
     ----------
     path : Path
-        A ``.csv`` or ``.jsonl`` file.
+        A file that `genrefusion.data.table_files.read_table` reads.
     corpus : str
         Name to go by.
     skip : bool
@@ -205,21 +216,23 @@ def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
         The table breaks a rule; the first rows at fault are listed.
     """
     table = read_table(path)
+    notes = tuple(filter(None, [table.attrs["note"]]))
+    folder = path.parent.absolute()
     for column in ("audio", "lyrics_path"):
         if column in table:
-            paths = [None if v is None else str((path.parent / v).absolute()) for v in table[column]]
+            paths = [None if name is None else str(folder / name) for name in table[column].tolist()]
             table[column] = pd.Series(paths, index=table.index, dtype=object)  # a list with None would turn to NaN
     skipped: dict[str, str] = {}
     if skip:
-        _check_columns(list(table.columns), str(path))
-        table, skipped = _usable_rows(table, path)
+        check_columns(list(table.columns), str(path))
+        table, skipped = usable_rows(table, str(path), row_faults(table) | _file_faults(table))
     table = validate_table(table, where=str(path))
     require_files(table, path)
     if "lyrics_path" in table:
         lyrics = [_lyrics(row) for row in table.to_dict("records")]
         table["lyrics"] = pd.Series(lyrics, index=table.index, dtype=object)
     synthetic = "synthetic" in table and (table["synthetic"].astype(str).str.lower() == "true").any()
-    return Tracks(table.set_index("track_id"), corpus, bool(synthetic), skipped)
+    return Tracks(table.set_index("track_id"), corpus, bool(synthetic), skipped, notes=notes)
 
 
 def _title_digest(row: Mapping[Any, Any]) -> str:
@@ -250,99 +263,33 @@ def validate_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
     Raises
     ------
     UserError
-        Missing or misspelt columns, missing or doubled ids, empty genres, unknown parts, a genre with one track.
+        Missing or misspelt columns, missing or doubled ids, empty genres, unknown parts.
     """
-    _check_columns(list(table.columns), where)
-    faults = _row_faults(table)
+    check_columns(list(table.columns), where)
+    faults = row_faults(table)
     if not faults:
         return table
-    doubled = any(fault.startswith("track_id is there twice") for fault in faults.values())
-    cure = "\nOr take the first row of each: data.on_error=skip" if doubled else ""
     in_file = Path(where).is_file()  # otherwise the table was made of a folder of songs
+    doubled = any(fault.startswith("track_id is there twice") for fault in faults.values())
+    without = "take the first row of each" if doubled else "go on without them"
     rows = [
         # Counted as in an editor: line 1 is the header.
         f"{f'row {row + 2}  ' if in_file else ''}{table['track_id'].iloc[row] or '(no id)'}  {fault}"
         for row, fault in sorted(faults.items())
     ]
     count = f"{len(rows)} of {len(table)} {'rows' if in_file else 'songs'}"
-    raise UserError(f"{where}: {count} break a rule:\n{bullet_list(rows)}{cure}")
+    raise UserError(f"{where}: {count} break a rule:\n{bullet_list(rows)}\nMend them, or {without}: data.on_error=skip")
 
 
-def _not_blank(values: pd.Series[Any]) -> pd.Series[Any]:
-    return values.astype(str).str.strip() != ""
-
-
-def _shown_as_it_is(names: pd.Series[Any]) -> pd.Series[Any]:
-    return names.astype(str).map(lambda name: all(map(is_plain, name)))
-
-
-def _two_a_genre(genres: pd.Series[Any]) -> pd.Series[Any]:
-    return genres.map(genres.value_counts()).fillna(2) >= 2
-
-
-@functools.cache
-def _schema() -> pa.DataFrameSchema:
-    import pandera.pandas as pa  # a fifth of a second: only where a table is read
-
-    return pa.DataFrameSchema(
-        {
-            "track_id": pa.Column(
-                str, [pa.Check(_not_blank, error="track_id is empty")], unique=True, report_duplicates="exclude_first"
-            ),
-            "genre": pa.Column(
-                str,
-                [
-                    pa.Check(_not_blank, error="genre is empty"),
-                    pa.Check(_shown_as_it_is, error="genre has characters that are not shown, which steer a terminal"),
-                    pa.Check.notin(RESERVED, error="not a name for a genre: tables of predictions use it"),
-                    pa.Check(_two_a_genre, error="the only track of its genre (two are needed to train and test)"),
-                ],
-            ),
-            "split": pa.Column(
-                str, pa.Check.isin(PARTS, error="split is not train, val or test"), nullable=True, required=False
-            ),
-        }
-    )
-
-
-_FAULTS = {"not_nullable": "is empty", "field_uniqueness": "is there twice"}
-
-
-def _row_faults(table: pd.DataFrame) -> dict[int, str]:
-    """Say which rows, by their position, break a rule, and the first rule that each breaks."""
-    from pandera.errors import SchemaErrors
-
-    try:
-        _schema().validate(table, lazy=True)
-    except SchemaErrors as error:
-        faults: dict[int, str] = {}
-        for case in error.failure_cases.to_dict("records"):
-            if pd.isna(case["index"]):
-                continue
-            row = int(case["index"])
-            fault = _FAULTS.get(case["check"])
-            message = f"{case['column']} {fault}" if fault else str(case["check"])
-            faults.setdefault(row, f"{message} ({table[case['column']].iloc[row]!r})")
-        return faults
-    return {}
-
-
-def _usable_rows(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Leave out the rows at fault, and those that are at fault without them (the last track of a genre)."""
-    skipped: dict[str, str] = {}
-    numbers = list(range(2, len(table) + 2))  # as in an editor
-    faults = _row_faults(table) | _file_faults(table)
-    while faults:
-        for row, fault in sorted(faults.items()):
-            skipped[str(table["track_id"].iloc[row] or f"row {numbers[row]}")] = fault
-        kept = [row for row in range(len(table)) if row not in faults]
-        if not kept:
-            raise UserError(
-                f"{path}: not one of its rows can be used:\n" + bullet_list(f"{t}  {f}" for t, f in skipped.items())
-            )
-        table, numbers = table.iloc[kept].reset_index(drop=True), [numbers[row] for row in kept]
-        faults = _row_faults(table)
-    return table, skipped
+def usable_rows(table: pd.DataFrame, where: str, faults: Mapping[int, str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Leave out the rows at fault, and list them by their tracks, or as rows, which are counted as in an editor."""
+    skipped = {str(table["track_id"].iloc[row] or f"row {row + 2}"): fault for row, fault in sorted(faults.items())}
+    kept = [row for row in range(len(table)) if row not in faults]
+    if not kept:
+        raise UserError(
+            f"{where}: not one of its rows can be used:\n" + bullet_list(f"{t}  {f}" for t, f in skipped.items())
+        )
+    return table.iloc[kept].reset_index(drop=True), skipped
 
 
 def _file_faults(table: pd.DataFrame) -> dict[int, str]:
@@ -356,21 +303,6 @@ def _file_faults(table: pd.DataFrame) -> dict[int, str]:
             except UserError as error:
                 faults[row] = str(error)
     return faults
-
-
-def _check_columns(columns: list[str], where: str) -> None:
-    missing = [name for name in REQUIRED if name not in columns]
-    known = REQUIRED + OPTIONAL
-    unknown = [name for name in columns if name not in known]
-    near = {name: difflib.get_close_matches(name.strip().lower(), known, n=1, cutoff=0.8) for name in unknown}
-    typos = [f"column '{name}' looks like '{match[0]}'" for name, match in near.items() if match]
-    if typos:
-        raise UserError(f"{where}: misspelt columns. Rename them:\n" + bullet_list(typos))
-    if missing:
-        raise UserError(
-            f"{where}: no column {' or '.join(missing)}. There are: {', '.join(columns)}.\n"
-            f"A tracks table needs track_id and genre, and can have: {', '.join(OPTIONAL)}."
-        )
 
 
 def _lyrics(row: dict[Any, Any]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
-from genrefusion.core.files import signature
+from genrefusion.core.files import require_file, signature
 from genrefusion.data.formats import EXTENSIONS
+from genrefusion.data.table_files import read_numbers
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.features import FeatureSettings, PrecomputedFeatures, TableFeatures
 
@@ -29,6 +31,7 @@ _NO_FEATURES = ("length", "label", "genre", "split", "artist", "title")
 _INDEX = re.compile(r"index|level_\d+", re.IGNORECASE)
 """What pandas calls the numbers of the rows where it makes a column of them."""
 _TOO_MANY_FOR_CHANCE = 20
+_CHANCE = 1e-3
 _FILES = 2
 """Files of ready features that stay in memory, as long as they do not change: a run asks for its own a dozen times."""
 
@@ -50,17 +53,13 @@ def read_feature_table(path: Path) -> pd.DataFrame:
         The file is missing, has no column of ids, doubled ids, a column that is not numeric, or one that numbers the
         rows: where a table is sorted by genre, it tells the genre.
     """
-    if not path.is_file():
-        raise UserError(f"features.path={path}: no such file.")
+    require_file(path, "features.path")
     return _feature_table(path, signature(path))
 
 
 @functools.lru_cache(maxsize=_FILES)
 def _feature_table(path: Path, _: tuple[int, ...]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(_IDS, str))
-    except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a CSV table ({error}).") from error
+    table = read_numbers(path, "features.path")
     column = next((name for name in _IDS if name in table), None)
     if column is None:
         raise UserError(f"{path}: no column track_id or filename. There are: {', '.join(table.columns[:8])} …")
@@ -76,7 +75,8 @@ def _feature_table(path: Path, _: tuple[int, ...]) -> pd.DataFrame:
     text = [str(name) for name in features if not pd.api.types.is_numeric_dtype(features[name])]
     if text:
         raise UserError(f"{path}: columns that hold no numbers: {', '.join(text)}.")
-    return features.astype(np.float32)
+    with np.errstate(over="ignore"):  # `require_numbers` names what becomes infinite
+        return features.astype(np.float32)
 
 
 def _refuse_row_numbers(table: pd.DataFrame, path: Path, *, but: list[str]) -> None:
@@ -120,8 +120,7 @@ def read_sequences(path: Path) -> Mapping[str, Array]:
     UserError
         The file is missing or of another layout.
     """
-    if not path.is_file():
-        raise UserError(f"features.path={path}: no such file.")
+    require_file(path, "features.path")
     return _sequences(path, signature(path))
 
 
@@ -129,14 +128,41 @@ def read_sequences(path: Path) -> Mapping[str, Array]:
 def _sequences(path: Path, _: tuple[int, ...]) -> Mapping[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            ids, frames, offsets = (file[name] for name in ("track_id", "frames", "offsets"))
+            ids, frames, offsets = (_array(file, name, path) for name in ("track_id", "frames", "offsets"))
     except (KeyError, ValueError, OSError, BadZipFile, EOFError) as error:
         raise UserError(f"{path}: not an .npz file with track_id, frames and offsets ({error}).") from error
-    if frames.ndim != 2 or len(offsets) != len(ids) + 1 or offsets[-1] != len(frames) or (np.diff(offsets) < 1).any():
+    divide = ids.ndim == offsets.ndim == 1 and offsets.dtype.kind in "iu" and len(offsets) == len(ids) + 1
+    if not divide or frames.ndim != 2 or frames.dtype.kind not in "fiu":
+        shapes = ", ".join(f"{a.shape} of {a.dtype}" for a in (ids, frames, offsets))
+        raise UserError(
+            f"{path}: track_id, frames and offsets are arrays {shapes}; they have to be (n,) of text, (m, d) of "
+            "numbers, (n + 1,) of whole numbers."
+        )
+    if offsets[0] != 0 or offsets[-1] != len(frames) or (np.diff(offsets.astype(np.int64)) < 1).any():
         raise UserError(f"{path}: offsets do not divide {len(frames)} frames into {len(ids)} sequences.")
-    frames = frames.astype(np.float32, copy=False)
+    names = np.char.decode(ids, "utf-8").tolist() if ids.dtype.kind == "S" else list(map(str, ids.tolist()))
+    if len(set(names)) < len(names):
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        raise UserError(f"{path}: tracks that are there twice:\n{bullet_list(twice)}")
+    with np.errstate(over="ignore"):  # `require_numbers` names what becomes infinite
+        frames = frames.astype(np.float32, copy=False)
     frames.setflags(write=False)
-    return {str(track): frames[a:b] for track, a, b in zip(ids, offsets, offsets[1:], strict=False)}
+    return {track: frames[a:b] for track, a, b in zip(names, offsets, offsets[1:], strict=False)}
+
+
+def _array(file: Any, name: str, path: Path) -> npt.NDArray[Any]:
+    """An array of an .npz file, whose objects are read as nothing else than numbers and text."""
+    try:
+        array: npt.NDArray[Any] = file[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        kind = "dtype=str" if name == "track_id" else "dtype=np.float32" if name == "frames" else "dtype=np.int64"
+        raise UserError(
+            f"{path}: {name} is an array of Python objects, which only a pickle can hold, and none is loaded. Save it "
+            f"as np.array({name}, {kind})."
+        ) from error
+    return array
 
 
 def ready_tracks(features: FeatureSettings) -> set[str] | None:
@@ -165,6 +191,61 @@ def with_digests(tracks: Tracks, features: Iterable[object]) -> Tracks:
     return replace(
         tracks, table=tracks.table.assign(features_sha256=pd.Series(column, tracks.table.index, dtype=object))
     )
+
+
+def require_numbers(tracks: Tracks, features: Iterable[Any]) -> None:
+    """Refuse ready features of the tracks that hold no numbers, whichever part they are in.
+
+    Of features `with_gaps` single values may be missing.
+
+    Raises
+    ------
+    UserError
+        Names the file and the first tracks.
+    """
+    for settings in features:
+        ready = _ready(settings)
+        spoilt = [track for track in tracks.ids if track in ready and _is_spoilt(ready[track], settings)]
+        if spoilt:
+            raise UserError(
+                f"{settings.path}: {len(spoilt)} of {len(tracks)} tracks have values that are no numbers (NaN or "
+                f"infinite):\n{bullet_list(spoilt)}\nCompute them again, or take these tracks out of the corpus."
+            )
+
+
+def _is_spoilt(values: Array, settings: FeatureSettings) -> bool:
+    if settings.with_gaps:
+        return bool(np.isinf(values).any() or np.isnan(values).all())
+    return not np.isfinite(values).all()
+
+
+def refuse_genre_columns(tracks: Tracks, features: Iterable[Any]) -> None:
+    """Refuse a table of features with columns that tell the genre: the same number in all tracks of each genre.
+
+    Where that may be by chance, as of few tracks, nothing is refused: of a column of two numbers it is with a
+    probability of ``2 ** (genres - tracks)``.
+
+    Raises
+    ------
+    UserError
+        Names the file and the columns.
+    """
+    for settings in features:
+        if not isinstance(settings, TableFeatures):
+            continue
+        table = read_feature_table(Path(str(settings.path)))
+        genres = tracks.table["genre"][tracks.table.index.isin(table.index)]
+        rows = table.loc[genres.index].groupby(genres.to_numpy())
+        if not len(genres) or 2.0 ** (rows.ngroups - len(genres)) * table.shape[1] > _CHANCE:
+            continue
+        least, most = rows.min(), rows.max()
+        telling = (least == most).all() & (least != least.iloc[0]).any()
+        if telling.any():
+            names = ", ".join(f"'{name}'" for name in table.columns[telling])
+            raise UserError(
+                f"{settings.path}: {names} has one number for all tracks of a genre, and others for other genres: "
+                "that tells the genre and is no feature. Take it out."
+            )
 
 
 def write_ready(features: object, ids: Iterable[str], folder: Path) -> Path:

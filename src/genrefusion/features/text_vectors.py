@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import require_file
 from genrefusion.core.skops_files import load_skops, save_skops
 from genrefusion.features.text import STYLE_NAMES, split_words, style_statistics
 from genrefusion.features.text_encoder import TokenEncoder
@@ -284,8 +285,7 @@ def read_word_vectors(path: Path) -> dict[str, Array]:
     UserError
         The file is missing, holds no vectors, or a line has another number of values than the others.
     """
-    if not path.is_file():
-        raise UserError(f"text_encoder.model={path}: no such file of word vectors.")
+    require_file(path, "text_encoder.model", "It is a text file: a word and its numbers in each line.")
     vectors: dict[str, Array] = {}
     width = 0
     with path.open(encoding="utf-8", errors="replace") as file:
@@ -300,6 +300,8 @@ def read_word_vectors(path: Path) -> dict[str, Array]:
             width = width or len(vector)
             if not len(vector) or len(vector) != width:
                 raise UserError(f"{path}: line {number} is no word with {width or 'some'} numbers.")
+            if not np.isfinite(vector).all():
+                raise UserError(f"{path}: line {number} has values that are no numbers (NaN or infinite): {word}")
             vectors[word] = vector
     if not vectors:
         raise UserError(f"{path}: no word vectors.")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
-from genrefusion.core.files import write_atomically
+from genrefusion.core.files import require_file, write_atomically
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -167,8 +167,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
     UserError
         The file is missing, or its rows do not sum to 1.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file. A finished run has it.")
+    require_file(path, hint="A finished run has it.")
     try:
         table = pd.read_csv(path, dtype=TEXT, keep_default_na=False)
         probabilities = table[genre_columns(table)].to_numpy(np.float64)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import require_file
 from genrefusion.data.audio import sha256_of
 from genrefusion.models.crnn import Crnn
 from genrefusion.settings.features import MelFeatures
@@ -54,8 +55,7 @@ def find_weights(weights: str, cache: Path) -> Path:
     """
     if weights != "msd":
         path = Path(weights).expanduser()
-        if not path.is_file():
-            raise UserError(f"pipeline.weights={weights}: no such file. Give the path of {Path(URL).name}, or msd.")
+        require_file(path, "pipeline.weights", f"Give the path of {Path(URL).name}, or msd.")
         return path
     import pooch
 

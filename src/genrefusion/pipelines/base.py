@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
 
@@ -23,6 +23,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.metrics.predictions import Prediction
+from genrefusion.settings.fields import as_saved, found_near
 from genrefusion.settings.registry import behind, find
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training import Watch
@@ -252,8 +253,8 @@ def write_description(directory: Path, pipeline: Predictor) -> None:
     description = {
         "format": FORMAT,
         "classes": pipeline.classes_,
-        "pipeline": {"schema": type(pipeline.settings).__name__} | asdict(pipeline.settings),
-        "features": {"schema": type(pipeline.features).__name__} | asdict(pipeline.features),
+        "pipeline": {"schema": type(pipeline.settings).__name__} | as_saved(pipeline.settings),
+        "features": {"schema": type(pipeline.features).__name__} | as_saved(pipeline.features),
     }
     write_atomically(directory / _FILE, json.dumps(description, indent=2).encode())
 
@@ -292,7 +293,8 @@ def read_state(directory: Path) -> dict[str, Any]:
 def rebuild(cls: type[AnyPipeline], directory: Path, context: Context) -> AnyPipeline:
     """Make the pipeline that a folder describes, with settings and classes, without what was trained."""
     description = read_description(directory)
-    pipeline = cls(read_settings(description["pipeline"]), read_settings(description["features"]), context)
+    settings, features = (read_settings(description[part]) for part in ("pipeline", "features"))
+    pipeline = cls(found_near(settings, directory), found_near(features, directory), context)
     pipeline.classes_ = description["classes"]
     return pipeline
 

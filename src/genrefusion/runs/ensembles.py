@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from genrefusion.core.files import alone_in, write_json
 from genrefusion.core.machine import machine_names
 from genrefusion.core.terminal import Terminal
 from genrefusion.core.version import __version__
-from genrefusion.data.tracks import PARTS
+from genrefusion.data.table_rules import PARTS
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, with_truth, write_predictions
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
 from genrefusion.reports.run_page import write_report
@@ -27,6 +27,7 @@ from genrefusion.runs.store import Run, model_folder, open_run
 from genrefusion.runs.trained_on import TrainedOn, write_trained_on
 from genrefusion.runs.training import train_context
 from genrefusion.settings.commands import TrainConfig
+from genrefusion.settings.fields import as_saved
 
 
 def run_ensemble(
@@ -141,12 +142,12 @@ def _record(joining: _Joining) -> dict[str, Any]:
     return corpus | {
         "status": "running",
         "name": config.name,
-        "members": [{"run": str(m.directory), "signature": m.record["signature"]} for m in members],
+        "members": [{"run": str(m.directory.absolute()), "signature": m.record["signature"]} for m in members],
         "skipped": {track: why for member in members for track, why in member.record["skipped"].items()},
         **code(),
         "machines": list(dict.fromkeys(name for m in members for name in machine_names(m.record))),
         # Members that are named by their folders have a corpus, split and seed of their own.
-        "config": asdict(config) | {name: first["config"][name] for name in ("data", "split", "seed")},
+        "config": as_saved(config) | {name: first["config"][name] for name in ("data", "split", "seed")},
         "fitted_on_val": config.pipeline.combine == "stack" or any(_fitted_on_val(member) for member in members),
     }
 

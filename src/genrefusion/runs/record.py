@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.runs.trained_on import FILE as TRAINED_ON
 from genrefusion.runs.trained_on import fitted_on, write_trained_on
 from genrefusion.settings.commands import TrainConfig
+from genrefusion.settings.fields import Rule, as_saved
 
 RESULTS_VERSION = 2
 """Raised by hand with every change after which the same settings and data give other results. 1 was d8fd36f."""
@@ -80,7 +81,7 @@ def chosen(settings: Any) -> dict[str, Any]:
         default = field.default if field.default_factory is MISSING else field.default_factory()
         if field.name == "name" or value == default:
             continue
-        found[field.name] = chosen(value) if is_dataclass(value) else _by_content(field.name, value, settings)
+        found[field.name] = chosen(value) if is_dataclass(value) else _by_content(field, value)
     return found
 
 
@@ -136,20 +137,20 @@ def _git(folder: Path, *words: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _by_content(name: str, value: Any, settings: Any) -> Any:
+def _by_content(field: Field[Any], value: Any) -> Any:
     """Digest of a file or model that a setting names; any other value as it is."""
-    if name in ("path", "weights") and value:
-        if value == "msd":
-            from genrefusion.models.msd import SHA256  # with PyTorch, which a run with these weights needs
+    if not (Rule.of(field).path and isinstance(value, str) and value):
+        return value
+    if value == "msd":
+        from genrefusion.models.msd import SHA256  # with PyTorch, which a run with these weights needs
 
-            return SHA256
-        path = Path(str(value)).expanduser()
-        return sha256_of(path) if path.is_file() else value
-    if name == "model" and value:
+        return SHA256
+    if Path(value).is_file():
+        return sha256_of(Path(value))
+    if field.name == "model":
         from genrefusion.features.text_encoder import model_identity
 
-        path = Path(str(value)).expanduser()
-        return sha256_of(path) if path.is_file() else model_identity(str(value))
+        return model_identity(value)
     return value
 
 
@@ -187,14 +188,14 @@ def open_record(
         "seed": config.seed,
         "processes": process_count(),
         **code(),
-        "config": asdict(config),
+        "config": as_saved(config),
         "data_schema": type(config.data).__name__,
     }
     write_json(record, directory / "run.json")
     if status != "trial":  # of which nothing is left that could be asked
         write_trained_on(fitted_on(tracks, split), directory)
     (directory / "checkpoints").mkdir(exist_ok=True)
-    write_atomically(directory / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(asdict(config))).encode())
+    write_atomically(directory / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(record["config"])).encode())
     return record
 
 
@@ -269,7 +270,7 @@ def _require_same_run(
 
 def _difference(old: dict[str, Any], config: TrainConfig) -> str:
     """Name the settings in which a run differs from the one in its folder."""
-    before, now = pd.json_normalize(old["config"]).iloc[0], pd.json_normalize(asdict(config)).iloc[0]
+    before, now = pd.json_normalize(old["config"]).iloc[0], pd.json_normalize(as_saved(config)).iloc[0]
     rows = [
         f"  {k}: {before.get(k)} there, {now.get(k)} here" for k in now.index if str(before.get(k)) != str(now.get(k))
     ]

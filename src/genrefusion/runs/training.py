@@ -34,7 +34,7 @@ from genrefusion.data.song_files import grouped
 from genrefusion.data.splits import Split, genres_without, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
-from genrefusion.features.precomputed import ready_tracks, with_digests
+from genrefusion.features.precomputed import ready_tracks, refuse_genre_columns, require_numbers, with_digests
 from genrefusion.metrics.predictions import write_predictions
 from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_features, read_settings
 from genrefusion.reports.run_page import write_report
@@ -235,8 +235,12 @@ def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
         workers=config.workers,
         terminal=terminal,
         require=pipeline.require_corpus,
+        divided=True,
     )
-    tracks = with_digests(tracks, read_features(pipeline))
+    features = read_features(pipeline)
+    require_numbers(tracks, features)
+    refuse_genre_columns(tracks, features)
+    tracks = with_digests(tracks, features)
     return tracks, split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)
 
 

@@ -31,8 +31,8 @@ class TrainConfig(Settings):
     )
     pipeline: Any = setting(MISSING, help="the system that turns tracks into genres")
     trainer: Any = setting(MISSING, help=_TRAINER)
-    output: str = setting("outputs", help="folder of the runs")
-    cache: str | None = setting(None, help=_CACHE)
+    output: str = setting("outputs", path=True, help="folder of the runs")
+    cache: str | None = setting(None, path=True, help=_CACHE)
     workers: int = setting(2, low=1, high=1000, help=_WORKERS)
     resume: bool = setting(False, help="go on with the last run that was broken off, or with that of hydra.run.dir")
     sweep: Any = setting(None, help="a search for settings, with train -m")
@@ -52,14 +52,14 @@ class FeaturesFile(Settings):
 
     settings_group = "features"
 
-    path: str | None = setting(None, help="null: the file that the run was trained on")
+    path: str | None = setting(None, path=True, help="null: the file that the run was trained on")
 
 
 @dataclass
 class EvaluateConfig(Settings):
     """Everything that `evaluate` takes."""
 
-    run: str | None = setting(None, help="the folder of a run")
+    run: str | None = setting(None, path=True, help="the folder of a run")
     data: Any = setting(None, help="another corpus; null: the run's own test tracks")
     features: FeaturesFile = setting(factory=FeaturesFile)
     calibrate: bool = setting(
@@ -67,7 +67,7 @@ class EvaluateConfig(Settings):
     )
     explain: int = setting(0, low=0, help="a number of songs to draw, or 0 to explain nothing")
     trainer: Any = setting(MISSING, help=_TRAINER)
-    cache: str | None = setting(None, help=_CACHE)
+    cache: str | None = setting(None, path=True, help=_CACHE)
     workers: int = setting(2, low=1, high=1000, help=_WORKERS)
     debug: bool = setting(False, help=_DEBUG)
 
@@ -76,16 +76,18 @@ class EvaluateConfig(Settings):
 class PredictConfig(Settings):
     """Everything that `predict` takes."""
 
-    run: Any = setting(None, help="the folder of a run, or several as [A,B], whose answers are averaged")
-    audio: str | None = setting(None, help="a song, a folder or a pattern")
+    run: Any = setting(None, path=True, help="the folder of a run, or several as [A,B], whose answers are averaged")
+    audio: str | None = setting(None, path=True, help="a song, a folder or a pattern")
     lyrics: str | None = setting(
-        None, help="a file, or a folder with SONG.lrc or SONG.txt; null: beside the song, or its tags"
+        None, path=True, help="a file, or a folder with SONG.lrc or SONG.txt; null: beside the song, or its tags"
     )
     format: str = setting("table", choices=("table", "json", "csv"), help="of the answers")
     plot: bool = setting(False, help="draw each song too, as a PNG")
-    output: str = setting("predictions", help="folder of the drawings")
+    output: str = setting("predictions", path=True, help="folder of the drawings")
     trainer: Any = setting(MISSING, help=_TRAINER)
-    cache: str | None = setting(None, help="null: features are computed and forgotten; or a folder to keep them in")
+    cache: str | None = setting(
+        None, path=True, help="null: features are computed and forgotten; or a folder to keep them in"
+    )
     workers: int = setting(2, low=1, high=1000, help=_WORKERS)
     debug: bool = setting(False, help=_DEBUG)
 
@@ -98,12 +100,17 @@ class ReproduceConfig(Settings):
     data: Any = setting(MISSING, help="the corpus")
     split: Any = setting(MISSING, help=_DIVIDED)
     features: Any = setting(None, help="of all experiments that read audio; null: those of each")
-    weights: str | None = setting(None, help="published weights (msd, or their path) for all that have convolutions")
+    weights: str | None = setting(
+        None,
+        path=True,
+        names=("none", "msd"),
+        help="published weights (msd, or their path) for all that have convolutions",
+    )
     trainer: Any = setting(MISSING, help=_TRAINER)
     rows: list[str] | None = setting(None, help="the experiments to measure; null: all")
     seeds: list[int] = setting(factory=lambda: [0], low=0, high=LARGEST_SEED, help="each row is trained once with each")
-    output: str = setting("outputs", help="folder of the runs and of tables/")
-    cache: str | None = setting(None, help=_CACHE)
+    output: str = setting("outputs", path=True, help="folder of the runs and of tables/")
+    cache: str | None = setting(None, path=True, help=_CACHE)
     workers: int = setting(2, low=1, high=1000, help=_WORKERS)
     debug: bool = setting(False, help=_DEBUG)
 
@@ -125,12 +132,12 @@ class CorpusConfig(Settings):
     data: Any = setting(
         MISSING, help="to describe or validate; data.min_seconds and data.max_seconds also when building"
     )
-    source: str | None = setting(None, help="build: a folder of music")
-    out: str | None = setting(None, help="build: the corpus, a folder that does not exist yet")
+    source: str | None = setting(None, path=True, help="build: a folder of music")
+    out: str | None = setting(None, path=True, help="build: the corpus, a folder that does not exist yet")
     per_genre: int | None = setting(None, low=2, high=1_000_000, help="build: songs to choose of each genre; null: all")
     needs: str = setting("any", choices=("any", "both"), help="build: whether songs without lyrics are left out")
     seed: int = setting(0, low=0, high=2**63, help="build: of the choice and the split")
-    cache: str | None = setting(None, help=_CACHE)
+    cache: str | None = setting(None, path=True, help=_CACHE)
     workers: int = setting(2, low=1, high=1000, help=_WORKERS)
     debug: bool = setting(False, help=_DEBUG)
     genres: Any = setting(MISSING, help="build: names of the genres")

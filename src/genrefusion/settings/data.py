@@ -21,7 +21,9 @@ class DataSettings(Settings):
     on_error: str = setting("raise", choices=("raise", "skip"), help="what a file that cannot be used does to the run")
     min_seconds: float = setting(1.0, help="0 to data.max_seconds; shorter audio is a problem")
     max_seconds: float = setting(600.0, low=0.1, high=1_000_000, help="only the beginning of longer audio is used")
-    min_tracks: int = setting(2, low=2, high=1_000_000, help="genres with fewer tracks are left out")
+    min_tracks: int | None = setting(
+        None, low=2, high=1_000_000, help="genres with fewer tracks are left out; null: none"
+    )
     piece_seconds: float | None = setting(
         None,
         help="0.5 or data.min_seconds to data.max_seconds; songs are cut into pieces of this length, each a "
@@ -59,10 +61,11 @@ class GtzanData(DataSettings):
     name: str = "gtzan"
     root: str | None = setting(
         None,
+        path=True,
         needed="the folder that holds genres_original/ or genres/ (1,000 clips, 1.2 GB),\n"
         "or any part of it. data/README.md says where to get it.",
     )
-    artist_index: str | None = setting(None, help="Sturm's GTZANindex.txt; null: artists are unknown")
+    artist_index: str | None = setting(None, path=True, help="Sturm's GTZANindex.txt; null: artists are unknown")
 
 
 @registered("data", "folder", "genrefusion.data.folder:load")
@@ -71,7 +74,7 @@ class FolderData(DataSettings):
     """A folder of genres."""
 
     name: str = "folder"
-    root: str | None = setting(None, needed="a folder with one folder of songs for each genre.")
+    root: str | None = setting(None, path=True, needed="a folder with one folder of songs for each genre.")
 
 
 @registered("data", "manifest", "genrefusion.data.manifest:load")
@@ -80,8 +83,10 @@ class ManifestData(DataSettings):
     """A tracks table."""
 
     name: str = "manifest"
-    manifest: str | None = setting(None, help="a tracks table, .csv or .jsonl")
-    root: str | None = setting(None, help="or the folder of a table that is called tracks.csv or tracks.jsonl")
+    manifest: str | None = setting(None, path=True, help="a tracks table, .csv or .jsonl")
+    root: str | None = setting(
+        None, path=True, help="or the folder of a table that is called tracks.csv or tracks.jsonl"
+    )
     needs: str = setting(
         "any",
         choices=("any", "audio", "lyrics", "both"),
@@ -135,7 +140,9 @@ class GenreNames(Settings):
     synonyms: dict[str, list[str]] | None = setting(
         None, help="names of each genre; null: genres are called as the tags and folders call them"
     )
-    path: str | None = setting(None, help="of genres=file: a YAML file that holds synonyms, in the place of the above")
+    path: str | None = setting(
+        None, path=True, help="of genres=file: a YAML file that holds synonyms, in the place of the above"
+    )
 
     def __post_init__(self) -> None:
         """Refuse a missing file."""

@@ -19,10 +19,13 @@ class FeatureSettings(Settings):
     ----------
     of_audio : bool
         Whether anything is read of the audio.
+    with_gaps : bool
+        Whether single values may be missing (NaN), as estimators on vectors take them.
     """
 
     name: str = MISSING
     of_audio: ClassVar[bool] = True
+    with_gaps: ClassVar[bool] = False
 
     @property
     def ready_file(self) -> str | None:
@@ -68,8 +71,9 @@ class HandcraftedFeatures(FeatureSettings):
 class TableFeatures(FeatureSettings):
     """Features that someone computed before: one row a track."""
 
+    with_gaps: ClassVar[bool] = True
     name: str = "table"
-    path: str | None = setting(None, needed="a CSV file with a column track_id (or filename) and numbers.")
+    path: str | None = setting(None, path=True, needed="a CSV file with a column track_id (or filename) and numbers.")
 
     @property
     def ready_file(self) -> str | None:
@@ -85,6 +89,7 @@ class PrecomputedFeatures(FeatureSettings):
     name: str = "precomputed"
     path: str | None = setting(
         None,
+        path=True,
         needed="an .npz file with the arrays track_id (n,), frames (m, d)\n"
         "and offsets (n + 1,); the sequence of track i is frames[offsets[i]:offsets[i + 1]].",
     )
@@ -103,6 +108,7 @@ class AudioEncoderFeatures(FeatureSettings):
     name: str = "audio_encoder"
     model: str | None = setting(
         None,
+        path=True,
         needed="a Hugging Face name such as\n"
         "MIT/ast-finetuned-audioset-10-10-0.4593 or m-a-p/MERT-v1-95M, or a folder with model.safetensors.",
         help="a Hugging Face name (AST, CLAP, wav2vec 2, MERT, HuBERT …) or a folder",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, get_args, get_type_hints
 
 from genrefusion.core.errors import UserError, unknown_name
@@ -20,6 +22,8 @@ def setting(
     high: float | None = None,
     choices: Iterable[str] = (),
     needed: str = "",
+    path: bool = False,
+    names: Iterable[str] = (),
     help: str = "",  # noqa: A002 (as argparse calls it)
 ) -> Any:
     """Make a field of a dataclass of settings.
@@ -36,6 +40,10 @@ def setting(
         The values there are; a mapping tells what each means.
     needed : str
         What the choice of the group means nothing without: None and the empty text are refused with it.
+    path : bool
+        It names a file or a folder, or several: ``~`` is the home folder, and a saved run keeps it as an absolute path.
+    names : iterable of str
+        Values of a path that are none, whatever is called so here.
     help : str
         What the setting means.
 
@@ -48,7 +56,8 @@ def setting(
     Traceback (most recent call last):
     genrefusion.core.errors.UserError: trees=0 is out of range: from 1 to 10000.
     """
-    metadata = {"rule": Rule(low, high, choices if isinstance(choices, Mapping) else tuple(choices), needed, help)}
+    possible = choices if isinstance(choices, Mapping) else tuple(choices)
+    metadata = {"rule": Rule(low, high, possible, needed, path, tuple(names), help)}
     if factory is not None:
         return dataclasses.field(default_factory=factory, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -62,6 +71,8 @@ class Rule:
     high: float | None = None
     choices: Mapping[str, str] | tuple[str, ...] = ()
     needed: str = ""
+    path: bool = False
+    names: tuple[str, ...] = ()
     help: str = ""
 
     @classmethod
@@ -79,6 +90,12 @@ class Rule:
                 check_range(name, each, self.low, self.high)
             elif self.low is not None and not each >= self.low:
                 raise UserError(f"{name}={_number(each)}: {self.help}.")
+
+    def on_paths(self, change: Callable[[str], str], value: Any) -> Any:
+        """Change the paths of a value, or of a list of them."""
+        if isinstance(value, list):
+            return [self.on_paths(change, each) for each in value]
+        return change(value) if self.path and isinstance(value, str) and value not in self.names else value
 
     @property
     def possible(self) -> str:
@@ -111,9 +128,11 @@ class Settings:
     settings_group: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        """Refuse impossible values. Classes add the rules that hold between their fields."""
+        """Refuse impossible values, and find the home folder. Classes add the rules that hold between their fields."""
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # of each subclass, which is a dataclass
             name, value, rule = self.typed_name(field.name), getattr(self, field.name), Rule.of(field)
+            if rule.path:
+                setattr(self, field.name, rule.on_paths(os.path.expanduser, value))
             if rule.needed and not value:
                 raise UserError(f"{self.settings_group}={getattr(self, 'name', '')} needs {name}: {rule.needed}")
             if value is not None:
@@ -130,6 +149,49 @@ class Settings:
     def _may_be_none(cls, name: str) -> bool:
         hint = get_type_hints(cls)[name]
         return hint is Any or type(None) in get_args(hint)
+
+
+def as_saved(settings: Any) -> dict[str, Any]:
+    """Values of settings, and of settings in them, as a run keeps them: paths to what is there are absolute."""
+    return dataclasses.asdict(_with_paths(settings, _absolute))
+
+
+def found_near(settings: Any, directory: Path) -> Any:
+    """Settings that a run kept, with relative paths that lead nowhere from here taken from where they lead somewhere.
+
+    Version 0.2.0 and before kept paths as they were typed, relative to the folder where the run was made. As a rule
+    that is one of those above the run folder.
+
+    Parameters
+    ----------
+    settings : Settings
+    directory : Path
+        The run folder, or one in it.
+    """
+
+    def find(path: str) -> str:
+        places = (str(folder / path) for folder in directory.absolute().parents)
+        return path if _is_there(path) else next(filter(_is_there, places), path)
+
+    return _with_paths(settings, find)
+
+
+def _with_paths(settings: Any, change: Callable[[str], str]) -> Any:
+    """Settings, and settings in them, with other paths."""
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    for field in dataclasses.fields(settings):
+        value = values[field.name]
+        inner = dataclasses.is_dataclass(value)
+        values[field.name] = _with_paths(value, change) if inner else Rule.of(field).on_paths(change, value)
+    return dataclasses.replace(settings, **values)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute()) if _is_there(path) else path
+
+
+def _is_there(path: str) -> bool:
+    return bool(path) and os.path.exists(path)  # noqa: PTH110 (Path raises where a text can be no path)
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:

@@ -78,7 +78,7 @@ class MultiframeSettings(NetworkSettings):
 
     has_convolutions: ClassVar[bool] = True
     name: str = "multiframe"
-    weights: str = setting("none", help="none | msd | path of the published file")
+    weights: str = setting("none", path=True, names=("none", "msd"), help="none | msd | path of the published file")
     freeze: bool = setting(True, help="keep published convolutions as they are")
     width: int = setting(
         16, low=1, high=512, help="channels of the first convolution when there are no weights; they have 64"
@@ -102,6 +102,8 @@ class TextEncoderSettings(Settings):
     kind: str = setting("transformer", choices={"transformer": "", "tfidf": "", "vectors": "mean of word vectors"})
     model: str = setting(
         "minilm",
+        path=True,
+        names=("minilm", "bert", "distilbert"),
         help="transformer: minilm, bert, distilbert, a Hugging Face name, a folder; vectors: a text file",
     )
     max_tokens: int = setting(
@@ -147,7 +149,9 @@ class CoattentionSettings(NetworkSettings):
     name: str = "coattention"
     encoder: Any = setting(None, help="the group text_encoder")
     sides: str = setting("both", choices=("both", "audio", "lyrics"), help="what the network reads")
-    weights: str = setting("none", help="of the convolutions: none | msd | path of the published file")
+    weights: str = setting(
+        "none", path=True, names=("none", "msd"), help="of the convolutions: none | msd | path of the published file"
+    )
     trunk: TrunkSettings = setting(factory=TrunkSettings)
     levels: str = setting(
         "all", choices=("all", "last"), help="which of the four levels of the convolutions the network reads"
@@ -288,7 +292,7 @@ class EnsembleSettings(PipelineSettings):
     joins_runs: ClassVar[bool] = True
     name: str = "ensemble"
     members: list[str] = setting(factory=list, help="experiments: their finished runs on the same corpus and split")
-    runs: list[str] = setting(factory=list, help="or run folders")
+    runs: list[str] = setting(factory=list, path=True, help="or run folders")
     combine: str = setting(
         "mean",
         choices={"mean": "", "weights": "weighted mean", "product": "", "stack": "weights fitted on validation tracks"},

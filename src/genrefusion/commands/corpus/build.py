@@ -27,10 +27,11 @@ from genrefusion.data.checks import inspect_files, shown_path
 from genrefusion.data.formats import ENDINGS
 from genrefusion.data.genre_names import read_genre_map
 from genrefusion.data.lyrics import clean_lyrics
-from genrefusion.data.names import plain, plain_artist
+from genrefusion.data.names import joined_names, one_spelling, plain, plain_artist
 from genrefusion.data.sidecars import Sidecars
 from genrefusion.data.splits import split_tracks
-from genrefusion.data.tracks import PARTS, Tracks, load_table
+from genrefusion.data.table_rules import PARTS
+from genrefusion.data.tracks import Tracks, load_table
 from genrefusion.settings.commands import CorpusConfig
 from genrefusion.settings.data import SplitSettings
 
@@ -159,11 +160,15 @@ def _with_genre(songs: list[SourceSong], report: Report, *, settings: CorpusConf
             kept.append(song)
     if report.unmapped:
         report.notes.append("genres=file genres.path=FILE takes your own names and synonyms of genres")
+    genres = [str(song.genre) for song in kept]
+    if joined := joined_names(genres):
+        report.notes.append(f"one genre, spelt in several ways: {joined}")
     if report.disagreeing:
         report.notes.append(
             f"{len(report.disagreeing)} songs are of another genre by their tag than by their folder; the tag was taken"
         )
-    return kept
+    spelling = one_spelling(genres)
+    return [replace(song, genre=spelling[str(song.genre)]) for song in kept]
 
 
 def _checked(songs: list[SourceSong], config: CorpusConfig, report: Report, terminal: Terminal) -> list[SourceSong]:

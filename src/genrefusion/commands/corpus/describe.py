@@ -16,13 +16,14 @@ from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal, clock
 from genrefusion.data.audio import header_seconds
 from genrefusion.data.checks import CHANGED, inspect_audio, noted, shown_path
-from genrefusion.data.corpora import facts_of, load_corpus
+from genrefusion.data.corpora import ONLY, facts_of, load_corpus
 from genrefusion.data.groups import knows_artists, recordings
 from genrefusion.data.lyrics import is_short
 from genrefusion.data.manifest import find_table
 from genrefusion.data.names import plain_artist
 from genrefusion.data.song_files import grouped
-from genrefusion.data.tracks import PARTS, Tracks
+from genrefusion.data.table_rules import PARTS
+from genrefusion.data.tracks import Tracks, only_tracks
 from genrefusion.settings.commands import CorpusConfig
 from genrefusion.settings.data import DataSettings, ManifestData
 
@@ -67,6 +68,7 @@ def describe_corpus(config: CorpusConfig, *, quiet: bool = False) -> int:
     for label, fact in declared.lines() if declared.licence else _licences(tracks):
         terminal.say(label, fact)
     problems = list(_row_problems(tracks) if isinstance(settings, ManifestData) else _file_problems(tracks))
+    problems += _only_ones(tracks)
     usable = tracks
     if config.action == "validate":
         known, faults = inspect_audio(tracks, settings, cache=cache, workers=config.workers, terminal=terminal)
@@ -212,6 +214,13 @@ def _row_problems(tracks: Tracks) -> Iterator[Problem]:
     for track, fault in tracks.skipped.items():
         missing = fault.endswith("is missing")
         yield Problem(track, fault, f"{'put it back, or' if missing else 'mend its row, or'} take the row out")
+
+
+def _only_ones(tracks: Tracks) -> Iterator[Problem]:
+    """Tracks whose genre nothing could be both trained on and tested with."""
+    for track, genre in only_tracks(tracks).items():
+        cure = "add songs of it, or train without it with data.on_error=skip or data.min_tracks=2"
+        yield Problem(track, f"{ONLY} ({genre!r})", cure)
 
 
 def _file_problems(tracks: Tracks) -> Iterator[Problem]:
