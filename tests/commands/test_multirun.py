@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY_DATA, run_here
-from genrefusion.commands.multirun import _quoted
 from genrefusion.data.tracks import Tracks
 from genrefusion.pipelines.lyrics import LyricsPipeline
+from genrefusion.settings.composing import literal, quoted
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("unrendered")]
 
@@ -132,5 +132,5 @@ def test_any_name_of_a_folder_is_read_again_as_it_is(name: str) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf
 
-    (override,) = OverridesParser.create().parse_overrides([f"d={_quoted(name)}"])
+    (override,) = OverridesParser.create().parse_overrides([f"d={quoted(literal(Path(name)))}"])
     assert OmegaConf.create({"d": override.value()}).d == name

@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import os
 import random
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import mutagen
+import numpy as np
 import pytest
-from mutagen.id3 import TCON, TIT2, TPE1, USLT
+import soundfile
+from mutagen.apev2 import APEv2
+from mutagen.asf import ASFUnicodeAttribute
+from mutagen.id3 import ID3, SYLT, TCON, TIT2, TPE1, TXXX, USLT
 
-from genrefusion.data.tags import FoundLyrics, Tags, find_lyrics, read_tags
+from genrefusion.data.sidecars import Sidecars
+from genrefusion.data.tags import FoundLyrics, Tags, find_lyrics, read_tags, tags_said
 
 WORDS = "Naïve 東京\nla la"
 FORMATS = ("mp3", "flac", "ogg", "wav", "aiff")
@@ -50,8 +56,111 @@ def test_the_other_name_of_vorbis_lyrics_is_known(write_tone: WriteTone, tmp_pat
     assert read_tags(song) == Tags(lyrics=WORDS)
 
 
-def test_numbers_of_genres_become_names(write_tone: WriteTone, tmp_path: Path) -> None:
-    assert read_tags(write_tags(write_tone(tmp_path / "song.mp3"), genre="(17)")).genre == "Rock"
+@pytest.mark.parametrize(
+    ("values", "genre"),
+    [
+        (["(17)"], "Rock"),
+        (["17"], "Rock"),
+        (["(17)Rock"], "Rock"),
+        (["(17)(8)Bebop"], "Rock; Jazz; Bebop"),
+        (["Soul", "Hip-Hop"], "Soul; Hip-Hop"),
+        (["Soul; Jazz"], "Soul; Jazz"),
+        (["1980", "80s"], "1980; 80s"),
+        (["Rock/Pop"], "Rock/Pop"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["mp3", "flac"])
+def test_all_genres_are_named_and_numbers_become_names(
+    ending: str, values: list[str], genre: str, write_tone: WriteTone, tmp_path: Path
+) -> None:
+    song = write_tone(tmp_path / f"song.{ending}", seconds=0.2)
+    file = mutagen.File(song)
+    if ending == "mp3":
+        file.add_tags()
+        file.tags.add(TCON(encoding=3, text=values))
+    else:
+        file["genre"] = values
+    file.save()
+    assert read_tags(song).genre == genre
+
+
+def test_texts_of_wav_are_read_in_their_encoding(write_tone: WriteTone, tmp_path: Path) -> None:
+    song = write_tone(tmp_path / "song.wav")
+    fields = {b"INAM": "Là".encode("cp1252"), b"IART": "Любэ и друзья".encode("cp1251"), b"IGNR": b"Rock"}
+    chunks = b"".join(
+        name + struct.pack("<I", len(text) + 1) + text + b"\0" * (2 - len(text) % 2) for name, text in fields.items()
+    )
+    song.write_bytes(song.read_bytes() + b"LIST" + struct.pack("<I", len(chunks) + 4) + b"INFO" + chunks)
+    assert read_tags(song) == Tags("Любэ и друзья", "Là", "Rock")
+
+
+def test_texts_of_aiff_are_read(tmp_path: Path) -> None:
+    with soundfile.SoundFile(tmp_path / "song.aiff", "w", 8000, 1) as file:
+        file.artist, file.title = "Ann", "Song"
+        file.write(np.zeros(800))
+    assert read_tags(tmp_path / "song.aiff") == Tags("Ann", "Song")
+
+
+def test_tags_at_the_end_of_mp3_say_what_those_at_its_beginning_do_not(write_tone: WriteTone, tmp_path: Path) -> None:
+    song = write_tone(tmp_path / "song.mp3")
+    end = APEv2()
+    end["Artist"], end["Genre"], end["Lyrics"] = ["Ann", "Bob"], ["Soul", "Rock"], WORDS
+    end.save(song)
+    assert read_tags(song) == Tags("Ann", None, "Soul; Rock", WORDS)
+    front = ID3()
+    front.update({frame.HashKey: frame for frame in (TPE1(text="Eve"), TIT2(text="Song"))})
+    front.save(song)
+    assert read_tags(song) == Tags("Eve", "Song", "Soul; Rock", WORDS)
+
+
+def test_tags_of_matroska_are_read_where_ffmpeg_is_installed(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "song.mka"), "w") as container:
+        container.metadata.update({"ARTIST": "Ann", "TITLE": "Song", "GENRE": "Rock", "LYRICS": WORDS})
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    assert read_tags(tmp_path / "song.mka") == Tags("Ann", "Song", "Rock", WORDS)
+
+
+def test_tags_of_mp4_and_wma_are_known() -> None:
+    mp4 = {"\xa9ART": ["Ann"], "\xa9gen": ["Soul", "Rock"], "----:com.apple.iTunes:LYRICS": [b"la la"]}
+    wma = {"Author": [ASFUnicodeAttribute("Ann")], "WM/Genre": [ASFUnicodeAttribute("Rock")]}
+    wma["WM/Lyrics"] = [ASFUnicodeAttribute("la la")]
+    assert tags_said([mp4]) == Tags("Ann", None, "Soul; Rock", "la la")
+    assert tags_said([mp4 | {"\xa9lyr": ["lo lo"]}]).lyrics in ("la la", "lo lo")
+    assert tags_said([wma]) == Tags("Ann", None, "Rock", "la la")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("LYRICS", "lyrics", "UNSYNCEDLYRICS", "UNSYNCED LYRICS", "unsynced_lyrics", "SYNCEDLYRICS"),
+        *("LYRICS-ENG", "lyrics-xxx", "UnsynchronisedLyrics"),
+    ],
+)
+def test_lyrics_are_known_by_each_of_their_names(name: str) -> None:
+    assert tags_said([{name: [WORDS]}]).lyrics == WORDS
+    assert tags_said([{f"TXXX:{name}": TXXX(desc=name, text=WORDS)}]).lyrics == WORDS
+
+
+@pytest.mark.parametrize("name", ["LYRICIST", "LYRICS_URL", "LYRICS BY", "TEXT", "COMMENT"])
+def test_what_is_named_like_lyrics_is_none(name: str) -> None:
+    assert tags_said([{name: [WORDS]}, {f"TXXX:{name}": TXXX(desc=name, text=WORDS)}]).lyrics is None
+
+
+def test_lyrics_without_times_and_with_words_come_first() -> None:
+    frames = [
+        SYLT(lang="eng", type=5, text=[("Am", 0)]),
+        SYLT(lang="eng", type=1, text=[("one two", 0), ("three", 900)]),
+        USLT(lang="eng", text="[Instrumental]"),
+        USLT(lang="deu", text=WORDS),
+    ]
+    assert tags_said([{frame.HashKey: frame for frame in frames}]).lyrics == WORDS
+    assert tags_said([{frame.HashKey: frame for frame in frames[1:3]}]).lyrics == "one two\nthree"
+    syllables = SYLT(lang="eng", type=1, text=[("Hal", 0), ("lo", 500), ("\nthere", 900)])
+    assert tags_said([{syllables.HashKey: syllables}]).lyrics == "Hallo\nthere"
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -95,16 +204,60 @@ def test_lyrics_are_looked_for_in_files_beside_the_song_and_in_its_tags(write_to
     assert find_lyrics(song, given=tmp_path / "other.txt") == FoundLyrics("of the file", "file other.txt")
 
 
+@pytest.mark.parametrize(
+    ("song", "lyrics"),
+    [
+        ("song.flac", "song.LRC"),
+        ("Song.flac", "song.lrc"),
+        ("SONG.flac", "Song.Txt"),
+        ("Cafe\u0301.flac", "Caf\u00e9.lrc"),
+        ("Caf\u00e9.flac", "CAFE\u0301.TXT"),
+        ("song.one.flac", "Song.One.lrc"),
+    ],
+)
+def test_the_case_and_the_unicode_form_of_names_do_not_count(
+    song: str, lyrics: str, write_tone: WriteTone, tmp_path: Path
+) -> None:
+    given = tmp_path / "words"
+    given.mkdir()
+    (given / lyrics).write_text("given")
+    path = write_tone(tmp_path / song)
+    assert find_lyrics(path, given=given).text == "given"
+    (tmp_path / lyrics).write_text("beside")
+    assert find_lyrics(path).text == "beside"
+
+
+def test_a_file_of_the_very_name_comes_first(write_tone: WriteTone, tmp_path: Path) -> None:
+    for name in ("SONG", "song", "Song"):
+        (tmp_path / f"{name}.lrc").write_text(name)
+    assert find_lyrics(write_tone(tmp_path / "song.flac")).text == "song"
+
+
+def test_a_folder_is_listed_once_for_all_its_songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: list[Path] = []
+    monkeypatch.setattr(os, "listdir", lambda folder: listed.append(folder) or ["1.txt"])
+    sidecars = Sidecars()
+    for number in range(9):
+        find_lyrics(tmp_path / f"{number}.mp3", sidecars=sidecars)
+    assert listed == [tmp_path]
+
+
 def test_a_file_without_words_is_passed_over(write_tone: WriteTone, tmp_path: Path) -> None:
     song = write_tags(write_tone(tmp_path / "song.flac"))
     (tmp_path / "song.txt").write_text("[Chorus]\n\n")
     assert find_lyrics(song).source == "tags"
 
 
-def test_lyrics_that_are_not_utf_8_are_named(write_tone: WriteTone, tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8-sig"])
+def test_lyrics_are_read_in_their_encoding(encoding: str, write_tone: WriteTone, tmp_path: Path) -> None:
+    (tmp_path / "song.txt").write_bytes("où\r\nça".encode(encoding))
+    assert find_lyrics(write_tone(tmp_path / "song.flac")) == FoundLyrics("où\nça", "sidecar song.txt")
+
+
+def test_lyrics_that_are_no_text_are_named(write_tone: WriteTone, tmp_path: Path) -> None:
     song = write_tags(write_tone(tmp_path / "song.flac"))
-    (tmp_path / "song.txt").write_bytes("où".encode("latin-1"))
-    problem = f"{tmp_path / 'song.txt'}   lyrics are not UTF-8 (byte 1: 0xf9): convert them with iconv"
+    (tmp_path / "song.txt").write_bytes(b"\xff\xfe\x00")
+    problem = f"{tmp_path / 'song.txt'}   lyrics cannot be read (no text: not UTF-16 at byte 2)"
     assert find_lyrics(song) == FoundLyrics(problem=problem)
 
 

@@ -164,6 +164,14 @@ def test_areas_of_a_song_end_where_its_frames_meet(monkeypatch: pytest.MonkeyPat
     plt.close(drawn[0])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("script", ["演歌", "रॉक", "موسيقى", "♫🎸"])
+def test_genres_of_every_script_are_drawn_without_a_warning(script: str, tmp_path: Path) -> None:
+    table = predictions(2).rename(columns={"genre 00": script}).replace({"genre 00": script})
+    plot_confusion(table, tmp_path / "confusion.png", title=script)
+    assert read_image(tmp_path / "confusion.png").size
+
+
 def test_names_are_never_read_as_formulas(tmp_path: Path) -> None:
     table = predictions(2).rename(columns={"genre 00": "$\\bad{", "genre 01": "50 % _x_"})
     table = table.replace({"genre 00": "$\\bad{", "genre 01": "50 % _x_"})

@@ -76,7 +76,7 @@ def test_every_setting_says_what_it_means() -> None:
     [
         (lambda: KnnSettings(neighbours=0), "pipeline.knn.neighbours=0 is out of range: from 1 to 10000."),
         (lambda: DemoData(test_fraction=0.7), "data.test_fraction=0.7 is out of range: from 0.01 to 0.5."),
-        (lambda: MelFeatures(hop=0), "features.hop=0 is out of range: from 1 to 1000000."),
+        (lambda: MelFeatures(hop=0), "features.hop=0 is out of range: from 1 to 65536."),
         (lambda: MelFeatures(trim=-1.0), "features.trim=-1 is out of range: from 0 to 300."),
         (lambda: XgboostSettings(lr=50.0), "pipeline.lr=50 is out of range: from 1e-09 to 10."),
         (lambda: TextEncoderSettings(window=8, overlap=5), "text_encoder.overlap=5 is out of range: from 0 to 4."),

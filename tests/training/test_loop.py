@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from genrefusion.core import terminal
 from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.settings.pipelines import NetworkSettings
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training import Watch
 from genrefusion.training.checkpoints import Checkpoint
-from genrefusion.training.loop import Conditions, rate_factor, train_network
+from genrefusion.training.loop import Conditions, make_accelerator, rate_factor, train_network
 from genrefusion.training.losses import classification_loss
 
 
@@ -28,6 +29,9 @@ def points() -> TensorDataset:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(64, 4, generator=generator)
     return TensorDataset(inputs, (inputs[:, 0] + inputs[:, 1] > 0).long())
+
+
+QUIET = Terminal(quiet=True)
 
 
 def new_network() -> nn.Module:
@@ -46,7 +50,12 @@ def figures(network: nn.Module) -> Mapping[str, float]:
 
 
 def fit(
-    network: nn.Module, *, checkpoint: Checkpoint | None = None, watch: Watch | None = None, **settings: Any
+    network: nn.Module,
+    *,
+    checkpoint: Checkpoint | None = None,
+    watch: Watch | None = None,
+    shown: Terminal = QUIET,
+    **settings: Any,
 ) -> pd.DataFrame:
     return train_network(
         network,
@@ -54,7 +63,7 @@ def fit(
         loss=settings.pop("loss", classification_loss(mixup=0.2)),
         validate=settings.pop("validate", figures),
         settings=NetworkSettings(**({"name": "points", "epochs": 6, "batch_size": 16, "lr": 0.02} | settings)),
-        conditions=Conditions(5, TrainerSettings(device="cpu"), Terminal(quiet=True), checkpoint, watch),
+        conditions=Conditions(5, TrainerSettings(device="cpu"), shown, checkpoint, watch),
     )
 
 
@@ -69,6 +78,20 @@ def test_training_learns() -> None:
     history = fit(network, epochs=20)
     assert figures(network.eval())["accuracy"] > 0.9
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+
+
+def test_a_log_shows_that_training_moves_within_the_first_epoch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "FIRST_SECONDS", 0)
+    monkeypatch.setattr(terminal, "NEXT_SECONDS", 0)
+    fit(new_network(), epochs=2, batch_size=16, shown=Terminal())
+    lines = capsys.readouterr().out.splitlines()
+    batches = -(-len(points()) // 16)
+    assert lines[0].startswith(f"train    epoch 1/2   {100 / (2 * batches):.0f} %, about 0:0")
+    assert sum("epoch 1/2" in line for line in lines) == batches
+    assert lines[-2].endswith(("done in 0:00", "done in 0:01"))
+    assert lines[-1].startswith("train    2 epochs   loss")
 
 
 def test_the_epoch_with_the_lowest_log_loss_is_kept() -> None:
@@ -175,3 +198,8 @@ def test_each_epoch_is_watched_and_what_the_watcher_raises_ends_the_training() -
         fit(new_network(), watch=watch)
     history = fit(new_network())
     assert seen == [(row.epoch, row.val_log_loss) for row in history.head(3).itertuples()]
+
+
+def test_one_process_trains_with_one_precision_after_another() -> None:
+    found = [make_accelerator(TrainerSettings(mixed_precision=name)).mixed_precision for name in ("no", "bf16", "no")]
+    assert found == ["no", "bf16", "no"]

@@ -7,7 +7,7 @@ there, and which are not and why; of runs with several seeds a table says what t
 from __future__ import annotations
 
 import json
-import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from genrefusion.core.errors import UserError
 from genrefusion.core.folders import forget_empty
 from genrefusion.core.terminal import Terminal, shown, shown_lines
-from genrefusion.settings.composing import to_settings
+from genrefusion.settings.composing import literal, quoted, to_settings
 from genrefusion.settings.mistakes import require_launcher, why
 
 
@@ -96,7 +96,7 @@ def run_combinations(
     combinations = [_combination(number, job, varied) for number, job in enumerate(jobs)]
     folders = _places(_composed(combinations, config, loader))
     with read_write(config.hydra):  # launchers make it, and keep files of their own there
-        config.hydra.sweep.dir = str(next(iter(folders))).replace("${", r"\${")
+        config.hydra.sweep.dir = literal(next(iter(folders)))
     possible = [combination for combination in combinations if combination.problem is None]
     one_by_one = config.hydra.runtime.choices["hydra/launcher"] == "basic"
     size = 1 if one_by_one else at_once or len(possible)
@@ -121,7 +121,7 @@ def run_combinations(
 
 def _combination(number: int, job: list[str], varied: set[str]) -> Combination:
     words = [word for word in job if not varied or word.partition("=")[0] in varied]
-    return Combination(number, job, " ".join(words), " ".join(word for word in words if _setting(word) != "seed"))
+    return Combination(number, job, shlex.join(words), shlex.join(word for word in words if _setting(word) != "seed"))
 
 
 def _setting(word: str) -> str:
@@ -186,7 +186,7 @@ def _choose_folder(combination: Combination, own: DictConfig, folders: dict[str,
     if key not in folders:
         folders[key] = Path(own.hydra.sweep.dir)
         folders[key].mkdir(parents=True, exist_ok=True)
-    combination.overrides = [*combination.overrides, f"hydra.sweep.dir={_quoted(str(folders[key]))}"]
+    combination.overrides = [*combination.overrides, f"hydra.sweep.dir={quoted(literal(folders[key]))}"]
     if raw["subdir"] == "${hydra.job.num}":  # otherwise a name that was typed, and is known when the run is made
         combination.overrides.append(f"hydra.sweep.subdir={combination.number}")
         combination.folder = folders[key] / str(combination.number)
@@ -239,13 +239,6 @@ def _tell(combinations: Sequence[Combination]) -> None:
 
 def _indented(message: str) -> str:
     return "\n".join(f"      {line}" for line in shown_lines(message).split("\n"))
-
-
-def _quoted(text: str) -> str:
-    """Text as Hydra reads it again, whatever is in it."""
-    quoted = text.replace("${", r"\${")
-    quoted = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + (r"\'" if found[2] else ""), quoted)
-    return f"'{quoted}'"
 
 
 @contextmanager

@@ -20,9 +20,11 @@ from joblib import Parallel, delayed
 from genrefusion.commands.predict_formats import SongFiles, SongPrediction, show_predictions
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.folders import cache_folder
+from genrefusion.core.streams import write_utf_8_to_pipes
 from genrefusion.core.terminal import Terminal, shown, shown_lines
 from genrefusion.data.audio import EXTENSIONS, AudioError, decoded_once, digest_audio, usable_seconds
-from genrefusion.data.tags import SIDECARS, find_lyrics
+from genrefusion.data.sidecars import SIDECARS, Sidecars
+from genrefusion.data.tags import find_lyrics
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache, ScratchCache
 from genrefusion.metrics.predictions import Prediction, mean_prediction
@@ -111,6 +113,8 @@ def predict_files(config: PredictConfig) -> int:
     lyrics = Path(config.lyrics).expanduser() if config.lyrics else None
     songs = _listed(config.audio, lyrics)
     terminal = Terminal(quiet=config.format != "table")
+    if terminal.quiet:
+        write_utf_8_to_pipes()
     folder = cache_folder(config.cache) / "features"
     cache = FeatureCache(folder) if config.cache else ScratchCache(folder)
     models = _load(runs, config, cache)
@@ -187,6 +191,7 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
     limits = [model.limits for model in models if "audio" in model.uses]
     shortest, longest = max(a for a, _ in limits) if limits else 0.0, max(b for _, b in limits) if limits else 0.0
     reads_lyrics = any(pipeline.reads_lyrics for model in models for pipeline in model.pipelines)
+    sidecars = Sidecars()
 
     def read(song: SongFiles) -> tuple[SongFiles | None, list[str]]:
         problems = []
@@ -200,7 +205,7 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
             if problem:
                 return None, [f"{shown(song.audio)}   {problem}"]
         if reads_lyrics:
-            song.lyrics = find_lyrics(song.path, given=lyrics if song.audio else song.path)
+            song.lyrics = find_lyrics(song.path, given=lyrics if song.audio else song.path, sidecars=sidecars)
             problems = [shown(song.lyrics.problem)] if song.lyrics.problem else []
         if limits and song.audio is None:
             song.lacks = "audio"

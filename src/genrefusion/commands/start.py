@@ -15,6 +15,7 @@ from pathlib import Path
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,7 +23,8 @@ from omegaconf.errors import OmegaConfBaseException
 from genrefusion.core.errors import UserError
 from genrefusion.core.folders import forgotten_unless_begun
 from genrefusion.core.processes import LAUNCHER_GRACE, process_count, process_number
-from genrefusion.settings.composing import configs_directory, own_configs, take_folders, to_settings
+from genrefusion.core.streams import escape_what_does_not_fit
+from genrefusion.settings.composing import configs_directory, own_configs, quoted, take_folders, to_settings
 from genrefusion.settings.help import help_text
 from genrefusion.settings.mistakes import in_words
 from genrefusion.settings.registry import require_plugins
@@ -41,10 +43,12 @@ def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None
     given : mapping of str to str, optional
         Settings that were not left to Hydra: see `take_names`.
     """
+    escape_what_does_not_fit()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
         require_plugins()
         _check_options()
+        _quote_values()
         if {"--help", "-h"} & set(sys.argv[1:]):
             print(help_text(name, str(usage)))  # noqa: T201
         else:
@@ -105,6 +109,30 @@ def take_names(*settings: str) -> dict[str, str]:
             names[setting] = value
             sys.argv.remove(argument)
     return names
+
+
+def _quote_values() -> None:
+    """Quote what was typed as the value of a setting and is none to Hydra's grammar, such as ``~/runs`` and ``音乐``.
+
+    A name with a comma would be several values there: where there is such a file, it is one.
+    """
+    parser = OverridesParser.create()
+    several = {"-m", "--multirun"} & set(sys.argv)
+    for place, word in enumerate(sys.argv[1:], start=1):
+        name, equals, value = word.partition("=")
+        if not equals or name.startswith("-") or value[:1] in ("'", '"'):
+            continue
+        try:
+            is_one = several or not (parser.parse_override(word).is_sweep_override() and Path(value).exists())
+        except HydraException:
+            is_one = value[:1] in ("[", "{")  # a mistake in a list is told as one
+        except OSError:  # longer than a name can be
+            is_one = True
+        if is_one:
+            continue
+        with contextlib.suppress(HydraException):
+            parser.parse_override(f"{name}={quoted(value)}")
+            sys.argv[place] = f"{name}={quoted(value)}"
 
 
 def _check_launched(name: str) -> None:

@@ -12,6 +12,7 @@ as Hydra's launchers have it.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -260,7 +261,7 @@ def _open_sweep(directory: Path, settings: TrainConfig, typed: Sequence[str]) ->
     if begun is None:
         study.set_user_attr("typed", lasting)
     elif begun != lasting:
-        raise UserError(f"{directory}: was begun with other settings: train -m {' '.join(begun)}")
+        raise UserError(f"{directory}: was begun with other settings: train -m {shlex.join(begun)}")
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         _end(study, trial.number, "the sweep was ended while it ran; run again", interrupted=True)
         study.enqueue_trial(trial.params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import traceback
 from pathlib import Path
@@ -39,7 +40,7 @@ def run(config: TrainConfig) -> None:
         if config.pipeline.joins_runs:
             _join(config, directory, typed)
         else:
-            run_experiment(config, directory, command=" ".join(typed))
+            run_experiment(config, directory, command=shlex.join(typed))
 
 
 def run_one_of_several(config: DictConfig) -> None:
@@ -66,4 +67,4 @@ def _join(config: Any, directory: Path, typed: list[str]) -> None:
 
     experiments = Experiments(config.output, shared_overrides(typed), Terminal(quiet=True))
     members = [experiments.member(experiment, config.seed) for experiment in config.pipeline.members]
-    run_ensemble(config, directory, members or [Path(run) for run in config.pipeline.runs], command=" ".join(typed))
+    run_ensemble(config, directory, members or [Path(run) for run in config.pipeline.runs], command=shlex.join(typed))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from genrefusion.core.streams import escape_what_does_not_fit, escaped, fitting
 
 Item = TypeVar("Item")
 
@@ -31,7 +37,7 @@ def shown(name: object) -> str:
 
     Bytes of a file's name that are no UTF-8 are escaped too.
     """
-    return "".join(c if is_plain(c) else _escaped(c) for c in str(name))
+    return "".join(c if is_plain(c) else escaped(c) for c in str(name))
 
 
 def shown_lines(message: object) -> str:
@@ -52,10 +58,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _escaped(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # of a byte that is no UTF-8
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode()
+Advance = Callable[[int, str], None]
+"""Told how many more units of a work are done, and what to say of it."""
+
+FIRST_SECONDS, NEXT_SECONDS = 10.0, 30.0
+"""Without a terminal: when a work first says how far it is, and how often from then on."""
 
 
 class Terminal:
@@ -72,15 +79,16 @@ class Terminal:
     def __init__(self, *, quiet: bool = False, log: Path | None = None) -> None:
         self.quiet = quiet
         self.log = log
+        escape_what_does_not_fit()
         self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
         if not self.console.is_terminal:  # a pipe or a file takes long lines
             self.console = Console(quiet=quiet, highlight=False, soft_wrap=True, width=_WIDE)
 
     def say(self, label: str, text: str) -> None:
         """Print one fact on one line; it may hold names from files, of which nothing is markup or steers a terminal."""
-        label, text = f"{shown(label):<{LABEL_WIDTH - 1}} ", shown(text)
-        self.console.print(Text(label, style="bold cyan") + Text(text))
-        self._write(label + text)
+        line = _labelled(label, text)
+        self.console.print(line)
+        self._write(line.plain)
 
     @property
     def width(self) -> int:
@@ -90,7 +98,7 @@ class Terminal:
     def table(self, table: Table) -> None:
         """Print a table."""
         self.console.print()
-        self.console.print(table)
+        self.console.print(self._fitting(table))
         self.console.print()
         plain = Console(width=_WIDE, no_color=True)
         with plain.capture() as capture:
@@ -99,27 +107,73 @@ class Terminal:
 
     def track(self, items: Iterable[Item], label: str, total: int, unit: str) -> Iterator[Item]:
         """Pass items through and show how many of them are done; nothing is shown for none."""
-        if not total or not self.console.is_terminal:
+        if not total:
             yield from items
             return
-        with self.bar() as bar:
-            task = bar.add_task(label, total=total, unit=unit)
-            for item in items:
+        with self.progress(label, total, said=f"0/{total} {unit}") as advance:
+            for done, item in enumerate(items, start=1):
                 yield item
-                bar.advance(task)
+                advance(1, f"{done}/{total} {unit}")
 
-    def bar(self) -> Progress:
-        """Progress bar in the style of all bars; tasks have the field `unit`. It goes away when it is done."""
+    @contextmanager
+    def progress(self, label: str, total: int, *, said: str, done: int = 0) -> Iterator[Advance]:
+        """Show how far a work is: a bar that goes away when it is done; without a terminal a line now and then.
+
+        Those lines come only if the work takes longer than `FIRST_SECONDS`, and no more than one every `NEXT_SECONDS`.
+
+        Parameters
+        ----------
+        label : str
+            Names the work.
+        total, done : int
+            Units of it, and how many of them were done before.
+        said : str
+            What is said of it at first.
+
+        Yields
+        ------
+        Advance
+            ``advance(count, said)`` when more units are done.
+        """
+        if self.quiet:
+            yield lambda count, said: None
+        elif self.console.is_terminal:
+            with self._bar() as bar:
+                task = bar.add_task(label, total=total, completed=done, said=shown(said))
+                yield lambda count, said: bar.update(task, advance=count, said=shown(said))
+        else:
+            lines = _Lines(self.console, label, total=total, done=done)
+            yield lines.advance
+            lines.end()
+
+    def _bar(self) -> Progress:
         return Progress(
-            TextColumn(f"[bold cyan]{{task.description:<{LABEL_WIDTH}}}[/]"),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
+            TextColumn(f"{{task.description:<{LABEL_WIDTH}}}", style="bold cyan", markup=False),
+            TextColumn("{task.fields[said]}", markup=False),
             BarColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
             console=self.console,
             transient=True,
-            disable=not self.console.is_terminal,
         )
+
+    def _fitting(self, table: Table) -> Table:
+        """The table with what the encoding lacks escaped, so that its columns are wide enough."""
+        encoding = self.console.encoding
+        if encoding.startswith("utf"):
+            return table
+
+        def fit(cell: RenderableType | None) -> Any:
+            if isinstance(cell, Text):
+                return Text(fitting(cell.plain, encoding), style=cell.style)
+            return fitting(cell, encoding) if isinstance(cell, str) else cell
+
+        fitted = copy(table)
+        fitted.caption = fit(table.caption)
+        fitted.columns = [
+            replace(column, header=fit(column.header), _cells=list(map(fit, column.cells))) for column in table.columns
+        ]
+        return fitted
 
     def _write(self, text: str) -> None:
         if self.log is None:
@@ -127,3 +181,36 @@ class Terminal:
         now = datetime.datetime.now().isoformat(sep=" ", timespec="seconds")
         with self.log.open("a", encoding="utf-8") as file:
             file.write(f"{now}  {text}\n")
+
+
+class _Lines:
+    """What a work says of its progress where there is no terminal to draw on."""
+
+    def __init__(self, console: Console, label: str, *, total: int, done: int) -> None:
+        self._console, self._label, self._said = console, label, ""
+        self._total, self._before, self._done = total, done, done
+        self._began = time.monotonic()
+        self._next = self._began + FIRST_SECONDS
+        self._spoke = False
+
+    def advance(self, count: int, said: str) -> None:
+        self._done += count
+        self._said = said
+        now = time.monotonic()
+        if now >= self._next and self._before < self._done < self._total:
+            left = (now - self._began) / (self._done - self._before) * (self._total - self._done)
+            self._print(f"{100 * self._done / self._total:.0f} %, about {clock(left)} left")
+            self._next, self._spoke = now + NEXT_SECONDS, True
+
+    def end(self) -> None:
+        """Say that it is done, where it has said how far it was."""
+        if self._spoke:
+            self._print(f"done in {clock(time.monotonic() - self._began)}")
+
+    def _print(self, text: str) -> None:
+        self._console.print(_labelled(self._label, f"{self._said}   {text}"))
+        self._console.file.flush()
+
+
+def _labelled(label: str, text: str) -> Text:
+    return Text(f"{shown(label):<{LABEL_WIDTH - 1}} ", style="bold cyan") + Text(shown(text))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class GenreMap:
     >>> genres = GenreMap({"hiphop": ["rap", "hip hop/rap"], "rock": ["rock 'n' roll"]})
     >>> [genres.find(name) for name in ("Hip-Hop", "RAP", "Rock'n'Roll", "polka")]
     ['hiphop', 'hiphop', 'rock', None]
+    >>> [genres.find(tag) for tag in ("Hip Hop/Rap", "Polka; Rap/Rock", "Polka, Rock")]
+    ['hiphop', 'hiphop', 'rock']
     """
 
     def __init__(self, synonyms: Mapping[str, list[str]] | None) -> None:
@@ -46,13 +49,35 @@ class GenreMap:
                 if other != genre:
                     raise UserError(f"genres: '{name}' belongs to {other} and to {genre}. Leave it in one of them.")
 
-    def find(self, name: str | None) -> str | None:
-        """Genre that the name means; None if it means none."""
+    def find(self, tag: str | None) -> str | None:
+        """Genre that a tag means, where several names may stand: the first one that means a genre; None if none does.
+
+        Between semicolons stand names of genres. With synonyms each is looked up whole and then in its parts, between
+        commas and slashes.
+        """
+        names = _parts(tag or "") if self.named else _AMONG[0].split(tag or "")
+        return next(filter(None, map(self.find_one, names)), None)
+
+    def find_one(self, name: str | None) -> str | None:
+        """Genre that a whole name means, such as that of a folder; None if it means none."""
+        name = (name or "").strip()
         if not name:
             return None
         if self.named:
             return self._genres.get(plain(name))
         return None if name in RESERVED else name
+
+
+_AMONG = tuple(map(re.compile, (r"[;；|\0\n]", "[,，、]", r"[/／\\]")))
+"""What divides names of genres, the surest sign first."""
+
+
+def _parts(name: str, signs: tuple[re.Pattern[str], ...] = _AMONG) -> Iterator[str]:
+    """A name, and what each of the signs makes of it in turn."""
+    yield name
+    if signs:
+        for part in signs[0].split(name):
+            yield from _parts(part, signs[1:])
 
 
 def read_genre_map(settings: GenreNames) -> GenreMap:

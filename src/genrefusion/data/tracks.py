@@ -26,7 +26,9 @@ from genrefusion.data.groups import lyrics_keys
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.missing_files import missing_files, require_files
 from genrefusion.data.names import plain, plain_artist
+from genrefusion.data.old_lyrics import lyrics_cleaned_before
 from genrefusion.data.table_files import read_table
+from genrefusion.data.text_files import read_text
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -108,7 +110,8 @@ class Tracks:
     def all_digests(self) -> list[frozenset[str]]:
         """Digests of each track by today's rule and by that of runs of version 0.1, to look for among a run's own."""
         found = []
-        rows = zip(self.table.to_dict("records"), self.ids, self.lyrics, self.content_digests(), strict=True)
+        before = map(lyrics_cleaned_before, self._texts("lyrics"))
+        rows = zip(self.table.to_dict("records"), self.ids, before, self.content_digests(), strict=True)
         for row, track, text, today in rows:
             audio = row.get("song_sha256") or row.get("sha256")
             name = text or ("" if audio else f"{self.corpus}\0{track}")
@@ -374,6 +377,8 @@ def _lyrics(row: dict[Any, Any]) -> str | None:
     if row.get("lyrics") or not row["lyrics_path"]:
         return row.get("lyrics")
     try:
-        return Path(row["lyrics_path"]).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{row['lyrics_path']}: lyrics cannot be read as UTF-8 text ({error}).") from error
+        return read_text(Path(row["lyrics_path"]))
+    except OSError as error:
+        raise UserError(f"{row['lyrics_path']}: lyrics cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise UserError(f"{row['lyrics_path']}: lyrics cannot be read ({error}).") from error

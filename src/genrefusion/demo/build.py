@@ -16,9 +16,9 @@ import joblib
 import numpy as np
 import pandas as pd
 import soundfile
-from rich.progress import track
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
 from genrefusion.demo.artists import GENRES, SongPlace, make_artist, places
 from genrefusion.demo.lyrics import write_lyrics
 from genrefusion.demo.music import compose_song, import_symusic
@@ -61,7 +61,7 @@ def build_demo(
     workers : int
         Processes; the result does not depend on their number.
     progress : bool
-        Show a progress bar.
+        Show how far it is.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def _make_songs(
         (directory / "audio" / genre).mkdir(parents=True)
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator")
     rows = parallel(joblib.delayed(make_song)(directory, place, seconds=seconds, seed=seed) for place in songs)
-    return list(track(rows, "demo   composing songs", total=len(songs), disable=not progress))
+    return list(Terminal(quiet=not progress).track(rows, "demo", len(songs), "songs composed"))
 
 
 def make_song(directory: Path, place: SongPlace, *, seconds: float, seed: int) -> dict[str, Any]:

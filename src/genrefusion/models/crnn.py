@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 MEL_BANDS = 96
 POOLS = ((2, 2), (3, 3), (4, 4), (4, 4))
+LEAST_COLUMNS = math.prod(columns for _, columns in POOLS)
+"""Shortest spectrogram of which pooling leaves a step."""
+
 RECURRENT_UNITS = 32
 PADDED_COLUMNS = 1440
 """The published network pads its 1366 columns on both sides to this many and normalises each column by itself."""
@@ -88,7 +91,7 @@ class Trunk(nn.Module):
         the columns after the last multiple of 96.
         """
         width = PADDED_COLUMNS if self.column_norm else columns
-        steps, before = width // math.prod(pool for _, pool in POOLS), (width - columns) // 2
+        steps, before = width // LEAST_COLUMNS, (width - columns) // 2
         return [min(max(step * width / steps - before, 0.0), float(columns)) for step in range(steps + 1)]
 
     @property

@@ -17,7 +17,7 @@ from genrefusion.features.mel import MelExtractor, frame_columns, frame_starts
 from genrefusion.features.precomputed import read_sequences
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Context
-from genrefusion.pipelines.frames import published_trunk, trunk_outputs
+from genrefusion.pipelines.frames import published_trunk, require_readable_frames, trunk_outputs
 from genrefusion.pipelines.multiframe import MultiframePipeline
 from genrefusion.settings.features import (
     AudioEncoderFeatures,
@@ -144,6 +144,7 @@ class Convolutions(AudioSide):
     """Outputs of a multi-frame network's convolutions, with published weights or trained on the training songs."""
 
     def __init__(self, settings: CoattentionSettings, features: MelFeatures, context: Context) -> None:
+        require_readable_frames(features, settings.weights)
         self.settings = settings
         self.features = features
         self.context = context
@@ -156,7 +157,7 @@ class Convolutions(AudioSide):
     def prepare(self, tracks: Tracks) -> None:
         """Compute spectrograms and, where they are published, the convolutions' outputs."""
         if self.published:
-            self.trunk = published_trunk(self.settings.weights, self.features, self.context)
+            self.trunk = published_trunk(self.settings.weights, self.context)
             self.sequences(tracks)
         else:
             MultiframePipeline(self._training, self.features, self.context).prepare(tracks.subset(self.ids(tracks)))
@@ -164,7 +165,7 @@ class Convolutions(AudioSide):
     def fit(self, train: Tracks, val: Tracks) -> pd.DataFrame:
         """Train a multi-frame network on the songs with audio; its convolutions are what is kept."""
         if self.published:
-            self.trunk = published_trunk(self.settings.weights, self.features, self.context)
+            self.trunk = published_trunk(self.settings.weights, self.context)
             return pd.DataFrame()
         heard = [part.subset(self.ids(part)) for part in (train, val)]
         if not all(map(len, heard)):

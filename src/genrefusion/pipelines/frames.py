@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -10,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
 
+from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import Array, FeatureCache, LazyArray, Recipe, decoders, extract, look_up
 from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, frame_starts, trimmed_span
 from genrefusion.models import msd
-from genrefusion.models.crnn import Trunk
+from genrefusion.models.crnn import LEAST_COLUMNS, MEL_BANDS, Trunk
 from genrefusion.pipelines.base import Context
-from genrefusion.settings.features import MelFeatures
+from genrefusion.settings.features import FeatureSettings, MelFeatures
 from genrefusion.training.checkpoints import Checkpoint
 from genrefusion.training.loop import Conditions
 
@@ -115,9 +117,41 @@ def trunk_outputs(
     return look_up(tracks, recipe, begin, outputs or context.cache, workers=1, terminal=context.terminal)
 
 
-def published_trunk(weights: str, features: MelFeatures, context: Context) -> Trunk:
-    """Convolutions with the published weights, for the frames that they were trained on."""
-    msd.require_published_frames(features)
+def require_readable_frames(features: FeatureSettings, weights: str) -> None:
+    """Refuse what the convolutions cannot read, before anything is computed.
+
+    Parameters
+    ----------
+    features : FeatureSettings
+        Spectrogram and frames.
+    weights : str
+        Of the convolutions; ``none`` if they are trained here.
+
+    Raises
+    ------
+    UserError
+        There are no spectrograms, other bands than the network has inputs for, frames that pooling leaves nothing of,
+        or others than the published weights were trained on.
+    """
+    if not isinstance(features, MelFeatures):
+        raise UserError(f"features={features.name}: the network reads mel-spectrograms: features=mel.")
+    if weights != "none":
+        msd.require_published_frames(features)
+        return
+    if features.n_mels != MEL_BANDS:
+        raise UserError(f"features.n_mels={features.n_mels}: the network reads {MEL_BANDS} bands.")
+    columns = frame_columns(features)
+    if columns < LEAST_COLUMNS:
+        least = math.ceil(100 * (LEAST_COLUMNS - 1) * features.hop / features.sample_rate) / 100
+        raise UserError(
+            f"features.frame_seconds={features.frame_seconds:g}: {columns} columns with "
+            f"features.sample_rate={features.sample_rate} and features.hop={features.hop}; the network reads "
+            f"{LEAST_COLUMNS} or more. Take frames of {least:g} s, or a smaller hop."
+        )
+
+
+def published_trunk(weights: str, context: Context) -> Trunk:
+    """Convolutions with the published weights."""
     return msd.load_msd_crnn(msd.find_weights(weights, context.cache.directory / "weights")).trunk
 
 

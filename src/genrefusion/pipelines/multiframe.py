@@ -38,6 +38,7 @@ from genrefusion.pipelines.frames import (
     member_conditions,
     on_device,
     published_trunk,
+    require_readable_frames,
     trunk_outputs,
 )
 from genrefusion.pipelines.weights import load_modules, save_modules
@@ -81,15 +82,20 @@ class MultiframePipeline(Pipeline):
 
     def __init__(self, settings: MultiframeSettings, features: MelFeatures, context: Context) -> None:
         super().__init__(settings, features, context)
+        require_readable_frames(features, settings.weights)
+        if settings.weights != "none" and settings.specaugment and settings.freeze:
+            raise UserError(
+                "pipeline.specaugment masks spectrograms, which frozen convolutions see only once: "
+                "pipeline.freeze=false."
+            )
         self.networks_: list[FrameClassifier] = []
         self.bank_: dict[str, Tensor] = {}
         self._neighbours: Any = None
 
     def prepare(self, tracks: Tracks) -> None:
         """Compute spectrograms and, where they are frozen, the convolutions' outputs."""
-        _check_mode(self.settings, self.features)
         weights = self.settings.weights
-        trunk = None if weights == "none" else published_trunk(weights, self.features, self.context)
+        trunk = None if weights == "none" else published_trunk(weights, self.context)
         if trunk is not None and self.settings.freeze:
             trunk_outputs(trunk, tracks, self.features, self.context)
         else:
@@ -97,7 +103,6 @@ class MultiframePipeline(Pipeline):
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Train on the frames of `train`; the epoch with the lowest log loss on the songs of `val` is kept."""
-        _check_mode(self.settings, self.features)
         self.classes_ = genres_to_learn(train, val)
         self.networks_ = self._new_networks()
         train_frames, val_frames = self._frames(train, random_cuts=not self._frozen), self._frames(val)
@@ -253,14 +258,3 @@ class _Embedding(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         sequence = inputs if self.frozen else self.network.trunk.sequence(inputs)
         return self.network.head.embed(sequence)
-
-
-def _check_mode(settings: MultiframeSettings, features: MelFeatures) -> None:
-    """Refuse settings that contradict each other."""
-    if settings.weights == "none":
-        return
-    msd.require_published_frames(features)
-    if settings.specaugment and settings.freeze:
-        raise UserError(
-            "pipeline.specaugment masks spectrograms, which frozen convolutions see only once: pipeline.freeze=false."
-        )

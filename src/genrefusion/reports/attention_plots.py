@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +72,7 @@ def plot_song(song: SongPicture, path: Path, *, title: str) -> None:
     unit = "position" if song.mel is None else "second"
     top = [] if song.mel is None else [1.3]
     heights = [*top, 1.1, 0.5 + 0.2 * len(rows)]
-    with _drawing():
+    with plt.style.context(STYLE):
         figure, axes = plt.subplots(
             len(heights), 2, figsize=(10, 0.9 + sum(heights)), height_ratios=heights, width_ratios=(4, 1), squeeze=False
         )
@@ -149,7 +147,7 @@ def plot_words(words: pd.DataFrame, genres: Sequence[str], path: Path, *, title:
     columns = min(5, len(genres))
     rows = -(-len(genres) // columns)
     limit = 1.05 * max([1.0, *words["times"]])
-    with _drawing():
+    with plt.style.context(STYLE):
         figure, axes = plt.subplots(rows, columns, figsize=(2.3 * columns + 1, 2.3 * rows + 0.9), squeeze=False)
         for axis in axes.flat[len(genres) :]:
             axis.set_axis_off()
@@ -182,7 +180,7 @@ def plot_deletion(metrics: dict[str, Any], path: Path, *, title: str) -> None:
     """
     removed = 100 * np.array(metrics["removed"])
     kinds = {"attended": ("C1", "o-", "most attended words"), "random": ("C0", "s--", "as many random words")}
-    with _drawing():
+    with plt.style.context(STYLE):
         figure, (curves, difference) = plt.subplots(1, 2, figsize=(9.5, 3.6))
         for kind, (color, style, label) in kinds.items():
             _draw_curve(curves, removed, metrics[kind], color, style, label)
@@ -212,11 +210,3 @@ def _draw_mel(axis: Any, mel: Array, column_seconds: float) -> None:
 
 def _shorten(word: str) -> str:
     return word if len(word) <= _LONGEST else f"{word[: _LONGEST - 1]}…"
-
-
-@contextmanager
-def _drawing() -> Iterator[None]:
-    """The style of all figures; letters that the font lacks become boxes, which is no news to the user."""
-    with plt.style.context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="(?s).*[Gg]lyph .*missing")
-        yield

@@ -230,9 +230,7 @@ def plot_song(
             bars.annotate(f"{100 * p:.0f} %", (p, place), xytext=(3, 0), textcoords="offset points", va="center")
         bars.set_yticks(places, names)
         bars.set(xlabel="probability, whole song", xticks=(0, 0.5, 1), xlim=(0, 1.15))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # the font has no letters of some scripts: names show boxes
-            save_figure(figure, path)
+        save_figure(figure, path)
 
 
 def draw_spectrogram(audio: npt.NDArray[np.float32], *, sample_rate: int, title: str) -> Figure:
@@ -261,9 +259,10 @@ def draw_spectrogram(audio: npt.NDArray[np.float32], *, sample_rate: int, title:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG and close it."""
+    """Write a figure as PNG and close it; letters that no font has become boxes, which is no news to the user."""
     try:
-        with atomic_path(path) as temporary:
+        with atomic_path(path) as temporary, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "(?s).*([Gg]lyph .*missing|does not support .* natively)")
             figure.savefig(temporary, format="png")
     finally:
         plt.close(figure)

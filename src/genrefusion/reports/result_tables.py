@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullFormatter
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -194,8 +195,8 @@ def write_texts(path: Path, columns: Sequence[str], *, title: str, source: str, 
 
 
 def _width(shown: pd.DataFrame) -> int:
-    """Characters of the longest row, with the gaps between columns."""
-    return sum(max(map(len, [str(name), *shown[name]])) + 2 for name in shown) - 2
+    """Cells of the longest row, with the gaps between columns."""
+    return sum(max(map(cell_len, [str(name), *shown[name]])) + 2 for name in shown) - 2
 
 
 def _marks(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.splits import Split
 from genrefusion.data.tracks import Tracks
 from genrefusion.runs.record import ensemble_signature, signature
+from genrefusion.runs.store import to_resume
 from genrefusion.runs.training import prepare
 from genrefusion.settings.commands import TrainConfig
 from genrefusion.settings.composing import to_settings
@@ -71,7 +73,7 @@ class Experiments:
     def command(self, experiment: str, *own: str, seed: int) -> str:
         """What to type after ``train`` for the same run."""
         extra = self._extra(experiment, own, seed)
-        return " ".join([f"experiment={experiment}", *self.overrides, *extra, *own, f"seed={seed}"])
+        return shlex.join([f"experiment={experiment}", *self.overrides, *extra, *own, f"seed={seed}"])
 
     def _extra(self, experiment: str, own: Sequence[str], seed: int) -> list[str]:
         """Features and weights that are given for all experiments, as far as this one takes them."""
@@ -119,12 +121,12 @@ class Experiments:
         settings = self.compose(experiment, seed=seed)
         folder, finished = self.find(settings)
         if folder is None or not finished:
-            command = f"train {self.command(experiment, seed=seed)}"
-            go_on = f" resume=true hydra.run.dir={folder}" if folder else ""
+            command = self.command(experiment, seed=seed)
+            command = to_resume(command, folder) if folder else f"train {command}"
             state = "is not finished" if folder else "does not exist"
             raise UserError(
                 f"The run of '{experiment}' on this corpus, split and seed {state} in {self.output}/. Make it:\n"
-                f"{command}{go_on}\nOr name runs with other settings by their folders: pipeline.runs=[DIR,DIR]"
+                f"{command}\nOr name runs with other settings by their folders: pipeline.runs=[DIR,DIR]"
             )
         return folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from genrefusion.data.splits import Split, read_split
 from genrefusion.metrics.predictions import read_predictions
 from genrefusion.pipelines.base import Context, Predictor, read_pipeline
 from genrefusion.runs.trained_on import TrainedOn, read_trained_on
+
+
+def to_resume(command: object, directory: Path) -> str:
+    """Command that goes on with a run that was begun by ``train command``, to be pasted into a shell."""
+    return f"train {command} {shlex.join(['resume=true', f'hydra.run.dir={directory}'])}"
 
 
 def model_folder(directory: Path, split: Split, number: int) -> Path:
@@ -85,8 +91,7 @@ def open_run(directory: Path) -> Run:
         )
     if record.get("status") != "finished":
         raise UserError(
-            f"run={directory}: not finished. Go on with:\n"
-            f"train {record.get('command', 'experiment=…')} resume=true hydra.run.dir={directory}"
+            f"run={directory}: not finished. Go on with:\n" + to_resume(record.get("command", ""), directory)
         )
     try:
         table = pd.read_csv(directory / "splits.csv", dtype={"track_id": str}, keep_default_na=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,23 @@ def _sorted_names(config: DictConfig, prefix: str = "", *, free: bool = False) -
 
 def _has_content(node: DictConfig | ListConfig) -> bool:
     return not (node._is_none() or node._is_missing() or node._is_interpolation()) and len(node) > 0
+
+
+def quoted(text: str) -> str:
+    r"""Text in quotes, as Hydra's grammar reads it again; interpolations in it stay what they are.
+
+    Examples
+    --------
+    >>> print(quoted("it's"))
+    'it\'s'
+    """
+    # Only a quote is escaped there, and the backslashes right before it.
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + (r"\'" if found[2] else ""), text) + "'"
+
+
+def literal(path: Path) -> str:
+    """Path in which nothing is an interpolation."""
+    return str(path).replace("${", r"\${")
 
 
 def configs_directory() -> Path:

@@ -36,10 +36,10 @@ class MelFeatures(FeatureSettings):
     """Log mel-spectrograms and the frames that are cut from them."""
 
     name: str = "mel"
-    sample_rate: int = setting(12000, low=100, high=1_000_000, help="Hz")
-    n_fft: int = setting(512, low=2, high=1_000_000, help="samples of a window")
-    hop: int = setting(256, low=1, high=1_000_000, help="samples from one window to the next")
-    n_mels: int = setting(96, low=1, high=10_000, help="bands")
+    sample_rate: int = setting(12000, low=100, high=192_000, help="Hz")
+    n_fft: int = setting(512, low=2, high=65_536, help="samples of a window")
+    hop: int = setting(256, low=1, high=65_536, help="samples from one window to the next")
+    n_mels: int = setting(96, low=1, high=2_048, help="bands")
     frame_seconds: float = setting(29.12, low=0.5, high=600, help="length of a frame")
     frame_hop_seconds: float | None = setting(
         None, low=0.1, high=600, help="from one frame to the next; null: frames side by side"

@@ -71,6 +71,10 @@ def in_words(error: Exception, command: str) -> str:
         return f"{wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
     if wrong := re.search(r"field '(\S+)' is not Optional", text):
         return f"{wrong[1]}=null: it needs a value."
+    if several := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        name, _, value = several[1].partition("=")
+        advice = " train -m makes a run of each." if command == "train" else ""
+        return f"{several[1]}: several values.{advice} A value with a comma goes in quotes: {name}=\"'{value}'\""
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not of the form setting=value (see --help). Quote values with spaces or brackets."
     return "\n".join([line for line in text.splitlines() if line.strip()][:3])

@@ -55,6 +55,10 @@ class Progress:
         """Mean over all epochs."""
         return sum(row["seconds"] for row in self.rows) / len(self.rows)
 
+    def begun(self, epochs: int) -> str:
+        """The epoch that is under way, and the last one in a line."""
+        return f"epoch {min(self.epoch + 1, epochs)}/{epochs}" + (f"   {self.line}" if self.rows else "")
+
     @property
     def line(self) -> str:
         """The last epoch in a line, and the best one."""

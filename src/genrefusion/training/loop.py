@@ -16,11 +16,13 @@ import time
 from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 import pandas as pd
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration, InitProcessGroupKwargs, PartialState
+from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast, broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
@@ -116,16 +118,24 @@ def train_network(
     progress = Progress()
     if checkpoint and checkpoint.resume and checkpoint.path.is_file():
         progress = read_checkpoint(checkpoint.path, network, trained.optimizer)
-    with terminal.bar() as bar:
-        task = bar.add_task("train", total=settings.epochs, completed=progress.epoch, unit="epochs")
+    steps = max(1, len(trained.loader))
+    total, done = settings.epochs * steps, progress.epoch * steps
+    with terminal.progress("train", total, done=done, said=progress.begun(settings.epochs)) as advance:
         while progress.epoch < settings.epochs and progress.epoch - progress.best_epoch < settings.patience:
             began = time.perf_counter()
-            value, rate = _train_epoch(trained, progress.epoch, loss, settings, conditions.seed)
+            value, rate = _train_epoch(
+                trained,
+                progress.epoch,
+                loss,
+                settings,
+                conditions.seed,
+                partial(advance, 1, progress.begun(settings.epochs)),
+            )
             metrics = _validated(trained, progress.epoch, validate)
             progress.note(network, value, rate, time.perf_counter() - began, metrics)
             if checkpoint and trained.accelerator.is_main_process:
                 write_checkpoint(checkpoint.path, network, trained.optimizer, progress)
-            bar.update(task, completed=progress.epoch, unit=progress.line)
+            advance(0, progress.begun(settings.epochs))
             if watch and trained.accelerator.is_main_process:
                 watch(progress.epoch, metrics["log_loss"])
     terminal.say("train", f"{progress.epoch} epochs   {progress.line}   {progress.seconds_an_epoch:.1f} s an epoch")
@@ -178,7 +188,7 @@ def _prepared(
 
 
 def _train_epoch(
-    trained: _Prepared, epoch: int, loss: Loss, settings: NetworkSettings, seed: int
+    trained: _Prepared, epoch: int, loss: Loss, settings: NetworkSettings, seed: int, stepped: Callable[[], None]
 ) -> tuple[float, float]:
     """Go through all items once; returns the mean loss of the steps and the last learning rate."""
     accelerator, optimizer = trained.accelerator, trained.optimizer
@@ -198,6 +208,7 @@ def _train_epoch(
         optimizer.step()
         optimizer.zero_grad()
         total += float(value.detach())
+        stepped()
     total = sum(gather_object([total])) / accelerator.num_processes
     if not math.isfinite(total):
         raise UserError(f"{_NO_NUMBER} in epoch {epoch + 1}. Try a lower pipeline.lr.")
@@ -238,6 +249,8 @@ def make_accelerator(trainer: TrainerSettings) -> Accelerator:
     threads = trainer.threads or min(torch.get_num_threads(), usable_cores())
     if threads != torch.get_num_threads():
         torch.set_num_threads(threads)
+    if process_count() == 1:  # an earlier run of this process may have had another device or precision
+        AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
         mixed_precision=trainer.mixed_precision,
         cpu=trainer.device == "cpu",

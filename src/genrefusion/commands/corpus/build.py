@@ -6,6 +6,7 @@ The songs stay where they are: the table names them, and only lyrics are written
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import uuid
 from collections import Counter, defaultdict
@@ -28,6 +29,7 @@ from genrefusion.data.checks import inspect_files, shown_path
 from genrefusion.data.genre_names import read_genre_map
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.names import plain, plain_artist
+from genrefusion.data.sidecars import Sidecars
 from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import PARTS, Tracks, load_table
 from genrefusion.settings.commands import CorpusConfig
@@ -66,7 +68,8 @@ def build_corpus(config: CorpusConfig, *, command: str = "", quiet: bool = False
     if not files:
         raise UserError(f"source={source}: no songs. Files that end in {', '.join(EXTENSIONS)} are taken.")
     terminal.say("source", f"{shown_path(str(source))}: {len(files)} songs")
-    jobs = (read_song(file, source, genres, report) for file in files)
+    sidecars = Sidecars()
+    jobs = (read_song(file, source, genres, sidecars, report) for file in files)
     songs = list(terminal.track(jobs, "tags", len(files), "songs"))
     songs = _with_genre(songs, report, settings=config)
     songs = _first_of_each(_checked(songs, config, report, terminal), report)
@@ -85,9 +88,14 @@ def build_corpus(config: CorpusConfig, *, command: str = "", quiet: bool = False
     if report.split.startswith("none"):
         terminal.say("note", f"no split in the table{report.split.removeprefix('none')}")
     shown = shown_path(str(out))
-    divided = " split=predefined" if tracks.has("split") else ""
+    words = [
+        f"experiment={'coattention' if tracks.has('lyrics') else 'multiframe'}",
+        "data=manifest",
+        f"data.root={shown}",
+    ]
+    divided = ["split=predefined"] if tracks.has("split") else []
     terminal.say("corpus", f"{shown} (the songs stay where they are)")
-    terminal.say("train", f"train experiment=… data=manifest data.root={shown}{divided}")
+    terminal.say("train", shlex.join(["train", *words, *divided]))
     return 0
 
 

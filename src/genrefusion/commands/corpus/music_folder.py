@@ -23,6 +23,7 @@ from genrefusion.commands.corpus.data_sheet import Report
 from genrefusion.data.audio import EXTENSIONS
 from genrefusion.data.genre_names import GenreMap
 from genrefusion.data.names import plain
+from genrefusion.data.sidecars import Sidecars
 from genrefusion.data.tags import find_lyrics, read_tags
 
 OTHER_AUDIO = (".m4a", ".aac", ".mp4", ".opus", ".wma", ".ape", ".wv", ".mpc", ".alac", ".mka")
@@ -87,21 +88,22 @@ def find_songs(source: Path, report: Report) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(source).as_posix())
 
 
-def read_song(file: Path, source: Path, genres: GenreMap, report: Report) -> SourceSong:
+def read_song(file: Path, source: Path, genres: GenreMap, sidecars: Sidecars, report: Report) -> SourceSong:
     """Read the tags and lyrics of a song, and what its name and folders say where tags are missing."""
     tags = read_tags(file)
     relative = file.relative_to(source)
     folders = relative.parts[:-1]
     tagged, tag = genres.find(_line(tags.genre)), _line(tags.genre)
     folder = _line(folders[0]) if folders else None
-    is_genre = genres.find(folder) is not None and (
-        genres.named or not tag or plain(tag) == plain(str(folder)) or len(folders) < 2
+    meant = genres.find_one(folder)
+    is_genre = meant is not None and (
+        genres.named or not tagged or plain(tagged) == plain(str(folder)) or len(folders) < 2
     )
-    genre = tagged or (genres.find(folder) if is_genre else None)
-    if tagged and is_genre and genres.find(folder) != tagged and genres.named:
+    genre = tagged or (meant if is_genre else None)
+    if tagged and is_genre and meant != tagged and genres.named:
         report.disagreeing.append(f"{relative}  {folder} by its folder, {tag} by its tag")
     artist, title = _named(relative, artist_folder=1 if is_genre else 0)
-    lyrics = find_lyrics(file)
+    lyrics = find_lyrics(file, sidecars=sidecars)
     if lyrics.problem:
         report.notes.append(f"{lyrics.problem}; the song is taken without lyrics")
     return SourceSong(

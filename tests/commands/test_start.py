@@ -1,0 +1,62 @@
+"""What is typed reaches the settings whatever is in it, and what is printed can be typed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from conftest import run_here
+from genrefusion.commands.start import _quote_values
+from genrefusion.runs.store import to_resume
+
+NAMES = ["~/runs", "音乐", "a & b", "a'b (1) [x]", r"C:\songs" + "\\", r"\'", "#1", "a=b", "été", 'say "so"']
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
+    """Words of a command line as Hydra gets them."""
+    monkeypatch.setattr(sys, "argv", ["train", *words])
+    _quote_values()
+    return sys.argv[1:]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_is_a_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (word,) = typed(monkeypatch, f"data.root={name}")
+    assert str(OverridesParser.create().parse_override(word).value()) == name
+
+
+def test_what_hydra_reads_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["experiment=xgboost", "seeds=[0,1]", "output='~/runs'", "~sweep", "--cfg", "x={a:1}", "seed=0,1"]
+    assert typed(monkeypatch, *words) == words
+
+
+def test_a_file_with_a_comma_is_one_value_but_with_several_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("Simon, Garfunkel").mkdir()
+    assert typed(monkeypatch, "data.root=Simon, Garfunkel") == ["data.root='Simon, Garfunkel'"]
+    assert typed(monkeypatch, "-m", "data.root=Simon, Garfunkel") == ["-m", "data.root=Simon, Garfunkel"]
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"), [("train", " train -m makes a run of each."), ("corpus", "")], ids=["train", "corpus"]
+)
+def test_several_values_where_one_is_taken(command: str, advice: str, tmp_path: Path) -> None:
+    done = run_here(command, "data.root=a,b", "data=folder", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"data.root=a,b: several values.{advice} A value with a comma goes in quotes: data.root=\"'a,b'\"\n",
+    )
+
+
+def test_the_command_that_goes_on_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    import shlex
+
+    command, *words = shlex.split(to_resume(shlex.join(["experiment=xgboost", "data.root='a b'"]), Path("/x/it's")))
+    last = OverridesParser.create().parse_override(typed(monkeypatch, *words)[-1])
+    assert (command, words[:3]) == ("train", ["experiment=xgboost", "data.root='a b'", "resume=true"])
+    assert (last.key_or_group, last.value()) == ("hydra.run.dir", "/x/it's")
