@@ -57,7 +57,10 @@ def test_version_is_the_same_everywhere() -> None:
 def test_what_is_imported_is_asked_for() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     optional = project["optional-dependencies"]
-    asked = [*project["dependencies"], *(line for extra in ("sweep", "joblib", "submitit") for line in optional[extra])]
+    asked = [
+        *project["dependencies"],
+        *(line for extra in ("sweep", "joblib", "submitit", "ffmpeg") for line in optional[extra]),
+    ]
     names = {re.split(r"[^\w.-]", line)[0].lower().replace("_", "-") for line in asked}
     distributions = importlib.metadata.packages_distributions()
     strangers = {

@@ -243,13 +243,15 @@ def test_runs_of_other_genres_are_refused(run: Path, tmp_path: Path) -> None:
         predict([str(run), str(other)], "song.wav")
 
 
-def test_a_run_on_ready_features_is_refused(run: Path, tmp_path: Path, write_tone: WriteTone) -> None:
-    other = shutil.copytree(run, tmp_path / "other")
-    described = json.loads((other / "model" / "pipeline.json").read_text())
-    described["features"] = {"schema": "PrecomputedFeatures", "name": "precomputed", "path": "musicnn.npz"}
-    (other / "model" / "pipeline.json").write_text(json.dumps(described))
-    with pytest.raises(UserError, match=r"reads ready features \(musicnn.npz\), which other songs do not have"):
-        predict(str(other), write_tone(tmp_path / "song.wav"))
+def test_a_run_on_ready_features_is_refused(demo: Tracks, tmp_path: Path, write_tone: WriteTone) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(len(demo), 2)), pd.Index(demo.ids, name="track_id"), ["a", "b"])
+    table.to_csv(tmp_path / "ready.csv")
+    words = ["experiment=xgboost", "pipeline.estimator=logistic", "features=table"]
+    config = compose_train(*TINY_DATA, *words, f"features.path={tmp_path / 'ready.csv'}")
+    run_experiment(config, tmp_path / "run", quiet=True)
+    with pytest.raises(UserError, match=r"reads ready features \(.*ready.csv\), which other songs do not have"):
+        predict(str(tmp_path / "run"), write_tone(tmp_path / "song.wav"))
 
 
 def test_a_moved_run_predicts_without_its_corpus(
@@ -305,14 +307,45 @@ def test_a_song_without_permission_is_named(
 
 
 def test_one_song_that_a_pipeline_refuses_does_not_take_others_along(
-    runs: Runs, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: Runs,
+    write_tone: WriteTone,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("genrefusion.data.mixing.LOUDEST", np.inf)  # or the song would be refused before
     write_tone(tmp_path / "good.wav", seconds=4)
     soundfile.write(tmp_path / "loud.wav", np.full(88200, 1e9, np.float32), 22050, "FLOAT")
     assert predict(str(runs("segments")), tmp_path) == 1
     captured = capsys.readouterr()
     assert [Path(song["audio"]).name for song in json.loads(captured.out)] == ["good.wav"]
     assert "loud.wav   The audio has samples that are not finite or beyond 1e6" in captured.err
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_one_song_of_wild_samples_takes_no_others_along(
+    run: Path, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    write_tone(tmp_path / "good.wav", seconds=4)
+    soundfile.write(tmp_path / "loud.wav", np.full(88200, 1e30, np.float32), 22050, "FLOAT")
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert predict(str(run), tmp_path, form=form) == 1
+    captured = capsys.readouterr()
+    assert "good.wav" in captured.out
+    again, loud = captured.err.splitlines()
+    assert again == f"{tmp_path}/link   behind links in a circle (to the whole folder, in which it lies)"
+    assert loud.startswith(f"{tmp_path}/loud.wav   holds samples up to 1e+30, where 1 is full scale")
+
+
+@pytest.mark.parametrize("form", ["table", "csv"])
+def test_what_a_mix_to_mono_loses_is_noted(
+    run: Path, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    tone, rate = soundfile.read(write_tone(tmp_path / "song.wav", seconds=4))
+    soundfile.write(tmp_path / "song.wav", np.stack([tone, -0.8 * tone], axis=1), rate)
+    assert predict(str(run), tmp_path / "song.wav", form=form) == 0
+    captured = capsys.readouterr()
+    assert "mixed to mono it loses 19 dB" in (captured.out if form == "table" else captured.err)
 
 
 def test_a_program_gets_an_empty_list_where_no_song_can_be_used(
@@ -436,11 +469,11 @@ def test_mistakes_have_their_cure(
 def test_songs_are_found_by_file_folder_and_pattern(write_tone: WriteTone, tmp_path: Path) -> None:
     a, b = write_tone(tmp_path / "a.wav"), write_tone(tmp_path / "deep" / "b.wav")
     (tmp_path / "notes.txt").write_text("no song")
-    assert songs_at(str(a)) == [a]
-    assert songs_at(str(tmp_path)) == [a, b]
-    assert songs_at(str(tmp_path / "*")) == [a, b]
-    assert songs_at(str(tmp_path / "*" / "b.*")) == [b]
-    assert songs_at(str(tmp_path / "notes.txt")) == [tmp_path / "notes.txt"]
+    assert songs_at(str(a)).songs == [a]
+    assert songs_at(str(tmp_path)).songs == [a, b]
+    assert songs_at(str(tmp_path / "*")).songs == [a, b]
+    assert songs_at(str(tmp_path / "*" / "b.*")).songs == [b]
+    assert songs_at(str(tmp_path / "notes.txt")).songs == [tmp_path / "notes.txt"]
     with pytest.raises(UserError, match="no song there"):
         songs_at(str(tmp_path / "c*.wav"))
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,18 +13,32 @@ import soundfile
 
 from genrefusion.data.audio import (
     AudioError,
+    audio_problem,
     decode,
     decoded_once,
     digest_audio,
+    header_seconds,
     inspect_sound,
     load_audio,
     sha256_of,
-    usable_seconds,
+    usable_sound,
 )
 
 RATE = 22050
 EXACT = {"wav": "WAV", "au": "AU", "flac": "FLAC", "aiff": "AIFF"}
 LOSSY = {"ogg": "OGG", "mp3": "MP3"}
+RARER = {"aifc": "AIFF", "w64": "W64", "caf": "CAF", "rf64": "RF64", "snd": "AU", "oga": "OGG", "opus": "OGG"}
+FFMPEG = {  # container, codec, bits a second
+    "m4a": ("ipod", "aac", 128_000),
+    "m4b": ("ipod", "alac", None),
+    "mp4": ("mp4", "aac", 128_000),
+    "aac": ("adts", "aac", 128_000),
+    "wma": ("asf", "wmav2", 128_000),
+    "mka": ("matroska", "flac", None),
+    "webm": ("webm", "libopus", 128_000),
+    "wv": ("wv", "wavpack", None),
+    "tta": ("tta", "tta", None),
+}
 FORMATS = EXACT | LOSSY
 
 WriteTone = Callable[..., Path]
@@ -36,13 +52,28 @@ def song() -> np.ndarray:
     return (0.3 * np.sin(2 * np.pi * 440 * time) + 0.05 * noise).astype(np.float32)
 
 
-def audio_problem(path: Path, **limits: float) -> str:
-    return inspect_sound(path, **limits)[0]
-
-
 def write(folder: Path, song: np.ndarray, ending: str) -> Path:
     path = folder / f"song.{ending}"
     soundfile.write(path, song, RATE, format=FORMATS[ending])
+    return path
+
+
+def write_with_ffmpeg(path: Path, samples: np.ndarray, rate: int, ending: str) -> Path:
+    """Encode samples, shape (samples, channels), as files with this ending are."""
+    av = pytest.importorskip("av")
+    container, codec, bits = FFMPEG[ending]
+    layout = ("mono", "stereo")[samples.shape[1] - 1]
+    with av.open(str(path), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=rate, layout=layout)
+        if bits:
+            stream.bit_rate = bits
+        stream.codec_context.open()
+        size = stream.codec_context.frame_size or 1024
+        resampler = av.AudioResampler(format=stream.format, layout=layout, rate=rate, frame_size=size)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T, np.float32), format="fltp", layout=layout)
+        frame.sample_rate, frame.pts = rate, 0
+        for part in (*resampler.resample(frame), *resampler.resample(None), None):
+            file.mux(stream.encode(part))
     return path
 
 
@@ -152,7 +183,8 @@ def test_damage_in_the_middle_is_a_problem(tmp_path: Path, song: np.ndarray, end
     middle = len(content) // 2
     content[middle : middle + 4000] = bytes(4000)
     path.write_bytes(content)
-    assert audio_problem(path).startswith("cut off at ")
+    assert audio_problem(path).startswith("damaged at ")
+    assert audio_problem(path).endswith(" s of 6.0 s")
 
 
 @pytest.mark.parametrize("claim", [0xFFFFFFFF, 4_000_000_000, 0x7FFFF000])
@@ -275,10 +307,10 @@ def test_the_digest_is_that_of_the_bytes(write_tone: WriteTone, tmp_path: Path) 
 
 def test_the_length_of_a_usable_song_is_measured(write_tone: WriteTone, tmp_path: Path) -> None:
     song = write_tone(tmp_path / "song.wav", seconds=2.5)
-    assert usable_seconds(song) == 2.5
-    assert usable_seconds(song, max_seconds=1.5) == 1.5
+    assert usable_sound(song).seconds == 2.5
+    assert usable_sound(song, max_seconds=1.5).seconds == 1.5
     with pytest.raises(AudioError, match="too short"):
-        usable_seconds(song, min_seconds=3)
+        usable_sound(song, min_seconds=3)
 
 
 def test_within_the_block_a_file_is_decoded_once(write_tone: WriteTone, tmp_path: Path) -> None:
@@ -316,4 +348,181 @@ def test_other_samples_another_rate_and_another_length_have_another_digest(
 
 
 def test_a_file_that_cannot_be_used_has_no_digest_of_samples(write_tone: WriteTone, tmp_path: Path) -> None:
-    assert inspect_sound(write_tone(tmp_path / "a.wav", level=0)) == ("silent", "")
+    assert inspect_sound(write_tone(tmp_path / "a.wav", level=0)) == ("silent", "", "")
+
+
+@pytest.mark.parametrize("ending", RARER)
+def test_other_formats_of_libsndfile_are_read(tmp_path: Path, ending: str) -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (2 * 48000, 2))
+    opus = {"subtype": "OPUS"} if ending == "opus" else {}
+    soundfile.write(tmp_path / f"a.{ending}", samples, 48000, format=RARER[ending], **opus)
+    assert audio_problem(tmp_path / f"a.{ending}") == ""
+    assert len(load_audio(tmp_path / f"a.{ending}")) == len(samples)
+    assert header_seconds(tmp_path / f"a.{ending}") == 2
+
+
+@pytest.fixture(scope="module")
+def stereo() -> np.ndarray:
+    """4 s of a tone in noise at 48 kHz, on two channels."""
+    time = np.arange(4 * 48000) / 48000
+    noise = np.random.default_rng(0).standard_normal((len(time), 2))
+    return 0.3 * np.sin(2 * np.pi * 440 * time)[:, None] + 0.05 * noise
+
+
+@pytest.mark.parametrize("ending", FFMPEG)
+def test_formats_of_the_extra_are_read_by_the_same_rules(tmp_path: Path, stereo: np.ndarray, ending: str) -> None:
+    path = write_with_ffmpeg(tmp_path / f"a.{ending}", stereo, 48000, ending)
+    assert audio_problem(path) == ""
+    audio, rate = decode(path, 600)
+    assert rate == 48000
+    assert audio.dtype == np.float32
+    assert len(audio) == pytest.approx(len(stereo), abs=2400)
+    assert strongest_frequency(audio, rate) == pytest.approx(440, abs=1)
+    np.testing.assert_array_equal(load_audio(path, max_seconds=1.5), audio[: int(1.5 * rate)])
+    assert header_seconds(path) in (None, pytest.approx(4, abs=0.05))
+    assert audio_problem(cut(path, 0.5)).startswith(("cut off at ", "damaged or cut off"))
+
+
+@pytest.mark.parametrize("ending", ["m4b", "mka"])
+def test_a_lossless_format_of_the_extra_decodes_to_what_was_written(
+    tmp_path: Path, stereo: np.ndarray, ending: str
+) -> None:
+    path = write_with_ffmpeg(tmp_path / f"a.{ending}", stereo, 48000, ending)
+    np.testing.assert_allclose(load_audio(path), stereo.mean(axis=1), atol=1 / 32768)
+
+
+def test_without_the_extra_its_name_is_told(
+    tmp_path: Path, stereo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_with_ffmpeg(tmp_path / "a.m4a", stereo, 48000, "m4a")
+    renamed = path.with_suffix(".mp3")
+    renamed.write_bytes(path.read_bytes())
+    assert audio_problem(renamed) == "", "it is read as what it is"
+    monkeypatch.setitem(sys.modules, "av", None)
+    cure = "which needs an extra: pip install 'genrefusion[ffmpeg]'"
+    assert audio_problem(path) == f"an MPEG-4 file, {cure}"
+    assert audio_problem(renamed) == f"an MPEG-4 file called .mp3, {cure}"
+    assert header_seconds(path) is None
+
+
+def test_a_video_without_sound_is_called_so(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "a.mp4"), "w") as file:
+        stream = file.add_stream("mpeg4", rate=25, width=16, height=16, pix_fmt="yuv420p")
+        for _ in range(5):
+            file.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
+        file.mux(stream.encode(None))
+    assert audio_problem(tmp_path / "a.mp4") == "an MPEG-4 file without audio, a video"
+
+
+def mp3(path: Path, *, told: bool, seconds: int = 12) -> Path:
+    """An MP3 file of variable bitrate, loud and then quiet; its length is told by its first frame or not at all."""
+    time = np.arange(seconds * RATE) / RATE
+    loud, quiet = np.random.default_rng(0).uniform(-0.9, 0.9, len(time) // 3), 0.02 * np.sin(2 * np.pi * 220 * time)
+    samples = np.concatenate([loud, quiet[len(loud) :]])
+    soundfile.write(path, samples, RATE, format="MP3", bitrate_mode="VARIABLE", compression_level=0.2)
+    content = path.read_bytes()
+    if not told:
+        second = content.index(content[:2], 4)  # the second frame begins with the same bits
+        path.write_bytes(content[second:])
+    return path
+
+
+def test_of_an_mp3_without_a_told_length_all_is_read(tmp_path: Path) -> None:
+    path = mp3(tmp_path / "a.mp3", told=False)
+    assert soundfile.info(path).duration < 8, "what libsndfile takes it for"
+    assert audio_problem(path) == ""
+    assert len(load_audio(path)) / RATE == pytest.approx(12, abs=0.1)
+    assert header_seconds(path) == pytest.approx(12, abs=0.1)
+    whole = load_audio(path)
+    np.testing.assert_array_equal(load_audio(path, max_seconds=9), whole[: 9 * RATE])
+    assert np.abs(whole[10 * RATE : 11 * RATE]).max() == pytest.approx(0.02, abs=0.005)
+
+
+def test_of_mp3_files_that_were_joined_all_is_read(tmp_path: Path) -> None:
+    path = mp3(tmp_path / "a.mp3", told=True)
+    path.write_bytes(path.read_bytes() + b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + path.read_bytes())
+    assert audio_problem(path) == ""
+    assert len(load_audio(path)) / RATE == pytest.approx(24, abs=0.3)
+    assert header_seconds(path) == pytest.approx(24, abs=0.3)
+
+
+def test_an_mp3_whose_told_length_is_not_there_is_cut_off(tmp_path: Path) -> None:
+    assert audio_problem(cut(mp3(tmp_path / "a.mp3", told=True), 0.5)).endswith(" s of 12.0 s")
+
+
+def test_of_ogg_streams_in_a_row_not_the_first_alone_is_taken_in_silence(tmp_path: Path, song: np.ndarray) -> None:
+    first = write(tmp_path, song, "ogg").read_bytes()
+    second = write(tmp_path, song[::-1], "ogg").read_bytes()
+    (tmp_path / "both.ogg").write_bytes(first + second)
+    assert audio_problem(tmp_path / "both.ogg").startswith("holds several Ogg streams in a row")
+
+
+@pytest.mark.parametrize("scale", [2.0**15, 2.0**31, 1e30])
+def test_samples_on_the_scale_of_integers_are_refused(tmp_path: Path, song: np.ndarray, scale: float) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, song * scale, RATE, subtype="FLOAT")
+    assert audio_problem(path).startswith("holds samples up to ")
+    with pytest.raises(AudioError, match="where 1 is full scale"):
+        load_audio(path)
+
+
+def test_samples_somewhat_over_full_scale_are_music(tmp_path: Path, song: np.ndarray) -> None:
+    soundfile.write(tmp_path / "a.wav", song * 15 / np.abs(song).max(), RATE, subtype="FLOAT")
+    assert audio_problem(tmp_path / "a.wav") == ""
+
+
+@pytest.mark.parametrize(
+    ("right", "problem", "note"),
+    [
+        (-1.0, "its channels cancel each other when mixed to mono (opposite phase): invert one of them", ""),
+        (-0.999, "its channels cancel each other when mixed to mono (opposite phase): invert one of them", ""),
+        (-0.8, "", "mixed to mono it loses 19 dB: its channels nearly cancel each other (opposite phase?)"),
+        (0.0, "", ""),
+        (1.0, "", ""),
+    ],
+)
+def test_what_the_mix_to_mono_loses_is_told(
+    tmp_path: Path, song: np.ndarray, right: float, problem: str, note: str
+) -> None:
+    soundfile.write(tmp_path / "a.wav", np.stack([song, right * song], axis=1), RATE, subtype="FLOAT")
+    assert inspect_sound(tmp_path / "a.wav")[::2] == (problem, note)
+
+
+def test_independent_channels_lose_nothing_worth_a_note(tmp_path: Path) -> None:
+    for channels in (2, 8):
+        samples = np.random.default_rng(channels).uniform(-0.5, 0.5, (2 * RATE, channels))
+        soundfile.write(tmp_path / "a.wav", samples, RATE)
+        assert inspect_sound(tmp_path / "a.wav")[::2] == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"PK\x03\x04" + bytes(100), "a ZIP archive"),
+        (b"%PDF-1.4\n" + bytes(100), "a PDF"),
+        (b"\xff\xd8\xff\xe0" + bytes(100), "a picture"),
+        (b"#EXTM3U\nsong.mp3\n", "a playlist"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        (b"\x00\x05\x16\x07" + bytes(100), "what macOS keeps beside a file"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["mp3", "wav", "m4a"])
+def test_another_file_with_the_name_of_a_song_is_called_what_it_is(
+    tmp_path: Path, content: bytes, what: str, ending: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / f"a.{ending}").write_bytes(content)
+    assert what in audio_problem(tmp_path / f"a.{ending}")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("ending", ["mp3", "wav", "flac", "m4a"])
+def test_a_file_of_zeros_is_called_so(tmp_path: Path, ending: str) -> None:
+    (tmp_path / f"a.{ending}").write_bytes(bytes(5000))
+    assert audio_problem(tmp_path / f"a.{ending}") == "not an audio file: its first 5000 bytes are zeros"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.wav")
+    assert audio_problem(tmp_path / "a.wav") == "a pipe or a device, not a file"
+    assert digest_audio(tmp_path / "a.wav") == ("", "a pipe or a device, not a file")

@@ -21,6 +21,7 @@ import soundfile
 from genrefusion.core.errors import UserError
 from genrefusion.core.files import extend_record, read_record
 from genrefusion.core.terminal import Terminal
+from genrefusion.data import formats
 from genrefusion.data.audio import digest_audio
 from genrefusion.data.checks import check_audio
 from genrefusion.data.corpora import load_corpus
@@ -80,6 +81,26 @@ def test_a_folder_of_genres_is_a_corpus(songs: Path, tmp_path: Path) -> None:
     assert tracks.corpus == "songs"
     assert not tracks.synthetic
     assert all(path.is_absolute() for path in tracks.paths().values())
+
+
+def test_a_genre_whose_files_are_all_left_out_is_named_first(
+    songs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(formats, "has_ffmpeg", lambda: False)
+    (songs / "pop").mkdir()
+    for name in ("pop/0.m4a", "pop/1.m4a", "jazz/9.m4a", "stray.wav"):
+        (songs / name).touch()
+    (songs / "rock" / "round").symlink_to(songs)
+    tracks = load_folder(songs, Terminal())
+    cure = "of a format that needs an extra (.m4a): pip install 'genrefusion[ffmpeg]'"
+    assert capsys.readouterr().out.splitlines() == [
+        f"left out the whole genre pop: 2 files {cure}",
+        "left out rock/round   behind links in a circle (to the whole folder, in which it lies)",
+    ]
+    assert tracks.genres == ["jazz", "rock"]
+    assert tracks.skipped == dict.fromkeys(("jazz/9.m4a", "pop/0.m4a", "pop/1.m4a"), cure) | {
+        "stray.wav": "beside the folders of genres, in none of them"
+    }
 
 
 def test_songs_may_lie_in_folders_of_artists_and_have_any_name(songs: Path, write_tone: WriteTone) -> None:
@@ -224,7 +245,7 @@ def test_a_verdict_is_kept_under_the_digest_of_the_bytes(songs: Path, tmp_path: 
     spoil(songs)
     check(load_folder(songs), tmp_path, on_error="skip")
     (record,) = verdict_files(tmp_path)
-    record.write_text(json.dumps({digest: ["seen before", ""] for digest in json.loads(record.read_text())}))
+    record.write_text(json.dumps({digest: ["seen before", "", ""] for digest in json.loads(record.read_text())}))
     (songs / "jazz" / "0.wav").rename(songs / "jazz" / "renamed.wav")
     with pytest.raises(UserError, match=r"jazz/renamed.wav   seen before"):
         check(load_folder(songs), tmp_path)

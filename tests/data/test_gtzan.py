@@ -8,6 +8,7 @@ import pytest
 
 from conftest import shared
 from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import inspect_sound
 from genrefusion.data.gtzan import GENRES, fault_filtered_split, load_gtzan, read_artist_index
 from genrefusion.settings.data import GtzanData
@@ -49,6 +50,17 @@ def test_other_folders_and_files_are_passed_over(tmp_path: Path, write_tone: Wri
         write_tone(root / name)
     (root / "jazz" / "jazz.00001.png").touch()
     assert len(load_gtzan(tmp_path)) == len(CLIPS)
+
+
+def test_of_a_clip_in_both_formats_the_wav_is_taken_and_the_other_named(
+    tmp_path: Path, write_tone: WriteTone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_corpus(tmp_path, write_tone, ending="au")
+    write_tone(tmp_path / "jazz" / "jazz.00000.WAV")
+    tracks = load_gtzan(tmp_path, terminal=Terminal())
+    assert len(tracks) == len(CLIPS)
+    assert tracks.paths()["jazz.00000"].name == "jazz.00000.WAV"
+    assert capsys.readouterr().out == "left out jazz/jazz.00000.au   beside the .wav of the same clip, which is taken\n"
 
 
 def test_the_fault_filtered_split_has_its_published_sizes() -> None:

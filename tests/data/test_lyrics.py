@@ -68,12 +68,15 @@ def test_what_may_be_sung_stays_wherever_it_stands(line: str) -> None:
         "3 Contributors\nTranslations\nDeutsch\nMy Song Lyrics\nIt is about… Read More \n[Verse 1]\nI walk\nla",
         "1 ContributorMy Song (Remix) [Live] LyricsI walk\nla",
         "My Song Lyrics[Verse 1]\nI walk\nla",
+        "My Song Lyrics\n[Verse 1]\nI walk\nla",
         "I walk\nSee Somebody LiveGet tickets as low as $17You might also like[Chorus]\nla123Embed",
+        "I walk\nla\n12Embed",
+        "I walk\nla\nSongwriters: Some Body\nSome Song lyrics © Some Music Publishing LLC",
         "I walk\nSee Some Body Live\nGet tickets as low as €117\nYou might also like\nlaEmbed",
         "I walkYou might also likela".replace("likela", "like\nla") + "1.2KEmbedShare URLCopyEmbedCopy",
         "I walk\nla\n...\n\n******* This Lyrics is NOT for Commercial use *******\n(1409617829201)",
         "Lyrics provided by LyricFind\nI walk\nla\nLyrics licensed & provided by LyricFind",
-        "Paroles de Somebody\nI walk\nla\nWriter(s): A, B\nSubmit Corrections",
+        "Paroles de Somebody\nI walk\nla\nWriter(s): A, B\nWriter/s: A\nSubmit Corrections",
         "I walk\nla\nLyrics © Sony/ATV Music Publishing LLC\nLyrics powered by www.musixmatch.com\nSource: LyricFind",
         "<!-- Usage of azlyrics.com content by others is prohibited. -->\nI walk<br/>la\nhttps://www.azlyrics.com/x.html",
         "[00:00.000] 作词 : A\n[00:01.000] 作曲 : A\n[00:02.0]编曲/制作人：B\n[00:12.00]I walk\n[00:14:50]la",
@@ -86,6 +89,10 @@ def test_what_may_be_sung_stays_wherever_it_stands(line: str) -> None:
 )
 def test_what_sites_and_players_put_around_lyrics_goes(text: str) -> None:
     assert clean_lyrics(text) == "I walk\nla"
+
+
+def test_numbers_that_are_sung_last_stay() -> None:
+    assert clean_lyrics("I love you 3000Embed") == "I love you 3000"
 
 
 def test_credits_within_a_song_stay() -> None:

@@ -84,14 +84,25 @@ def test_all_genres_are_named_and_numbers_become_names(
     assert read_tags(song).genre == genre
 
 
-def test_texts_of_wav_are_read_in_their_encoding(write_tone: WriteTone, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("artist", "title", "encoding"),
+    [
+        ("Любэ и друзья", "Конь", "cp1251"),
+        ("Édith", "Là", "cp1252"),
+        ("Любэ", "Là", "utf-8"),
+        ("周杰伦", "晴天", "gbk"),
+    ],
+)
+def test_texts_of_wav_are_read_in_their_encoding(
+    artist: str, title: str, encoding: str, write_tone: WriteTone, tmp_path: Path
+) -> None:
     song = write_tone(tmp_path / "song.wav")
-    fields = {b"INAM": "Là".encode("cp1252"), b"IART": "Любэ и друзья".encode("cp1251"), b"IGNR": b"Rock"}
+    fields = {b"INAM": title.encode(encoding), b"IART": artist.encode(encoding), b"IGNR": b"Rock"}
     chunks = b"".join(
         name + struct.pack("<I", len(text) + 1) + text + b"\0" * (2 - len(text) % 2) for name, text in fields.items()
     )
     song.write_bytes(song.read_bytes() + b"LIST" + struct.pack("<I", len(chunks) + 4) + b"INFO" + chunks)
-    assert read_tags(song) == Tags("Любэ и друзья", "Là", "Rock")
+    assert read_tags(song) == Tags(artist, title, "Rock")
 
 
 def test_texts_of_aiff_are_read(tmp_path: Path) -> None:

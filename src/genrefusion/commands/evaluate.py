@@ -25,7 +25,7 @@ from genrefusion.runs.evaluation_folders import replacing
 from genrefusion.runs.explain.explain import explain
 from genrefusion.runs.explain.songs import parts_to_explain
 from genrefusion.runs.store import Run, open_run
-from genrefusion.runs.training import make_context
+from genrefusion.runs.training import make_context, say_skipped
 from genrefusion.settings.commands import EvaluateConfig
 
 
@@ -132,6 +132,7 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
         _require_unused_val(run)
     cache = cache_folder(config.cache)
     tracks = load_usable(data, pipelines[0].uses, cache=cache, workers=config.workers, terminal=terminal)
+    say_skipped(tracks, terminal)
     tracks = with_digests(tracks, read_features(pipelines[0]))
     own = config.data is None
     if own:

@@ -22,8 +22,10 @@ from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.streams import write_utf_8_to_pipes
 from genrefusion.core.terminal import Terminal, shown, shown_lines
-from genrefusion.data.audio import EXTENSIONS, AudioError, decoded_once, digest_audio, usable_seconds
+from genrefusion.data.audio import AudioError, decoded_once, digest_audio, usable_sound
+from genrefusion.data.formats import ENDINGS
 from genrefusion.data.sidecars import SIDECARS, Sidecars
+from genrefusion.data.song_files import FoundSongs, find_songs, grouped, is_hidden
 from genrefusion.data.tags import find_lyrics
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache, ScratchCache
@@ -111,7 +113,7 @@ def predict_files(config: PredictConfig) -> int:
     runs = [open_run(Path(str(folder)).expanduser()) for folder in folders]
     _require_same_genres(runs)
     lyrics = Path(config.lyrics).expanduser() if config.lyrics else None
-    songs = _listed(config.audio, lyrics)
+    songs, lost, notes = _listed(config.audio, lyrics)
     terminal = Terminal(quiet=config.format != "table")
     if terminal.quiet:
         write_utf_8_to_pipes()
@@ -126,7 +128,10 @@ def predict_files(config: PredictConfig) -> int:
     ) -> Iterator[Answer]:
         nonlocal answered
         for given in found:
-            answered += given[0] is not None
+            if (answer := given[0]) is not None:
+                answered += 1
+                if answer.song.note and config.format != "table":  # which shows it beside the answer
+                    notes.append(f"{shown(answer.song.path)}   {answer.song.note}")
             yield given
 
     found = counted(answer(models, songs, lyrics, workers=config.workers))
@@ -139,15 +144,18 @@ def predict_files(config: PredictConfig) -> int:
         Path(config.output) if config.plot else None,
         terminal,
     )
-    for problem in problems:
-        print(shown_lines(problem), file=sys.stderr)  # noqa: T201 (beside the answer, which others may read)
+    problems += lost
+    for line in (*notes, *problems):
+        print(shown_lines(line), file=sys.stderr)  # noqa: T201 (beside the answer, which others may read)
     if not answered:
         print(f"Not one of {len(songs)} songs could be answered.", file=sys.stderr)  # noqa: T201
     return 1 if problems or not answered else 0
 
 
-def songs_at(where: str) -> list[Path]:
+def songs_at(where: str) -> FoundSongs:
     """List the audio files that a path, a folder (with all below it) or a pattern means.
+
+    A single file is taken whatever it is called.
 
     Raises
     ------
@@ -157,16 +165,36 @@ def songs_at(where: str) -> list[Path]:
     path = Path(where).expanduser()
     try:
         if path.exists() and not path.is_dir():
-            return [path]
-        anchor = Path(path.anchor)
-        found = [path] if path.is_dir() else anchor.glob(str(path.relative_to(anchor)))
-        songs = {song for each in found for song in (each.rglob("*") if each.is_dir() else [each])}
+            return FoundSongs([path])
+        if path.is_dir():
+            found = find_songs(path)
+        else:
+            anchor = Path(path.anchor)
+            found = _all_of(sorted(anchor.glob(str(path.relative_to(anchor)))))
     except (OSError, ValueError) as error:
         raise UserError(f"audio={shown(where)}: {getattr(error, 'strerror', None) or error}.") from error
-    songs = {song for song in songs if song.suffix.lower() in EXTENSIONS}
-    if not songs:
-        raise UserError(f"audio={shown(where)}: no song there (files that end in {', '.join(EXTENSIONS)}).")
-    return sorted(songs)
+    if not found.songs:
+        left_out = grouped({str(path): reason for path, reason in found.lost.items()})
+        raise UserError(
+            f"audio={shown(where)}: no song there (files that end in {ENDINGS})."
+            + (f"\nLeft out:\n{bullet_list(left_out)}" if left_out else "")
+        )
+    return found
+
+
+def _all_of(matches: list[Path]) -> FoundSongs:
+    """Songs that a pattern means, each once, and those in its folders."""
+    found = FoundSongs()
+    for path in matches:
+        if is_hidden(path.name):
+            continue
+        if path.is_dir():
+            inside = find_songs(path)
+            found.songs += inside.songs
+            found.left_out += inside.left_out
+        else:
+            found.take(path)
+    return FoundSongs(sorted(set(found.songs)), list(dict.fromkeys(found.left_out)))
 
 
 def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, workers: int) -> Iterator[Answer]:
@@ -199,7 +227,8 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
             song.digest, problem = digest_audio(song.audio)
             try:
                 if not problem:
-                    song.seconds = usable_seconds(song.audio, shortest, longest)
+                    sound = usable_sound(song.audio, shortest, longest)
+                    song.seconds, song.note = sound.seconds, sound.note
             except AudioError as error:
                 problem = str(error)
             if problem:
@@ -266,23 +295,26 @@ def _joined(models: list[Model], predictions: list[Prediction], song: SongFiles,
     return SongPrediction(song, genres, frames)
 
 
-def _listed(audio: str | None, lyrics: Path | None) -> list[SongFiles]:
-    """Songs by their audio or, without any, by their lyrics."""
+def _listed(audio: str | None, lyrics: Path | None) -> tuple[list[SongFiles], list[str], list[str]]:
+    """Songs by their audio or, without any, by their lyrics; what was left out; and what is there in another place."""
     if lyrics is not None and not lyrics.exists():
         raise UserError(f"lyrics={shown(lyrics)}: no such file or folder.")
     if audio is not None:
-        songs = songs_at(audio)
-        if lyrics is not None and not lyrics.is_dir() and len(songs) > 1:
+        found = songs_at(audio)
+        if lyrics is not None and not lyrics.is_dir() and len(found.songs) > 1:
             raise UserError(
-                f"lyrics={shown(lyrics)}: one file for {len(songs)} songs. Name a folder that has them as SONG.lrc or "
-                "SONG.txt, or put them beside the songs."
+                f"lyrics={shown(lyrics)}: one file for {len(found.songs)} songs. Name a folder that has them as "
+                "SONG.lrc or SONG.txt, or put them beside the songs."
             )
-        return [SongFiles(path, path) for path in songs]
+        lost, harmless = (
+            grouped({str(path): reason for path, reason in reasons.items()}) for reasons in (found.lost, found.harmless)
+        )
+        return [SongFiles(path, path) for path in found.songs], lost, harmless
     assert lyrics is not None
     texts = sorted(p for p in lyrics.iterdir() if p.suffix.lower() in SIDECARS) if lyrics.is_dir() else [lyrics]
     if not texts:
         raise UserError(f"lyrics={shown(lyrics)}: no lyrics there (files that end in {' or '.join(SIDECARS)}).")
-    return [SongFiles(path) for path in texts]
+    return [SongFiles(path) for path in texts], [], []
 
 
 def _load(runs: list[Run], config: PredictConfig, cache: FeatureCache) -> list[Model]:

@@ -39,6 +39,8 @@ class SongFiles:
         SHA-256 of the audio, where it is read.
     seconds : float, optional
         How much audio was read.
+    note : str
+        What is to be known of the audio; mostly empty.
     lyrics : FoundLyrics
         Its lyrics, where they are read.
     trained_on : bool
@@ -51,6 +53,7 @@ class SongFiles:
     audio: Path | None = None
     digest: str = ""
     seconds: float | None = None
+    note: str = ""
     lyrics: FoundLyrics = field(default_factory=FoundLyrics)
     trained_on: bool = False
     lacks: str = ""
@@ -168,6 +171,8 @@ def _show_table(answer: SongPrediction, terminal: Terminal) -> None:
         facts.append(f"no {song.lacks}: answered without")
     if song.trained_on:
         facts.append("the run was trained on it")
+    if song.note:
+        facts.append(song.note)
     terminal.say("song", "   ".join(facts))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()

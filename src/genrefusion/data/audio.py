@@ -1,39 +1,31 @@
-"""Decoding of audio files to mono samples, with a named problem for every file that cannot be used."""
+"""Audio files as mono samples, with a named problem for every file that cannot be used.
+
+What a file is, is told by its content, and its name hardly counts. libsndfile decodes most
+(`genrefusion.data.sndfile`), and FFmpeg, where it is installed, what people keep beside that
+(`genrefusion.data.ffmpeg`).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 import soxr
 
-Array = npt.NDArray[np.float32]
+from genrefusion.data import ffmpeg, mpeg, sndfile
+from genrefusion.data.formats import HEAD, MPEG, Kind, kind_of, not_audio
+from genrefusion.data.mixing import Array, Sound
+from genrefusion.data.mixing import AudioError as AudioError
 
-EXTENSIONS = (".wav", ".au", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
-"""File name endings that are taken for audio."""
+DECODING = 2
+"""Version of what is decoded and refused here; another one makes earlier verdicts and features void."""
 
-SILENCE = 1e-4
-"""A file whose largest sample stays under this (-80 dBFS) is called silent."""
-
-_BLOCK = 1 << 18  # samples a channel read at once: bounds the memory of a file with many channels
-_PIECE = 1 << 12  # read at once where a block has an error, to find how far the file is whole
-
-# libsndfile shortens a file to the bytes that are there, and notes in its log what the header promised.
-_SHORTENED = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
-_NO_LAST_PAGE = "Last page lacks an end-of-stream bit"
-_UNKNOWN_SIZE = 0x7FFFF000  # the least that programs promise who write to a pipe and cannot know the size
-_UNKNOWN_FRAMES = 1 << 62  # libsndfile's number of samples for a FLAC file whose header does not tell it
-
-
-class AudioError(Exception):
-    """A file that cannot be used; the message says what is wrong with it, without its name."""
+_BLOCK = 1 << 18
 
 
 def load_audio(path: Path, *, sample_rate: int | None = None, max_seconds: float = 600.0) -> Array:
@@ -42,7 +34,7 @@ def load_audio(path: Path, *, sample_rate: int | None = None, max_seconds: float
     Parameters
     ----------
     path : Path
-        WAV, AU, FLAC, OGG, MP3 or any other format of libsndfile.
+        WAV, AU, FLAC, Ogg, MP3 or any other format of libsndfile; MPEG-4, WMA and others with the extra ``ffmpeg``.
     sample_rate : int, optional
         Rate to resample to with soxr (high quality); the file's own if not given.
     max_seconds : float
@@ -56,7 +48,8 @@ def load_audio(path: Path, *, sample_rate: int | None = None, max_seconds: float
     Raises
     ------
     AudioError
-        The file is missing, empty, not audio, cut off, or holds samples that are no numbers.
+        The file is missing, empty, not audio, cut off or damaged, or holds samples that are no numbers or far beyond
+        full scale.
     """
     samples, rate = decode(path, max_seconds)
     if sample_rate is None or rate == sample_rate:
@@ -64,45 +57,62 @@ def load_audio(path: Path, *, sample_rate: int | None = None, max_seconds: float
     return np.asarray(soxr.resample(samples, rate, sample_rate, quality="HQ"), dtype=np.float32)
 
 
-def usable_seconds(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> float:
-    """Decode a file and measure how long it is, `max_seconds` at most.
+def decode(path: Path, max_seconds: float) -> tuple[Array, int]:
+    """Mono samples and their rate, as `load_audio` without a rate of its own."""
+    sound = _sound(path, max_seconds)
+    return sound.samples, sound.rate
+
+
+def usable_sound(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> Sound:
+    """Decode a file, `max_seconds` at most.
 
     Raises
     ------
     AudioError
         It cannot be used: unreadable, too short, silent.
     """
-    samples, rate = _decode_usable(path, min_seconds, max_seconds)
-    return len(samples) / rate
+    sound = _sound(path, max_seconds)
+    if sound.seconds < min_seconds:
+        raise AudioError(f"too short: {sound.seconds:.2f} s (data.min_seconds is {min_seconds:g})")
+    if sound.cancelled:
+        raise AudioError("its channels cancel each other when mixed to mono (opposite phase): invert one of them")
+    if sound.silent:
+        raise AudioError("silent")
+    return sound
 
 
-def inspect_sound(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> tuple[str, str]:
-    """Decode a file once; say why it cannot be used (empty if it can), and give the digest of its samples if it can.
+def audio_problem(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> str:
+    """Say why a file cannot be used; empty if it can."""
+    try:
+        usable_sound(path, min_seconds, max_seconds)
+    except AudioError as error:
+        return str(error)
+    return ""
+
+
+def inspect_sound(path: Path, min_seconds: float = 1.0, max_seconds: float = 600.0) -> tuple[str, str, str]:
+    """Decode a file once; say why it cannot be used, or else give the digest of its samples and what is to be noted.
 
     The digest is that of the mono mix in 16 bits at the file's own rate, so that a lossless copy in another format, or
     one with other tags, has the same.
+
+    Returns
+    -------
+    (str, str, str)
+        Problem (empty if it can be used), digest (empty if not), note (`genrefusion.data.mixing.Sound.note`).
     """
     try:
-        samples, rate = _decode_usable(path, min_seconds, max_seconds)
+        sound = usable_sound(path, min_seconds, max_seconds)
     except AudioError as error:
-        return str(error), ""
-    digest = hashlib.sha256(f"{rate} Hz ".encode())
-    for first in range(0, len(samples), _BLOCK):
-        digest.update(np.clip(np.rint(samples[first : first + _BLOCK] * 32768), -32768, 32767).astype("<i2").tobytes())
-    return "", digest.hexdigest()
+        return str(error), "", ""
+    digest = hashlib.sha256(f"{sound.rate} Hz ".encode())
+    for first in range(0, len(sound.samples), _BLOCK):
+        block = sound.samples[first : first + _BLOCK]
+        digest.update(np.clip(np.rint(block * 32768), -32768, 32767).astype("<i2").tobytes())
+    return "", digest.hexdigest(), sound.note
 
 
-def _decode_usable(path: Path, min_seconds: float, max_seconds: float) -> tuple[Array, int]:
-    samples, rate = decode(path, max_seconds)
-    seconds = len(samples) / rate
-    if seconds < min_seconds:
-        raise AudioError(f"too short: {seconds:.2f} s (data.min_seconds is {min_seconds:g})")
-    if float(np.max(np.abs(samples))) < SILENCE:
-        raise AudioError("silent")
-    return samples, rate
-
-
-_decoded: dict[tuple[Path, float], tuple[Array, int]] | None = None
+_decoded: dict[tuple[Path, float], Sound] | None = None
 
 
 @contextlib.contextmanager
@@ -117,21 +127,26 @@ def decoded_once() -> Iterator[None]:
 
 
 def header_seconds(path: Path) -> float | None:
-    """Length that a file's header tells, without decoding; None if it tells none or cannot be opened."""
+    """Length of a file without decoding; None if nothing tells it or it cannot be opened.
+
+    It is the header's, or where an MP3 file has none that tells it, that of its frames.
+    """
     try:
-        if path.suffix.lower() == ".mp3" and not _may_be_mpeg(path):
-            return None
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            known = 0 < file.frames < _UNKNOWN_FRAMES
-            return int(file.frames) / int(file.samplerate) if known else None
-    except (OSError, soundfile.LibsndfileError):
+        kind = _kind(path)[1]
+        if kind is not None and kind.container:
+            return ffmpeg.seconds_told(path, kind)
+        return sndfile.seconds_told(path, kind)
+    except (AudioError, OSError, soundfile.LibsndfileError):
         return None
 
 
 def digest_audio(path: Path) -> tuple[str, str]:
     """Digest of a file's bytes, and why they cannot be read (empty if they can)."""
     try:
+        _require_file(path)
         return sha256_of(path), ""
+    except AudioError as error:
+        return "", str(error)
     except OSError as error:
         return "", _os_problem(error)
 
@@ -142,8 +157,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def decode(path: Path, max_seconds: float) -> tuple[Array, int]:
-    """Mono samples and their rate, as `load_audio` without a rate of its own."""
+def _sound(path: Path, max_seconds: float) -> Sound:
     if _decoded is None:
         return _decode(path, max_seconds)
     if (path, max_seconds) not in _decoded:
@@ -151,82 +165,52 @@ def decode(path: Path, max_seconds: float) -> tuple[Array, int]:
     return _decoded[path, max_seconds]
 
 
-def _decode(path: Path, max_seconds: float) -> tuple[Array, int]:
+def _decode(path: Path, max_seconds: float) -> Sound:
     try:
-        if path.is_file() and path.stat().st_size == 0:
-            raise AudioError("empty")
-        if path.suffix.lower() == ".mp3" and path.is_file() and not _may_be_mpeg(path):
-            raise AudioError(_not_audio(path))  # asked to decode it, libmpg123 would print complaints of its own
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            if file.frames >= _UNKNOWN_FRAMES:  # libsndfile cannot find its end either
-                raise AudioError("its header does not tell its length: write it again, with flac or ffmpeg, to a file")
-            rate, limit = int(file.samplerate), int(max_seconds * file.samplerate)
-            whole = _promised_frames(file)
-            ends_early = _NO_LAST_PAGE in file.extra_info and whole <= limit
-            blocks = [_mono(block) for block in _blocks(file, min(int(file.frames), limit))]
+        head, kind = _kind(path)
+        if kind is not None and kind.container:
+            return ffmpeg.decode(path, kind, max_seconds)
+        try:
+            return sndfile.decode(path, kind, max_seconds)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(sndfile.refusal(path, kind, head, error)) from error
     except OSError as error:
         raise AudioError(_os_problem(error)) from error
-    except soundfile.LibsndfileError as error:
-        raise AudioError(_unreadable(path, error)) from error
-    samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
-    # Encoders pad, and lossy headers estimate: only a gap that one can hear counts as cut off.
-    if min(whole, limit) - len(samples) > 0.5 * rate:
-        raise AudioError(f"cut off at {len(samples) / rate:.1f} s of {whole / rate:.1f} s")
-    if ends_early:
-        raise AudioError(f"cut off at {len(samples) / rate:.1f} s (it has no last page)")
-    if not len(samples):
-        raise AudioError("holds no samples")
-    if not np.isfinite(samples).all():
-        raise AudioError("holds samples that are no numbers (NaN or infinite)")
-    return samples, rate
 
 
-def _promised_frames(file: soundfile.SoundFile) -> int:
-    """Samples a channel of the whole file, of which some may be missing at its end."""
-    frames = int(file.frames)
-    shortened = _SHORTENED.search(file.extra_info)
-    if shortened is None:
-        return frames
-    promised, there = (int(size) for size in shortened.groups())
-    if promised >= _UNKNOWN_SIZE or there == 0:
-        return frames
-    return max(frames, round(frames * promised / there))
+def _kind(path: Path) -> tuple[bytes, Kind | None]:
+    """First bytes of a file and what it is by them, if that can be audio.
+
+    Raises
+    ------
+    AudioError
+        It cannot.
+    """
+    _require_file(path)
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+        if not head:
+            raise AudioError("empty")
+        file.seek(mpeg.after_tag(head, 0))
+        behind = file.read(HEAD)
+    kind = kind_of(behind)
+    if kind is None and mpeg.begins(behind):
+        kind = MPEG
+    # Asked to decode what is none, libmpg123 would print complaints of its own.
+    taken_for_mpeg = kind is None and (path.suffix.lower() in MPEG.endings or head[:1] == b"\xff" or head[:3] == b"ID3")
+    if taken_for_mpeg or (kind is not None and not kind.audio):
+        raise AudioError(not_audio(head, kind))
+    if kind is not None and kind.container and path.suffix.lower() not in kind.endings:
+        kind = replace(kind, name=f"{kind.name} called {path.suffix or path.name}")
+    return head, kind
 
 
-def _blocks(file: soundfile.SoundFile, frames: int) -> list[Array]:
-    """Read up to `frames` samples a channel; a decoding error ends the list as the end of the file does."""
-    blocks: list[Array] = []
-    size, done = _BLOCK, 0
-    while done < frames:
-        try:
-            block = file.read(min(size, frames - done), dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError:
-            if size == _PIECE or not _rewind(file, done):
-                break
-            size = _PIECE
-            continue
-        if not len(block):
-            break
-        blocks.append(block)
-        done += len(block)
-    return blocks
-
-
-def _rewind(file: soundfile.SoundFile, position: int) -> bool:
-    """Go back to a position, if the file lets us."""
-    try:
-        file.seek(position)
-    except soundfile.LibsndfileError:
-        return False
-    return True
-
-
-def _mono(block: Array) -> Array:
-    if block.shape[1] == 2:
-        return (block[:, 0] + block[:, 1]) * np.float32(
-            0.5
-        )  # numpy's mean over two neighbours takes as long as decoding them
-    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+def _require_file(path: Path) -> None:
+    """Refuse pipes and devices, whose reading might never end."""
+    if path.is_dir():
+        raise AudioError("a folder, not a file")
+    if path.exists() and not path.is_file():
+        raise AudioError("a pipe or a device, not a file")
 
 
 def _os_problem(error: OSError) -> str:
@@ -237,34 +221,3 @@ def _os_problem(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "no permission to read it"
     return f"cannot be opened ({error.strerror})"
-
-
-def _unreadable(path: Path, error: soundfile.LibsndfileError) -> str:
-    """Say what a file that libsndfile refuses is instead."""
-    if not path.exists():
-        return "missing"
-    if path.is_dir():
-        return "a folder, not a file"
-    try:
-        head = _head(path, 8)
-    except OSError as problem:
-        return _os_problem(problem)
-    if head[:4] in (b"RIFF", b".snd", b"fLaC", b"OggS", b"FORM") or head[:3] == b"ID3" or head[:1] == b"\xff":
-        return f"damaged ({error.error_string.strip().rstrip('.')})"
-    return _not_audio(path)
-
-
-def _may_be_mpeg(path: Path) -> bool:
-    """Whether an MPEG frame can begin in the first part of a file: no text in UTF-8 has such a byte."""
-    head = _head(path, 1 << 16)
-    return b"\xff" in head or head[:3] == b"ID3" or head[:4] == b"RIFF"
-
-
-def _not_audio(path: Path) -> str:
-    start = repr(_head(path, 8))[2:-1]  # control characters, which could reach a terminal, are escaped
-    return f'not an audio file (starts with "{start}")'
-
-
-def _head(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(size)

@@ -14,8 +14,9 @@ from joblib import Parallel, delayed
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.files import extend_record, read_record
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.audio import inspect_sound
+from genrefusion.data.audio import DECODING, inspect_sound
 from genrefusion.data.digests import digest_files
+from genrefusion.data.formats import INSTALL
 from genrefusion.data.tracks import Tracks, validate_table
 from genrefusion.settings.data import DataSettings
 
@@ -104,7 +105,7 @@ def inspect_audio(
 
 def noted(table: pd.DataFrame, facts: Mapping[str, FileFacts]) -> pd.DataFrame:
     """Table of tracks with the digests of their audio in the columns ``sha256`` and ``samples_sha256``."""
-    known = [facts.get(str(track), FileFacts("", "", "")) for track in table.index]
+    known = [facts.get(str(track), FileFacts("", "")) for track in table.index]
     columns = {"sha256": [of.digest or None for of in known], "samples_sha256": [of.samples or None for of in known]}
     return table.assign(**{name: pd.Series(values, table.index, dtype=object) for name, values in columns.items()})
 
@@ -120,11 +121,14 @@ class FileFacts(NamedTuple):
         Why it cannot be used; empty if it can.
     samples : str
         SHA-256 of its samples (`genrefusion.data.audio.inspect_sound`); empty if it cannot be used.
+    note : str
+        What is to be known of it though it can be used; mostly empty.
     """
 
     digest: str
     problem: str
-    samples: str
+    samples: str = ""
+    note: str = ""
 
 
 def inspect_files(
@@ -135,24 +139,24 @@ def inspect_files(
     A verdict belongs to the limits and to the version of the decoder.
     """
     limits = f"{settings.min_seconds:g}-{settings.max_seconds:g}"
-    record = cache / "checks" / f"verdicts_{limits}_libsndfile-{soundfile.__libsndfile_version__}.json"
+    decoder = f"libsndfile-{soundfile.__libsndfile_version__}-{DECODING}"
+    record = cache / "checks" / f"verdicts_{limits}_{decoder}.json"
     known = {digest: verdict for digest, verdict in read_record(record).items() if _is_verdict(verdict)}
-    digests = digest_files(paths, cache, workers=workers)
+    digests = digest_files(paths, cache, workers=workers, terminal=terminal)
     new = {digest: path for path, (digest, problem) in zip(paths, digests, strict=True) if not problem}
     new = {digest: path for digest, path in new.items() if digest not in known}
     run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
     jobs = run(delayed(inspect_sound)(path, settings.min_seconds, settings.max_seconds) for path in new.values())
     verdicts = dict(zip(new, map(list, terminal.track(jobs, "check", len(new), "songs")), strict=True))
-    if verdicts:
-        extend_record(record, verdicts)
+    # What is said of a file that needs the extra is no longer true when it is there.
+    if lasting := {digest: verdict for digest, verdict in verdicts.items() if INSTALL not in verdict[0]}:
+        extend_record(record, lasting)
     known |= verdicts
-    return [
-        FileFacts(digest, problem, "") if problem else FileFacts(digest, *known[digest]) for digest, problem in digests
-    ]
+    return [FileFacts(digest, problem) if problem else FileFacts(digest, *known[digest]) for digest, problem in digests]
 
 
 def _is_verdict(verdict: object) -> bool:
-    return isinstance(verdict, list) and len(verdict) == 2 and all(isinstance(part, str) for part in verdict)
+    return isinstance(verdict, list) and len(verdict) == 3 and all(isinstance(part, str) for part in verdict)
 
 
 def shown_path(path: str) -> str:

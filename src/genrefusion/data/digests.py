@@ -10,12 +10,13 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from genrefusion.core.files import extend_record, read_record, signature
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import digest_audio
 
 _RACE_NS = 2_000_000_000
 
 
-def digest_files(paths: Sequence[Path], cache: Path, *, workers: int) -> list[tuple[str, str]]:
+def digest_files(paths: Sequence[Path], cache: Path, *, workers: int, terminal: Terminal) -> list[tuple[str, str]]:
     """Digest each file; the bytes of one with the size, modification time and inode of last time are not read.
 
     Parameters
@@ -26,6 +27,8 @@ def digest_files(paths: Sequence[Path], cache: Path, *, workers: int) -> list[tu
         Where digests are remembered, by absolute path.
     workers : int
         Threads that read.
+    terminal : Terminal
+        Shows how far it is.
 
     Returns
     -------
@@ -46,8 +49,9 @@ def digest_files(paths: Sequence[Path], cache: Path, *, workers: int) -> list[tu
             case [*stamp, str(digest)] if stamp == stamps[path]:
                 facts[path] = (digest, "")
     unknown = [path for path in dict.fromkeys(paths) if path not in facts]
-    digests = Parallel(n_jobs=workers, prefer="threads")(delayed(digest_audio)(path) for path in unknown)
-    facts |= zip(unknown, digests, strict=True)
+    run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
+    digests = run(delayed(digest_audio)(path) for path in unknown)
+    facts |= zip(unknown, list(terminal.track(digests, "digest", len(unknown), "files")), strict=True)
     # A file that was changed just now may change again without another modification time, as git knows too.
     new = {
         str(path.absolute()): [*stamps[path], facts[path][0]]

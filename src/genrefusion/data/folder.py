@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from genrefusion.core.errors import UserError
-from genrefusion.data.audio import EXTENSIONS
+from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.facts import CorpusFacts
+from genrefusion.data.formats import ENDINGS
+from genrefusion.data.song_files import below, find_songs, grouped
 from genrefusion.data.tracks import Tracks, validate_table
 from genrefusion.settings.data import FolderData
 
-FACTS = CorpusFacts(layout=f"<root>/<genre>/…/<song>, with files that end in {', '.join(EXTENSIONS)}")
+FACTS = CorpusFacts(layout=f"<root>/<genre>/…/<song>, with files that end in {ENDINGS}")
 
 
-def load(settings: FolderData, **_: Any) -> Tracks:
-    """Find the songs in the folders of genres."""
-    return load_folder(Path(str(settings.root)))
+def load(settings: FolderData, *, terminal: Terminal, **_: Any) -> Tracks:
+    """Find the songs in the folders of genres, and say which genres and folders give none."""
+    return load_folder(Path(str(settings.root)), terminal)
 
 
-def load_folder(root: Path) -> Tracks:
+def load_folder(root: Path, terminal: Terminal | None = None) -> Tracks:
     """Take a folder of genres: ``<root>/<genre>/…/<song>``; the track id is the path below the root without its ending.
+
+    Files that look like songs and cannot be read are in `Tracks.skipped`, by their path below the root.
 
     Raises
     ------
@@ -32,12 +37,18 @@ def load_folder(root: Path) -> Tracks:
     """
     if not root.is_dir():
         raise UserError(f"data.root={root}: no such folder.")
-    songs = sorted(p for p in root.glob("*/**/*") if p.suffix.lower() in EXTENSIONS)
+    found = find_songs(root)
+    songs = [song for song in found.songs if song.parent != root]
+    beside = [song for song in found.songs if song.parent == root]
+    lost = below(root, found.lost | dict.fromkeys(beside, "beside the folders of genres, in none of them"))
     if not songs:
         raise UserError(
-            f"data.root={root}: no songs. It needs one folder for each genre, with files that end in "
-            f"{', '.join(EXTENSIONS)}."
+            f"data.root={root}: no songs. It needs one folder for each genre, with files that end in {ENDINGS}."
+            + (f"\nLeft out:\n{bullet_list(grouped(lost))}" if lost else "")
         )
+    if terminal is not None:
+        for line in (*_genres_without(root, songs, lost), *grouped(below(root, found.harmless))):
+            terminal.say("left out", line)
     relative = [song.relative_to(root) for song in songs]
     stems = [str(path.with_suffix("")) for path in relative]
     counts = Counter(stems)
@@ -51,7 +62,21 @@ def load_folder(root: Path) -> Tracks:
         },
         dtype=object,
     )
-    return Tracks(validate_table(table, where=str(root)).set_index("track_id"), folder_name(root))
+    table = validate_table(table, where=str(root)).set_index("track_id")
+    return Tracks(table, folder_name(root), skipped=lost)
+
+
+def _genres_without(root: Path, songs: list[Path], lost: dict[str, str]) -> Iterator[str]:
+    """Folders of genres that give no song though they hold files that look like some."""
+    genres = {song.relative_to(root).parts[0] for song in songs}
+    reasons: dict[str, Counter[str]] = {}
+    for path, reason in lost.items():
+        genre, *below_it = Path(path).parts
+        if genre not in genres and (below_it or (root / genre).is_dir()):
+            reasons.setdefault(genre, Counter())[reason] += 1
+    for genre, counts in reasons.items():
+        reason, count = counts.most_common(1)[0]
+        yield f"the whole genre {genre}: {count} files {reason}"
 
 
 def folder_name(folder: Path) -> str:

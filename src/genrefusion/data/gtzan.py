@@ -12,8 +12,10 @@ from typing import Any
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.terminal import Terminal
 from genrefusion.core.torchaudio_parts import import_torchaudio
 from genrefusion.data.facts import CorpusFacts
+from genrefusion.data.song_files import below, grouped
 from genrefusion.data.tracks import Tracks, validate_table
 from genrefusion.settings.data import GtzanData
 
@@ -32,13 +34,13 @@ FACTS = CorpusFacts(
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 
 
-def load(settings: GtzanData, **_: Any) -> Tracks:
+def load(settings: GtzanData, *, terminal: Terminal, **_: Any) -> Tracks:
     """Find the clips, with their artists if the index is there."""
     index = Path(settings.artist_index) if settings.artist_index else None
-    return load_gtzan(Path(str(settings.root)), artist_index=index)
+    return load_gtzan(Path(str(settings.root)), artist_index=index, terminal=terminal)
 
 
-def load_gtzan(root: Path, *, artist_index: Path | None = None) -> Tracks:
+def load_gtzan(root: Path, *, artist_index: Path | None = None, terminal: Terminal | None = None) -> Tracks:
     """Find the clips of GTZAN below a folder.
 
     Parameters
@@ -48,6 +50,8 @@ def load_gtzan(root: Path, *, artist_index: Path | None = None) -> Tracks:
         clips or any part.
     artist_index : Path, optional
         Sturm's ``GTZANindex.txt``; without it artists are unknown.
+    terminal : Terminal, optional
+        Where clips are named that are left out: of one that is there as .wav and .au, the .wav is taken.
 
     Returns
     -------
@@ -60,9 +64,17 @@ def load_gtzan(root: Path, *, artist_index: Path | None = None) -> Tracks:
         No clip lies there, or the index cannot be read.
     """
     base = next((root / name for name in FOLDERS if (root / name).is_dir()), root)
-    clips = sorted(p for genre in GENRES for p in (base / genre).glob(f"{genre}.*") if p.suffix in (".wav", ".au"))
+    files = sorted(
+        p for genre in GENRES for p in (base / genre).glob(f"{genre}.*") if p.suffix.lower() in (".wav", ".au")
+    )
+    wavs = {path.with_suffix("") for path in files if path.suffix.lower() == ".wav"}
+    clips = [path for path in files if path.suffix.lower() == ".wav" or path.with_suffix("") not in wavs]
     if not clips:
         raise UserError(f"data.root={root}: no GTZAN clips. It must hold {FACTS.layout}.\nThey are at {FACTS.address}.")
+    if terminal is not None:
+        twins = dict.fromkeys(sorted(set(files) - set(clips)), "beside the .wav of the same clip, which is taken")
+        for line in grouped(below(base, twins)):
+            terminal.say("left out", line)
     parts = fault_filtered_split()
     table = pd.DataFrame(
         {

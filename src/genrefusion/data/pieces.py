@@ -66,7 +66,7 @@ def cut_into_pieces(tracks: Tracks, settings: DataSettings, *, cache: Path, work
     songs = {str(tracks.table["sha256"][track]): path for track, path in paths.items()}
     folders = {digest: _folder(cache, digest, settings) for digest in songs}
     run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
-    found = _whole_pieces({digest: _read_list(folders[digest]) for digest in songs}, folders, cache, workers)
+    found = _whole_pieces({digest: _read_list(folders[digest]) for digest in songs}, folders, cache, workers, terminal)
     missing = [digest for digest, pieces in found.items() if not pieces]
     jobs = run(delayed(_write_pieces)(songs[digest], folders[digest], settings) for digest in missing)
     found |= dict(zip(missing, terminal.track(jobs, "pieces", len(missing), "songs"), strict=True))
@@ -107,7 +107,7 @@ def _read_list(folder: Path) -> list[str]:
 
 
 def _whole_pieces(
-    lists: dict[str, list[str]], folders: dict[str, Path], cache: Path, workers: int
+    lists: dict[str, list[str]], folders: dict[str, Path], cache: Path, workers: int, terminal: Terminal
 ) -> dict[str, list[str]]:
     """Lists of the songs whose pieces are all as they were written; of the others, none."""
     promised = {
@@ -115,7 +115,7 @@ def _whole_pieces(
         for song, digests in lists.items()
         for number, digest in enumerate(digests)
     }
-    found = digest_files(list(promised), cache, workers=workers)
+    found = digest_files(list(promised), cache, workers=workers, terminal=terminal)
     spoiled = {song for (song, digest), (now, _) in zip(promised.values(), found, strict=True) if now != digest}
     return {song: [] if song in spoiled else digests for song, digests in lists.items()}
 

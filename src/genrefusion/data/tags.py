@@ -36,7 +36,7 @@ _FREE = ("TXXX:", "----:com.apple.iTunes:", "WM/")
 _SUNG = (0, 1, 2)
 """Kinds of synchronised texts of ID3: other, lyrics, transcription; not chords, events and the like."""
 
-_MOST_CHUNKS = 1000
+_MOST_CHUNKS, _LONGEST_CHUNK = 1000, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _texts_of_sound(path: Path) -> Mapping[str, Any]:
             with soundfile.SoundFile(path) as sound:
                 return {name: getattr(sound, name) for name in ("artist", "title", "genre")}
         order = {b"RIFF": "<", b"RF64": "<", b"FORM": ">"}.get(head[:4])
-        texts: dict[str, str] = {}
+        texts: dict[str, bytes] = {}
         for _ in range(_MOST_CHUNKS if order else 0):
             begin = file.read(8)
             if len(begin) < 8:
@@ -168,12 +168,13 @@ def _texts_of_sound(path: Path) -> Mapping[str, Any]:
             name, size = struct.unpack(f"{order}4sI", begin)
             if name == b"LIST":
                 file.seek(4, 1)  # to the chunks within
-            elif name in _TEXT_CHUNKS:
-                texts[name.decode()] = decode_text(file.read(size).split(b"\0")[0])[0]
+            elif name in _TEXT_CHUNKS and size < _LONGEST_CHUNK:
+                texts[name.decode()] = file.read(size).split(b"\0")[0]
                 file.seek(size % 2, 1)
             else:
                 file.seek(size + size % 2, 1)
-    return texts
+    _, encoding = decode_text(b"\n".join(texts.values()))  # of all together: a single name says less
+    return {name: text.decode(encoding, "replace") for name, text in texts.items()}
 
 
 def _texts_of_matroska(path: Path) -> Mapping[str, Any]:

@@ -106,9 +106,9 @@ _BLOCKS = tuple(
             ),
         ),
         (" Contributor", r"\A\s*\d{1,5} Contributors?(?=\n|[A-Z\[])"),
-        (" Lyrics[", r"\A[^\n\[]{1,150} Lyrics(?=\[)"),
+        (" Lyrics", r"\A\s*[^\n\[]{1,150} Lyrics(?=\n?\[)"),
         ("tickets as low as", r"(?:See [^\n]{1,100}? Live\s{0,3})?Get tickets as low as [$€£]\d+"),
-        ("Embed", r"(?:(?<=\S)|(?<=\n))(?:\d{1,4}(?:\.\d)?[KM]?)?Embed(?:Share URLCopyEmbedCopy)?\s*\Z"),
+        ("Embed", r"(?:(?<![ \t\d])\d{1,4}(?:\.\d)?[KM]?|(?<=\S)|(?<=\n))Embed(?:Share URLCopyEmbedCopy)?\s*\Z"),
         (
             "You might also like",
             r"(?:(?<=\n)|(?<=[^\s,]))You might also like(?=[ \t]*\n|[A-Z\[“\"(]|\s*\Z)",
@@ -136,7 +136,7 @@ def without_site_texts(text: str) -> str:
 _SITE_LINE = re.compile(
     r"\W*(?:"
     r"(?:song )?lyrics (?:are )?(?:licensed|provided|powered|courtesy|submitted|transcribed)\b.{0,20}\b(?:by|of)\b.*"
-    r"|lyrics © ?\S.*"
+    r"|(?:.{1,100} )?lyrics © ?\S.*"
     r"|submit corrections|correct these lyrics|more on genius"
     r"|(?:powered|provided) by (?:musixmatch|lyricfind|genius|azlyrics).*"
     r"|(?:source|from|via|lyrics(?: from| at)?)\s?:?\s+(?:https?://|www\.|musixmatch|lyricfind|azlyrics|genius|metrolyrics).*"
@@ -162,10 +162,10 @@ def is_site_line(line: str) -> bool:
 
 
 _ROLES = (
-    r"(?:lyrics?|words?|music|written|composed|produced|arranged|performed|recorded|mixed|mastered|sung)"
+    r"(?:lyrics?|words?|music|written|composed|produced|arranged|performed|recorded|mixed|mastered|published|sung|submitted)"
     r"(?: (?:and|&) (?:lyrics?|words|music|composed|produced|arranged|performed|written))?(?: by)?"
-    r"|(?:song ?)?writers?(?:\(s\))?|composers?(?:\(s\))?|lyricists?|arrangers?|publishers?|engineers?"
-    r"|(?:(?:executive|vocal) |co-?)?producers?|artists?|singers?|title|album|track|year|label|genre|language"
+    r"|(?:(?:song ?)?writer|composer|lyricist|arranger|publisher|engineer|(?:(?:executive|vocal) |co-?)?producer"
+    r"|artist|singer)(?:s|[/(]s\)?)?|title|album|track|year|label|genre|language"
     r"|letra(?: y m[uú]sica)?|m[uú]sica|compositor(?:es)?|autor(?:es|i)?|testo|paroles(?: et musique)?|musique|auteurs?"
     r"|compositeurs?|text und musik|musik|komponist|interpret|слова|музыка|автор|исполнитель"
 )
@@ -186,7 +186,7 @@ _LONGEST_CREDIT = 300
 
 
 def is_credit(line: str) -> bool:
-    """Whether a line names writers, performers or publishers, as the first and last lines do: see `without_credits`."""
+    """Whether a line names writers, performers or publishers, as the first and last lines do."""
     return len(line) <= _LONGEST_CREDIT and bool(_CREDIT.match(line) or _FRENCH_CREDIT.match(line))
 
 

@@ -25,7 +25,7 @@ from joblib import Parallel, delayed
 
 from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.audio import AudioError
+from genrefusion.data.audio import DECODING, AudioError
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.shards import ShardStore
 
@@ -118,8 +118,8 @@ class Recipe:
 
 
 def decoders() -> dict[str, str]:
-    """Versions of the libraries that everything computed from audio has gone through."""
-    return {"libsndfile": soundfile.__libsndfile_version__, "soxr": soxr.__version__}
+    """Versions of what everything computed from audio has gone through."""
+    return {"libsndfile": soundfile.__libsndfile_version__, "soxr": soxr.__version__, "decoding": str(DECODING)}
 
 
 class Store(Protocol):

@@ -17,7 +17,7 @@ import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.files import signature
-from genrefusion.data.audio import EXTENSIONS
+from genrefusion.data.formats import EXTENSIONS
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.features import FeatureSettings, PrecomputedFeatures, TableFeatures
 

@@ -29,6 +29,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.core.version import __version__
 from genrefusion.data.corpora import load_usable
 from genrefusion.data.groups import recordings_of_two_genres
+from genrefusion.data.song_files import grouped
 from genrefusion.data.splits import Split, genres_without, split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
@@ -322,6 +323,15 @@ def train_context(config: TrainConfig, terminal: Terminal) -> Context:
     return replace(make_context(config, terminal, max_seconds=config.data.max_seconds), seed=config.seed)
 
 
+def say_skipped(tracks: Tracks, terminal: Terminal) -> None:
+    """Name the tracks that were left out, as far as they take few lines; a record has all."""
+    skipped = grouped(tracks.skipped)
+    for row in skipped[:_MOST_SKIPPED]:
+        terminal.say("skipped", row)
+    if len(skipped) > _MOST_SKIPPED:
+        terminal.say("", f"… and {len(skipped) - _MOST_SKIPPED} more, listed in run.json")
+
+
 def _announce(work: _Work) -> None:
     """Say what is trained on what, and what is to be known of corpus and split."""
     config, tracks, split, terminal = work.config, work.tracks, work.split, work.terminal
@@ -330,10 +340,7 @@ def _announce(work: _Work) -> None:
         count = f"{len(tracks)} pieces of {tracks.table['song'].nunique()} songs"
     corpus = f"{tracks.corpus} ({'synthetic, ' if tracks.synthetic else ''}{count}, {len(tracks.genres)} genres)"
     terminal.say(f"genrefusion {__version__}  ", f"{config.name} on {corpus}   seed {config.seed}")
-    for track, problem in list(tracks.skipped.items())[:_MOST_SKIPPED]:
-        terminal.say("skipped", f"{track}   {problem}")
-    if len(tracks.skipped) > _MOST_SKIPPED:
-        terminal.say("", f"… and {len(tracks.skipped) - _MOST_SKIPPED} more, listed in run.json")
+    say_skipped(tracks, terminal)
     for recording in recordings_of_two_genres(tracks.table)[:_MOST_SKIPPED]:
         terminal.say("note", f"one recording under two genres: {recording}")
     sizes = "   ".join(f"{len(f.train)} train, {len(f.val)} val, {len(f.test)} test" for f in split.folds[:1])

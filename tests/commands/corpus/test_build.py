@@ -204,7 +204,7 @@ def test_files_that_cannot_be_used_are_listed_and_the_rest_goes_on(write: Write,
         "rock/cut.wav": "cut off at 1.2 s of 3.0 s",
         "rock/page.mp3": 'not an audio file (starts with "<html>")',
         "rock/folder.mp3": "a folder, not a file",
-        "rock/other.m4a": "",
+        "rock/other.m4a": "empty",
     }
 
 

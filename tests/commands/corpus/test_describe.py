@@ -5,8 +5,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from rich.console import Console
 
 from genrefusion.commands.corpus.describe import counts_table, describe_corpus
@@ -98,6 +100,22 @@ def test_a_broken_song_is_named_and_the_exit_code_is_1(songs: Path, capsys: pyte
     printed = capsys.readouterr().out
     assert f"jazz/0   {songs}/jazz/0.wav   empty: put a whole copy in its place, or go on without it" in printed
     assert "5 tracks can be used, 1 cannot; problems: 1" in printed
+
+
+def test_what_a_mix_to_mono_loses_is_noted_and_is_no_problem(songs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tone, rate = soundfile.read(songs / "jazz" / "0.wav")
+    soundfile.write(songs / "jazz" / "0.wav", np.stack([tone, -0.8 * tone], axis=1), rate)
+    for _ in range(2):  # the second time from the cache
+        assert describe(songs, "validate") == 0
+        assert f"note     jazz/0   {songs}/jazz/0.wav   mixed to mono it loses 19 dB" in capsys.readouterr().out
+
+
+def test_what_is_left_out_of_a_folder_is_a_problem(songs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (songs / "jazz" / "gone.wav").symlink_to("nowhere.wav")
+    assert describe(songs, "validate") == 1
+    printed = capsys.readouterr().out
+    assert "problem  left out   jazz/gone.wav   behind links that lead nowhere\n" in printed
+    assert "6 tracks can be used, 1 cannot; problems: 1" in printed
 
 
 def test_the_counts_of_a_checked_corpus_are_of_the_songs_that_can_be_used(

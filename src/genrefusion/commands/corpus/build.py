@@ -24,8 +24,9 @@ from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.files import write_atomically
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.audio import EXTENSIONS, header_seconds
+from genrefusion.data.audio import header_seconds
 from genrefusion.data.checks import inspect_files, shown_path
+from genrefusion.data.formats import ENDINGS
 from genrefusion.data.genre_names import read_genre_map
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.names import plain, plain_artist
@@ -66,7 +67,11 @@ def build_corpus(config: CorpusConfig, *, command: str = "", quiet: bool = False
     report = Report(source=source, command=command)
     files = find_songs(source, report)
     if not files:
-        raise UserError(f"source={source}: no songs. Files that end in {', '.join(EXTENSIONS)} are taken.")
+        left_out = [f"{heading}: {', '.join(rows[:3])}" for heading, rows in report.reasons()]
+        raise UserError(
+            f"source={source}: no songs. Files that end in these are taken: {ENDINGS}."
+            + (f"\nLeft out:\n{bullet_list(left_out)}" if left_out else "")
+        )
     terminal.say("source", f"{shown_path(str(source))}: {len(files)} songs")
     sidecars = Sidecars()
     jobs = (read_song(file, source, genres, sidecars, report) for file in files)

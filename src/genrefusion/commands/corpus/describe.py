@@ -21,6 +21,7 @@ from genrefusion.data.groups import knows_artists, recordings
 from genrefusion.data.lyrics import is_short
 from genrefusion.data.manifest import find_table
 from genrefusion.data.names import plain_artist
+from genrefusion.data.song_files import grouped
 from genrefusion.data.tracks import PARTS, Tracks
 from genrefusion.settings.commands import CorpusConfig
 from genrefusion.settings.data import DataSettings, ManifestData
@@ -65,15 +66,17 @@ def describe_corpus(config: CorpusConfig, *, quiet: bool = False) -> int:
     declared = facts_of(settings)
     for label, fact in declared.lines() if declared.licence else _licences(tracks):
         terminal.say(label, fact)
-    problems = list(_row_problems(tracks))
+    problems = list(_row_problems(tracks) if isinstance(settings, ManifestData) else _file_problems(tracks))
     usable = tracks
     if config.action == "validate":
         known, faults = inspect_audio(tracks, settings, cache=cache, workers=config.workers, terminal=terminal)
         usable = replace(tracks, table=noted(tracks.table, known).drop(index=list(faults)))
         problems += [*_audio_problems(tracks, faults), *_twins(usable), *_crossing(tracks)]
         problems += _lacking(tracks, config.data)
+        for row in grouped({_named(tracks, track): facts.note for track, facts in known.items() if facts.note}):
+            terminal.say("note", row)
     for problem in problems:
-        terminal.say("problem", f"{problem.where}   {problem.what}: {problem.cure}")
+        terminal.say("problem", f"{problem.where}   {problem.what}{problem.cure and ': '}{problem.cure}")
     if config.action == "validate":
         said = f"{len(usable)} tracks can be used, {len(tracks.skipped) + len(tracks) - len(usable)} cannot"
         terminal.say("validate", f"{said}; problems: {len(problems)}")
@@ -211,6 +214,16 @@ def _row_problems(tracks: Tracks) -> Iterator[Problem]:
         yield Problem(track, fault, f"{'put it back, or' if missing else 'mend its row, or'} take the row out")
 
 
+def _file_problems(tracks: Tracks) -> Iterator[Problem]:
+    """Files of a folder that look like songs and are left out; the reason tells what to do."""
+    for row in grouped(tracks.skipped):
+        yield Problem("left out", row, "")
+
+
+def _named(tracks: Tracks, track: str) -> str:
+    return f"{track}   {shown_path(tracks.table['audio'][track])}"
+
+
 def _lacking(tracks: Tracks, settings: DataSettings) -> Iterator[Problem]:
     """Tracks without a side that the corpus promises of each."""
     needs = settings.needs if isinstance(settings, ManifestData) else "any"
@@ -226,7 +239,7 @@ def _audio_problems(tracks: Tracks, faults: dict[str, str]) -> Iterator[Problem]
             cure = "put it back, or take its row out"
         elif fault == CHANGED:
             cure = "put the old file back, or correct sha256 in its row"
-        yield Problem(f"{track}   {shown_path(tracks.table['audio'][track])}", fault, cure)
+        yield Problem(_named(tracks, track), fault, cure)
 
 
 def _twins(tracks: Tracks) -> Iterator[Problem]:

@@ -7,27 +7,23 @@ What a song is, is read from its tags; where they say nothing, from its name and
 - ``<artist>/<album>/<title>.mp3``, where the genre comes from the tags.
 
 The first folder is the genre if its name means one (with ``genres=none``: if the tags have no other), and the artist
-otherwise. A track number before a title ("01 - ", "01. ") is left out. Files and folders whose names begin with a dot
-are passed over.
+otherwise. A track number before a title ("01 - ", "01. ") is left out. Which files are songs, says
+`genrefusion.data.song_files`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from genrefusion.commands.corpus.data_sheet import Report
-from genrefusion.data.audio import EXTENSIONS
+from genrefusion.data import song_files
 from genrefusion.data.genre_names import GenreMap
 from genrefusion.data.names import plain
 from genrefusion.data.sidecars import Sidecars
 from genrefusion.data.tags import find_lyrics, read_tags
-
-OTHER_AUDIO = (".m4a", ".aac", ".mp4", ".opus", ".wma", ".ape", ".wv", ".mpc", ".alac", ".mka")
-"""Endings of audio that libsndfile does not read, or that is not taken for a song."""
 
 _NUMBER = re.compile(r"^\d{1,3}(?:\.\s+|\s+-\s+|_)")
 
@@ -65,27 +61,16 @@ class SourceSong:
 
 def find_songs(source: Path, report: Report) -> list[Path]:
     """Audio files below a folder, sorted; what looks like audio and cannot be taken is reported."""
-    found: list[Path] = []
-
-    def note(error: OSError) -> None:
-        report.leave_out(_below(Path(error.filename), source), "in folders that cannot be read", str(error.strerror))
-
-    for folder, folders, files in os.walk(source, onerror=note):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in folders:
-            if Path(name).suffix.lower() in EXTENSIONS:
-                report.leave_out(_below(Path(folder, name), source), "that cannot be used", "a folder, not a file")
-        for name in files:
-            path, ending = Path(folder, name), Path(name).suffix.lower()
-            if name.startswith(".") or ending not in EXTENSIONS + OTHER_AUDIO:
-                continue
-            if ending in OTHER_AUDIO:
-                report.leave_out(_below(path, source), f"of a format that is not read ({ending}): convert them", "")
-            elif problem := _name_problem(path):
-                report.leave_out(ascii(_below(path, source)), "that cannot be named in a table", problem)
-            else:
-                found.append(path)
-    return sorted(found, key=lambda path: path.relative_to(source).as_posix())
+    found = song_files.find_songs(source)
+    for left_out in found.left_out:
+        report.leave_out(_below(left_out.path, source), left_out.reason, left_out.detail)
+    songs = []
+    for path in found.songs:
+        if problem := _name_problem(path):
+            report.leave_out(ascii(_below(path, source)), "that cannot be named in a table", problem)
+        else:
+            songs.append(path)
+    return sorted(songs, key=lambda path: path.relative_to(source).as_posix())
 
 
 def read_song(file: Path, source: Path, genres: GenreMap, sidecars: Sidecars, report: Report) -> SourceSong:

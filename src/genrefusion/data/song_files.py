@@ -1,0 +1,169 @@
+"""Which files of a folder are songs, and which look like songs and are left out."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from genrefusion.data.formats import EXTENSIONS, OTHER_AUDIO, unreadable_ending
+
+UNUSABLE = "that cannot be used"
+"""The reason that is told in the detail alone."""
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file or folder that gives no song.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is.
+    reason : str
+        Why, as "3 files …" goes on.
+    detail : str
+        What is to be said of this one.
+    lost : bool
+        Whether a song may be missing for it.
+    """
+
+    path: Path
+    reason: str
+    detail: str = ""
+    lost: bool = True
+
+    @property
+    def problem(self) -> str:
+        """Reason and detail; a detail that is the whole reason, alone."""
+        if self.reason == UNUSABLE:
+            return self.detail
+        return f"{self.reason} ({self.detail})" if self.detail else self.reason
+
+
+@dataclass
+class FoundSongs:
+    """Songs, sorted, and what was left out."""
+
+    songs: list[Path] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    @property
+    def lost(self) -> dict[Path, str]:
+        """Why a song may be missing, by file or folder."""
+        return {one.path: one.problem for one in self.left_out if one.lost}
+
+    @property
+    def harmless(self) -> dict[Path, str]:
+        """Why something was passed over that was found in another place."""
+        return {one.path: one.problem for one in self.left_out if not one.lost}
+
+    def take(self, path: Path) -> None:
+        """Sort a file in by its ending; what is no audio by its ending is passed over."""
+        if path.suffix.lower() not in EXTENSIONS + OTHER_AUDIO:
+            return
+        if reason := unreadable_ending(path):
+            self.left_out.append(LeftOut(path, reason))
+        else:
+            self.songs.append(path)
+
+
+def find_songs(root: Path) -> FoundSongs:
+    """Find the songs in a folder and all below it.
+
+    What is a song is told by the endings of names, in any case. Names that begin with a dot, as those of macOS's
+    companions of files (``._song.mp3``), and ``__MACOSX`` are none. Links are followed; of a folder to which several
+    ways lead, the one without links counts, or else the first, and the others are left out.
+
+    Parameters
+    ----------
+    root : Path
+        A folder.
+    """
+    found = FoundSongs()
+    read: dict[tuple[int, int], Path] = {}
+    behind_links = deque([root])
+    while behind_links:
+        folders = [behind_links.popleft()]
+        while folders:
+            folder = folders.pop()
+            try:
+                if (first := read.setdefault(_identity(folder), folder)) is not folder:
+                    found.left_out.append(_again(folder, first, root))
+                    continue
+                with os.scandir(folder) as entries:
+                    names = sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda e: e.name)
+            except OSError as error:
+                found.left_out.append(LeftOut(folder, "in folders that cannot be read", str(error.strerror)))
+                continue
+            for entry in names:
+                _sort(entry, found, behind_links if entry.is_symlink() else folders)
+    found.songs.sort()
+    found.left_out.sort(key=lambda one: (one.path, one.reason))
+    return found
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name belongs to a system or a program."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def grouped(reasons: Mapping[str, str]) -> list[str]:
+    """Say what was left out: many files of one reason on one line, with the names of the first.
+
+    Examples
+    --------
+    >>> grouped({"a": "empty", "b": "silent"})
+    ['a   empty', 'b   silent']
+    >>> grouped({name: "silent" for name in "abcde"})
+    ['5 files silent: a, b, c, …']
+    """
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    rows = []
+    for reason, members in names.items():
+        if len(members) > _NAMED:
+            rows.append(f"{len(members)} files {reason}: {', '.join(members[:_NAMED])}, …")
+        else:
+            rows += [f"{name}   {reason}" for name in members]
+    return rows
+
+
+def below(root: Path, reasons: Mapping[Path, str]) -> dict[str, str]:
+    """Reasons by the paths below a folder."""
+    return {str(path.relative_to(root)) if path != root else str(root): reason for path, reason in reasons.items()}
+
+
+def _sort(entry: os.DirEntry[str], found: FoundSongs, folders: list[Path] | deque[Path]) -> None:
+    """Take a file, or note a folder to be read."""
+    path, named_so = Path(entry.path), Path(entry.name).suffix.lower() in EXTENSIONS
+    try:
+        if entry.is_dir():
+            folders.append(path)
+            if named_so:
+                found.left_out.append(LeftOut(path, UNUSABLE, "a folder, not a file"))
+        elif entry.is_file():
+            found.take(path)
+        elif not path.exists():
+            found.left_out.append(LeftOut(path, "behind links that lead nowhere"))
+        elif named_so:
+            found.left_out.append(LeftOut(path, UNUSABLE, "a pipe or a device, not a file"))
+    except OSError as error:  # a link to itself
+        found.left_out.append(LeftOut(path, "that cannot be opened", str(error.strerror)))
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _again(folder: Path, first: Path, root: Path) -> LeftOut:
+    name = "the whole folder" if first == root else str(first.relative_to(root))
+    if folder.is_relative_to(first):
+        return LeftOut(folder, "behind links in a circle", f"to {name}, in which it lies", lost=False)
+    return LeftOut(folder, "in folders that are read already", f"as {name}", lost=False)
