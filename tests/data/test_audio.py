@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -520,6 +521,31 @@ def test_another_file_with_the_name_of_a_song_is_called_what_it_is(
 def test_a_file_of_zeros_is_called_so(tmp_path: Path, ending: str) -> None:
     (tmp_path / f"a.{ending}").write_bytes(bytes(5000))
     assert audio_problem(tmp_path / f"a.{ending}") == "not an audio file: its first 5000 bytes are zeros"
+
+
+def test_a_download_that_broke_off_is_called_so(tmp_path: Path, song: np.ndarray) -> None:
+    path = write(tmp_path, song, "flac")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + bytes(len(content) // 2))
+    assert re.fullmatch(r"damaged: from [23]\.\d s of 6\.0 s on it holds zeros", audio_problem(path))
+
+
+@pytest.mark.parametrize("ending", ["flac", "mp3", "ogg", "opus", "m4a"])
+def test_a_header_before_noise_is_damaged(tmp_path: Path, stereo: np.ndarray, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    if ending == "m4a":
+        write_with_ffmpeg(path, stereo, 48000, ending)
+    else:
+        opus = {"subtype": "OPUS"} if ending == "opus" else {}
+        soundfile.write(path, stereo, 48000, format=FORMATS.get(ending, "OGG"), **opus)
+    content = path.read_bytes()
+    path.write_bytes(content[:2000] + np.random.default_rng(0).bytes(len(content) - 2000))
+    assert audio_problem(path).startswith("damaged")
+
+
+def test_a_page_called_au_is_no_noise(tmp_path: Path) -> None:
+    (tmp_path / "a.au").write_bytes(b"<html>" * 20_000)
+    assert audio_problem(tmp_path / "a.au").startswith('not an audio file (starts with "<html><h")')
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from genrefusion.data import formats
-from genrefusion.data.song_files import find_songs, grouped
+from genrefusion.data.song_files import find_songs, grouped, songs_at
 
 
 def make(root: Path, *names: str) -> Path:
@@ -31,6 +31,16 @@ def test_songs_are_found_by_their_endings_in_any_case_and_sorted(tmp_path: Path)
 def test_companions_of_macos_and_hidden_files_are_no_songs(tmp_path: Path) -> None:
     make(tmp_path, "a.wav", "._a.wav", ".hidden/b.wav", "__MACOSX/rock/._a.wav", "__MACOSX/c.wav", "rock/.c.wav")
     assert found(tmp_path) == (["a.wav"], {})
+
+
+def test_a_pattern_means_no_hidden_files_but_those_that_it_names(tmp_path: Path) -> None:
+    make(tmp_path, "a.wav", ".hidden/b.wav", "rock/@eaDir/c.wav", "rock/._d.wav", "rock/e.wav")
+
+    def meant(pattern: str) -> list[str]:
+        return [str(song.relative_to(tmp_path)) for song in songs_at(str(tmp_path / pattern)).songs]
+
+    assert meant("**/*.wav") == ["a.wav", "rock/e.wav"]
+    assert meant(".hidden/*.wav") == [".hidden/b.wav"]
 
 
 def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:
@@ -95,4 +105,4 @@ def test_formats_of_the_extra_are_songs_with_it_and_are_left_out_without(
 
 def test_many_files_of_one_reason_are_told_on_one_line() -> None:
     reasons = dict.fromkeys(("a", "b", "c", "d"), "silent") | {"e": "empty"}
-    assert grouped(reasons) == ["4 files silent: a, b, c, …", "e   empty"]
+    assert grouped(reasons) == ["a, b, c, … (4 in all)   silent", "e   empty"]

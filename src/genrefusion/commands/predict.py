@@ -23,9 +23,8 @@ from genrefusion.core.folders import cache_folder
 from genrefusion.core.streams import write_utf_8_to_pipes
 from genrefusion.core.terminal import Terminal, shown, shown_lines
 from genrefusion.data.audio import AudioError, decoded_once, digest_audio, usable_sound
-from genrefusion.data.formats import ENDINGS
 from genrefusion.data.sidecars import SIDECARS, Sidecars
-from genrefusion.data.song_files import FoundSongs, find_songs, grouped, is_hidden
+from genrefusion.data.song_files import grouped, songs_at
 from genrefusion.data.tags import find_lyrics
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache, ScratchCache
@@ -150,51 +149,6 @@ def predict_files(config: PredictConfig) -> int:
     if not answered:
         print(f"Not one of {len(songs)} songs could be answered.", file=sys.stderr)  # noqa: T201
     return 1 if problems or not answered else 0
-
-
-def songs_at(where: str) -> FoundSongs:
-    """List the audio files that a path, a folder (with all below it) or a pattern means.
-
-    A single file is taken whatever it is called.
-
-    Raises
-    ------
-    UserError
-        There are none.
-    """
-    path = Path(where).expanduser()
-    try:
-        if path.exists() and not path.is_dir():
-            return FoundSongs([path])
-        if path.is_dir():
-            found = find_songs(path)
-        else:
-            anchor = Path(path.anchor)
-            found = _all_of(sorted(anchor.glob(str(path.relative_to(anchor)))))
-    except (OSError, ValueError) as error:
-        raise UserError(f"audio={shown(where)}: {getattr(error, 'strerror', None) or error}.") from error
-    if not found.songs:
-        left_out = grouped({str(path): reason for path, reason in found.lost.items()})
-        raise UserError(
-            f"audio={shown(where)}: no song there (files that end in {ENDINGS})."
-            + (f"\nLeft out:\n{bullet_list(left_out)}" if left_out else "")
-        )
-    return found
-
-
-def _all_of(matches: list[Path]) -> FoundSongs:
-    """Songs that a pattern means, each once, and those in its folders."""
-    found = FoundSongs()
-    for path in matches:
-        if is_hidden(path.name):
-            continue
-        if path.is_dir():
-            inside = find_songs(path)
-            found.songs += inside.songs
-            found.left_out += inside.left_out
-        else:
-            found.take(path)
-    return FoundSongs(sorted(set(found.songs)), list(dict.fromkeys(found.left_out)))
 
 
 def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, workers: int) -> Iterator[Answer]:

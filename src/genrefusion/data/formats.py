@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 from dataclasses import dataclass
-from pathlib import Path
 
 SNDFILE_ENDINGS = (
     *(".wav", ".au", ".flac", ".ogg", ".mp3", ".aiff", ".aif"),
@@ -139,9 +138,8 @@ def has_ffmpeg() -> bool:
     return True
 
 
-def unreadable_ending(path: Path) -> str:
-    """Why a file that is audio by its ending will not be read, as the end of "3 files …"; empty if it will."""
-    ending = path.suffix.lower()
+def unreadable_ending(ending: str) -> str:
+    """Why files that are audio by their ending will not be read, as the end of "3 files …"; empty if they will."""
     if ending in OTHER_AUDIO:
         return f"of a format that is not read ({ending}): convert them"
     if ending in FFMPEG_ENDINGS and not has_ffmpeg():

@@ -102,7 +102,7 @@ class Mixer:
         self._blocks.append(mono)
         self.done += len(mono)
         if block.shape[1] > 1:
-            self._channels += float(np.einsum("ij,ij->", block, block)) / block.shape[1]
+            self._channels += float(np.vdot(block, block)) / block.shape[1]
             self._mix += float(np.vdot(mono, mono))
 
     def sound(self, rate: int) -> Sound:
@@ -123,8 +123,9 @@ class Mixer:
 
 
 def _peak(block: Array) -> float:
-    peak = max(float(block.max()), -float(block.min()))
-    if not math.isfinite(peak) or not math.isfinite(float(block.min())):
+    high, low = float(block.max()), float(block.min())
+    peak = max(high, -low)
+    if not (math.isfinite(high) and math.isfinite(low)):
         raise AudioError("holds samples that are no numbers (NaN or infinite)")
     if peak > LOUDEST:
         raise AudioError(

@@ -27,6 +27,7 @@ _KBPS = {  # by (MPEG 1 or not, layer)
 _SAME = 0xFFFE0C00
 """Bits of a header that all frames of a stream share: sync, version, layer, rate."""
 
+_LARGEST = 1500  # more bytes than a frame of MP3 has
 _TAGS = 1 << 12  # bytes behind the last frame that are taken for tags
 _JUNK = 1 << 16  # bytes without a frame after which a count gives up
 
@@ -132,7 +133,7 @@ def _count(content: mmap.mmap, max_seconds: float | None) -> Count | None:
     header = _word(content, first)
     frame = _Frame.of(header)
     told, size_told, is_header = _told(content[first : first + frame.length])
-    if told and size_told and size - first - size_told < _TAGS:
+    if told and 0 < size_told < told * _LARGEST and size - first - size_told < _TAGS:
         return Count(header, first, first, told, True, told, believed=True)
     place = first = first + frame.length if is_header else first
     most = size if max_seconds is None else int(max_seconds * frame.rate / frame.samples) + 2

@@ -11,11 +11,14 @@ import numpy as np
 import soundfile
 
 from genrefusion.data import mpeg
-from genrefusion.data.formats import AIFF, AU, CAF, FLAC, MPEG, OGG, W64, WAV, Kind, not_audio
+from genrefusion.data.formats import AIFF, AU, CAF, FLAC, HEAD, MPEG, OGG, W64, WAV, Kind, not_audio
 from genrefusion.data.mixing import Array, AudioError, Mixer, Sound
+
+Source = bytes | BinaryIO
 
 _BLOCK = 1 << 18  # samples a channel read at once: bounds the memory of a file with many channels
 _PIECE = 1 << 12  # read at once where a block has an error, to find how far the file is whole
+_ZEROS = 1 << 12  # bytes at the end of a file
 _HEARD = 0.5  # seconds: encoders pad, and lossy headers estimate, so only a gap that one can hear counts
 
 # libsndfile shortens a file to the bytes that are there, and notes in its log what the header promised.
@@ -36,7 +39,10 @@ def decode(path: Path, kind: Kind | None, max_seconds: float) -> Sound:
     soundfile.LibsndfileError
         libsndfile does not open it.
     """
-    with soundfile.SoundFile(_source(path, kind, max_seconds)) as file:
+    source = _source(path, kind, max_seconds)
+    with _open(source) as file:
+        if file.format == "RAW" and path.suffix.lower() in AU.endings:  # libsndfile takes any bytes for sound then
+            raise AudioError("damaged (its header is cut off)" if kind is AU else not_audio(_head(path), kind))
         if file.frames >= _UNKNOWN_FRAMES:  # libsndfile cannot find its end either
             raise AudioError("its header does not tell its length: write it again, with flac or ffmpeg, to a file")
         rate, limit = int(file.samplerate), int(max_seconds * file.samplerate)
@@ -46,9 +52,9 @@ def decode(path: Path, kind: Kind | None, max_seconds: float) -> Sound:
                 "holds several Ogg streams in a row, of which the first alone would be read: write it again"
             )
         mixer = Mixer(min(int(file.frames), limit))
-        broken = _read(file, mixer)
+        broken = _read(source, file, mixer)
         if min(whole, limit) - mixer.done > _HEARD * rate:
-            raise AudioError(_gap(path, mixer.done, whole, rate, broken=broken))
+            raise AudioError(_gap(path, source, mixer.done, whole, rate, broken=broken))
         if _NO_LAST_PAGE in file.extra_info and whole <= limit:
             raise AudioError(f"cut off at {mixer.done / rate:.1f} s (it has no last page)")
     return mixer.sound(rate)
@@ -57,7 +63,7 @@ def decode(path: Path, kind: Kind | None, max_seconds: float) -> Sound:
 def seconds_told(path: Path, kind: Kind | None) -> float | None:
     """Length as the header tells it, or of MP3 without such a header as its frames do; None if nothing tells it."""
     if kind is MPEG and (counted := mpeg.count(path)) is not None and not counted.believed:
-        return max(counted.told, counted.frames) * counted.samples_a_frame / counted.rate
+        return max(counted.told, counted.frames) * counted.samples_a_frame / counted.rate or None
     with soundfile.SoundFile(os.fsencode(path)) as file:
         known = 0 < file.frames < _UNKNOWN_FRAMES
         return int(file.frames) / int(file.samplerate) if known else None
@@ -65,12 +71,14 @@ def seconds_told(path: Path, kind: Kind | None) -> float | None:
 
 def refusal(path: Path, kind: Kind | None, head: bytes, error: soundfile.LibsndfileError) -> str:
     """Say what a file that libsndfile refuses is instead."""
-    if kind in (WAV, AIFF, AU, FLAC, OGG, CAF, W64, MPEG) or head[:3] == b"ID3":
+    if kind is MPEG:
+        return "damaged: nothing of it can be decoded"
+    if kind in (WAV, AIFF, AU, FLAC, OGG, CAF, W64) or head[:3] == b"ID3":
         return f"damaged ({error.error_string.strip().rstrip('.')})"
     return not_audio(head, kind)
 
 
-def _source(path: Path, kind: Kind | None, max_seconds: float) -> bytes | BinaryIO:
+def _source(path: Path, kind: Kind | None, max_seconds: float) -> Source:
     """What to open: the file, or its frames of MP3 behind a header that is true, where libsndfile errs."""
     name = os.fsencode(path)
     if (
@@ -100,16 +108,19 @@ def _promised_frames(file: soundfile.SoundFile) -> int:
     return max(frames, round(frames * promised / there))
 
 
-def _read(file: soundfile.SoundFile, mixer: Mixer) -> bool:
+def _read(source: Source, file: soundfile.SoundFile, mixer: Mixer) -> bool:
     """Read what is wanted, and say whether a decoding error ended it; otherwise the end of the file does."""
-    size = _BLOCK
+    if not _read_blocks(file, mixer, _BLOCK):
+        return False
+    with _open(source) as again:  # after an error some decoders go to no place any more
+        return not _goes_to(again, mixer.done) or _read_blocks(again, mixer, _PIECE)
+
+
+def _read_blocks(file: soundfile.SoundFile, mixer: Mixer, size: int) -> bool:
     while mixer.done < mixer.limit:
         block = _next(file, min(size, mixer.limit - mixer.done))
         if block is None:
-            if size == _PIECE or not _goes_to(file, mixer.done):
-                return True
-            size = _PIECE
-            continue
+            return True
         if not len(block):
             return False
         mixer.add(block)
@@ -133,23 +144,42 @@ def _goes_to(file: soundfile.SoundFile, position: int) -> bool:
     return True
 
 
-def _gap(path: Path, done: int, whole: int, rate: int, *, broken: bool) -> str:
+def _gap(path: Path, source: Source, done: int, whole: int, rate: int, *, broken: bool) -> str:
     """Say what is missing: the end, or something before it."""
-    if not any(_can_be_read(path, done + (whole - done) * part // 8) for part in (7, 6, 4, 2)):
+    if _ends_in_zeros(path):
+        return f"damaged: from {done / rate:.1f} s of {whole / rate:.1f} s on it holds zeros"
+    if not done and path.stat().st_size > HEAD:
+        return "damaged: nothing of it can be decoded"
+    if not any(_can_be_read(source, done + (whole - done) * part // 8) for part in (7, 6, 4, 2)):
         return f"cut off at {done / rate:.1f} s of {whole / rate:.1f} s"
     if broken:
         return f"damaged at {done / rate:.1f} s of {whole / rate:.1f} s"
     return f"damaged: {(whole - done) / rate:.1f} s of {whole / rate:.1f} s are missing"
 
 
-def _can_be_read(path: Path, position: int) -> bool:
+def _ends_in_zeros(path: Path) -> bool:
+    """Whether the last bytes of a file were never written, as after a download that broke off."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _ZEROS))
+        return not any(file.read())
+
+
+def _can_be_read(source: Source, position: int) -> bool:
     """Whether a file goes on at a position."""
-    try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:  # after an error some decoders read nothing any more
-            block = _next(file, _PIECE // 4) if position < file.frames and _goes_to(file, position) else None
-            return block is not None and len(block) > 0
-    except soundfile.LibsndfileError:
-        return False
+    with _open(source) as file:
+        block = _next(file, _PIECE // 4) if position < file.frames and _goes_to(file, position) else None
+        return block is not None and len(block) > 0
+
+
+def _open(source: Source) -> soundfile.SoundFile:
+    if not isinstance(source, bytes):
+        source.seek(0)
+    return soundfile.SoundFile(source)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
 
 
 def _has_second_stream(path: Path) -> bool:

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from genrefusion.data.formats import EXTENSIONS, OTHER_AUDIO, unreadable_ending
+from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.terminal import shown
+from genrefusion.data.formats import ENDINGS, EXTENSIONS, OTHER_AUDIO, unreadable_ending
 
 UNUSABLE = "that cannot be used"
 """The reason that is told in the detail alone."""
 
 _NAMED = 3
+_OF_SYSTEMS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "#recycle")
+_AUDIO = frozenset(EXTENSIONS + OTHER_AUDIO)
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,10 @@ class FoundSongs:
 
     def take(self, path: Path) -> None:
         """Sort a file in by its ending; what is no audio by its ending is passed over."""
-        if path.suffix.lower() not in EXTENSIONS + OTHER_AUDIO:
+        ending = path.suffix.lower()
+        if ending not in _AUDIO:
             return
-        if reason := unreadable_ending(path):
+        if reason := unreadable_ending(ending):
             self.left_out.append(LeftOut(path, reason))
         else:
             self.songs.append(path)
@@ -107,9 +112,39 @@ def find_songs(root: Path) -> FoundSongs:
     return found
 
 
+def songs_at(where: str) -> FoundSongs:
+    """List the audio files that a path, a folder (with all below it) or a pattern means.
+
+    A single file is taken whatever it is called.
+
+    Raises
+    ------
+    UserError
+        There are none.
+    """
+    path = Path(where).expanduser()
+    try:
+        if path.exists() and not path.is_dir():
+            return FoundSongs([path])
+        if path.is_dir():
+            found = find_songs(path)
+        else:
+            anchor = Path(path.anchor)
+            found = _all_of(sorted(anchor.glob(str(path.relative_to(anchor)))), named=frozenset(path.parts))
+    except (OSError, ValueError) as error:
+        raise UserError(f"audio={shown(where)}: {getattr(error, 'strerror', None) or error}.") from error
+    if not found.songs:
+        left_out = grouped({str(path): reason for path, reason in found.lost.items()})
+        raise UserError(
+            f"audio={shown(where)}: no song there (files that end in {ENDINGS})."
+            + (f"\nLeft out:\n{bullet_list(left_out)}" if left_out else "")
+        )
+    return found
+
+
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name belongs to a system or a program."""
-    return name.startswith(".") or name == "__MACOSX"
+    return name.startswith(".") or name in _OF_SYSTEMS
 
 
 def grouped(reasons: Mapping[str, str]) -> list[str]:
@@ -120,7 +155,7 @@ def grouped(reasons: Mapping[str, str]) -> list[str]:
     >>> grouped({"a": "empty", "b": "silent"})
     ['a   empty', 'b   silent']
     >>> grouped({name: "silent" for name in "abcde"})
-    ['5 files silent: a, b, c, …']
+    ['a, b, c, … (5 in all)   silent']
     """
     names: dict[str, list[str]] = {}
     for name, reason in reasons.items():
@@ -128,7 +163,7 @@ def grouped(reasons: Mapping[str, str]) -> list[str]:
     rows = []
     for reason, members in names.items():
         if len(members) > _NAMED:
-            rows.append(f"{len(members)} files {reason}: {', '.join(members[:_NAMED])}, …")
+            rows.append(f"{', '.join(members[:_NAMED])}, … ({len(members)} in all)   {reason}")
         else:
             rows += [f"{name}   {reason}" for name in members]
     return rows
@@ -139,9 +174,25 @@ def below(root: Path, reasons: Mapping[Path, str]) -> dict[str, str]:
     return {str(path.relative_to(root)) if path != root else str(root): reason for path, reason in reasons.items()}
 
 
+def _all_of(matches: list[Path], *, named: frozenset[str]) -> FoundSongs:
+    """Songs that a pattern means, each once, and those in its folders; hidden ones where the pattern names them."""
+    found = FoundSongs()
+    for path in matches:
+        if any(map(is_hidden, set(path.parts) - named)):
+            continue
+        if path.is_dir():
+            inside = find_songs(path)
+            found.songs += inside.songs
+            found.left_out += inside.left_out
+        else:
+            found.take(path)
+    return FoundSongs(sorted(set(found.songs)), list(dict.fromkeys(found.left_out)))
+
+
 def _sort(entry: os.DirEntry[str], found: FoundSongs, folders: list[Path] | deque[Path]) -> None:
     """Take a file, or note a folder to be read."""
-    path, named_so = Path(entry.path), Path(entry.name).suffix.lower() in EXTENSIONS
+    path = Path(entry.path)
+    named_so = path.suffix.lower() in EXTENSIONS
     try:
         if entry.is_dir():
             folders.append(path)
