@@ -379,7 +379,14 @@ def main(words: list[str]) -> None:
         prog="benchmark.py scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tracks", type=int, nargs="+", default=[1000, 10_000], metavar="N", help="sizes")
-    parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS), metavar="STEP", help=", ".join(STEPS))
+    parser.add_argument(
+        "--steps",
+        nargs="+",
+        choices=STEPS,
+        default=list(STEPS),
+        metavar="STEP",
+        help=f"some need what earlier ones leave: {', '.join(STEPS)}",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="make the corpora there, and leave them")
     arguments = parser.parse_args(words)
