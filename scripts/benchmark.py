@@ -3,6 +3,7 @@
     python scripts/benchmark.py extraction
     python scripts/benchmark.py training --json training.json
     python scripts/benchmark.py inference --weights msd_crnn.hdf5
+    python scripts/benchmark.py kill --seed 0
     python scripts/benchmark.py scale --tracks 1000 10000 100000
 
 Alternatives take turns, so that a slow moment of the machine meets all of them; medians are compared as ratios.
@@ -218,7 +219,7 @@ BENCHMARKS: dict[str, Callable[..., Rows]] = {
 }
 
 
-APART = {"scale": "benchmarks.scale"}
+APART = {"kill": "benchmarks.kill", "scale": "benchmarks.scale"}
 """Benchmarks with a table, and options, of their own."""
 
 

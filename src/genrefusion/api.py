@@ -16,7 +16,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.checks import check_audio
 from genrefusion.data.corpora import load_corpus, load_usable
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import FeatureCache
+from genrefusion.features.cache import cache_to_read
 from genrefusion.pipelines.base import Context, Predictor
 from genrefusion.pipelines.ensemble import EnsemblePipeline
 from genrefusion.runs.store import Run, open_run
@@ -93,6 +93,6 @@ def load_pipeline(run: str | Path, *, cache: str | None = None, workers: int = 2
     """
     found = open_run(Path(run))
     seconds = found.record["config"]["data"]["max_seconds"]
-    context = Context(FeatureCache(cache_folder(cache) / "features"), workers=workers, max_seconds=seconds)
+    context = Context(cache_to_read(cache_folder(cache) / "features"), workers=workers, max_seconds=seconds)
     pipelines = found.pipelines(context)
     return pipelines[0] if len(pipelines) == 1 else EnsemblePipeline.mean_of(pipelines)

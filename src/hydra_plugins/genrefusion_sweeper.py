@@ -13,6 +13,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from genrefusion.core.disks import disks_in_words
+from genrefusion.core.folders import places_of, typed_places
+
 
 class RunsSweeper(BasicSweeper):
     """Makes several runs: the trials of ``sweep=NAME``, or without one every combination of what was typed."""
@@ -27,6 +30,12 @@ class RunsSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Make the runs of what was typed; the process ends with 1 where some failed."""
+        assert self.config is not None
+        chosen = {"output": self.config.output, "cache": self.config.cache}
+        with disks_in_words([*places_of(chosen), *typed_places()]):
+            self._sweep(arguments)
+
+    def _sweep(self, arguments: list[str]) -> None:
         assert self.config is not None
         assert self.launcher is not None
         assert self.hydra_context is not None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,13 @@ import pandas as pd
 
 from genrefusion.commands.calibrate import calibrate
 from genrefusion.core.errors import UserError
+from genrefusion.core.faults import why_not_writable
 from genrefusion.core.files import write_json
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.corpora import load_usable
 from genrefusion.data.tracks import Tracks
+from genrefusion.features.cache import cache_to_read
 from genrefusion.features.precomputed import with_digests
 from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
 from genrefusion.pipelines.base import Predictor, read_features, read_settings
@@ -38,7 +43,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     """Score a saved run again: its own test tracks, or all tracks of another corpus with the same genres.
 
     On another corpus the models of all folds are averaged, and tracks that were trained on are left out. The result
-    goes to ``evaluations/<corpus>/`` in the run folder; the run itself is not changed. With ``calibrate`` the result
+    goes to ``evaluations/<corpus>/`` in the run folder; the run itself is not changed. Of a run that cannot be written
+    the figures are shown alone. With ``calibrate`` the result
     with calibrated probabilities goes to ``evaluations/<corpus>_calibrated/`` as well. With ``explain`` what a
     co-attention run looked at goes to ``explanations/``, in the run folder or for another corpus beside its result.
 
@@ -57,25 +63,34 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     Raises
     ------
     UserError
-        The run is not finished, the corpus has genres that it does not know, or there is nothing to explain.
+        The run is not finished, the corpus has genres that it does not know, or there is nothing to explain, or no
+        place for the drawings.
     """
     if not config.run:
         raise UserError("evaluate needs run=DIR: the folder that train named in its last line.")
     terminal = Terminal(quiet=quiet)
-    scored = _prepare(config, open_run(Path(config.run)), terminal)
+    run = open_run(Path(config.run))
+    closed = why_not_writable(run.directory / "evaluations")
+    if closed is not None and config.explain:
+        raise closed
+    scored = _prepare(config, run, terminal)
     to_explain = parts_to_explain(scored.parts) if config.explain else []
     tables = _predict_parts(scored.parts)
     same = _is_there(scored.target, tables)
     # What was calibrated or explained of other predictions does not go with these.
     stale = not same and (scored.calibrated / "calibration.json").is_file()
     targets = [scored.target, scored.calibrated] if config.calibrate or stale else [scored.target]
-    with replacing(*targets, keep=("explanations",) if same and not config.explain else ()) as (folder, *others):
+    keep = ("explanations",) if same and not config.explain else ()
+    with replacing(*targets, keep=keep) if closed is None else _passing(len(targets)) as (folder, *others):
         metrics = _write(scored, tables, folder, terminal)
         if config.calibrate:
             val = read_predictions(scored.run.directory / "predictions" / "val.csv")
             metrics = calibrate(folder, val, others[0], by_fold=scored.own, title=scored.title, terminal=terminal)
         if config.explain:
             explain(to_explain, scored.explanations(folder), config.explain, title=scored.title, terminal=terminal)
+    if closed is not None:
+        terminal.say("note", f"{run.directory}: {closed.strerror}. The figures are not kept")
+        return metrics
     terminal.say("report", str(scored.target / "report.html"))
     terminal.say("figures", str(scored.target))
     if config.calibrate:
@@ -85,6 +100,13 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     if config.explain:
         terminal.say("explained", str(scored.explanations(scored.target)))
     return metrics
+
+
+@contextlib.contextmanager
+def _passing(count: int) -> Iterator[list[Path]]:
+    """Give folders that are there for as long as the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield [Path(folder) / str(number) for number in range(count)]
 
 
 @dataclass(frozen=True)
@@ -124,13 +146,13 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     data = config.data or read_settings({"schema": run.record["data_schema"], **trained})
     # What a prediction depends on is the run's: songs are heard for as long as in training.
     data = replace(data, max_seconds=trained["max_seconds"])
-    context = make_context(config, terminal, max_seconds=data.max_seconds)
+    cache = cache_folder(config.cache)
+    context = make_context(config, cache_to_read(cache / "features"), terminal, max_seconds=data.max_seconds)
     pipelines = run.pipelines(context, features_path=config.features.path)
     if config.explain:
         pipelines[0].require_attention()
     if config.calibrate:
         _require_unused_val(run)
-    cache = cache_folder(config.cache)
     tracks = load_usable(data, pipelines[0].uses, cache=cache, workers=config.workers, terminal=terminal)
     say_skipped(tracks, terminal)
     tracks = with_digests(tracks, read_features(pipelines[0]))

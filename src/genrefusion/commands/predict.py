@@ -27,7 +27,7 @@ from genrefusion.data.sidecars import SIDECARS, Sidecars
 from genrefusion.data.song_files import grouped, songs_at
 from genrefusion.data.tags import find_lyrics
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import FeatureCache, ScratchCache
+from genrefusion.features.cache import FeatureCache, ScratchCache, cache_to_read
 from genrefusion.metrics.predictions import Prediction, mean_prediction
 from genrefusion.pipelines.base import Context, Predictor
 from genrefusion.runs.store import Run, open_run
@@ -117,7 +117,7 @@ def predict_files(config: PredictConfig) -> int:
     if terminal.quiet:
         write_utf_8_to_pipes()
     folder = cache_folder(config.cache) / "features"
-    cache = FeatureCache(folder) if config.cache else ScratchCache(folder)
+    cache = cache_to_read(folder) if config.cache else ScratchCache(folder)
     models = _load(runs, config, cache)
     _require_sides(models, config)
     answered = 0

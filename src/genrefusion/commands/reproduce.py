@@ -22,9 +22,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from genrefusion.core.alone import WorkError
+from genrefusion.core.disks import Place, disk_mistake
 from genrefusion.core.errors import UserError
 from genrefusion.core.files import write_atomically, write_json
-from genrefusion.core.folders import forgotten_unless_begun, run_folder
+from genrefusion.core.folders import forgotten_unless_begun, places_of, run_folder
 from genrefusion.core.machine import machine_names
 from genrefusion.core.terminal import Terminal
 from genrefusion.metrics.groups import groups_of
@@ -74,7 +75,7 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
         weights=config.weights,
     )
     chosen = [row for row in settings.rows if config.rows is None or row.experiment in config.rows]
-    runs, problems = _runs_of_rows(chosen, experiments, config.seeds)
+    runs, problems = _runs_of_rows(chosen, experiments, config.seeds, places_of(vars(config)))
     table = pd.DataFrame(measure_rows(chosen, runs, problems))
     path = Path(config.output) / "tables" / settings.name / _place(table, config) / "table.csv"
     page = _write(table, path, settings, typed)
@@ -88,7 +89,7 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
 
 
 def _runs_of_rows(
-    chosen: list[TableRow], experiments: Experiments, seeds: list[int]
+    chosen: list[TableRow], experiments: Experiments, seeds: list[int], places: list[Place]
 ) -> tuple[dict[int, list[Path]], dict[int, str]]:
     """Run folders of each row by its number, one for each seed, and why other rows have none."""
     terminal = experiments.terminal
@@ -106,8 +107,10 @@ def _runs_of_rows(
         except (UserError, WorkError) as error:
             problems[number] = str(error)
         except Exception as error:
-            problems[number] = f"{type(error).__name__}: {error}"
-            _say_lines(terminal, "", traceback.format_exc())
+            mistake = disk_mistake(error, places)
+            problems[number] = str(mistake or f"{type(error).__name__}: {error}")
+            if mistake is None:
+                _say_lines(terminal, "", traceback.format_exc())
         if number in problems:
             _say_lines(terminal, "failed", problems[number])
     return runs, problems

@@ -20,8 +20,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from genrefusion.core.disks import disk_mistake, disks_in_words
 from genrefusion.core.errors import UserError
-from genrefusion.core.folders import forgotten_unless_begun
+from genrefusion.core.folders import forgotten_unless_begun, places_of, typed_places
 from genrefusion.core.processes import LAUNCHER_GRACE, process_count, process_number
 from genrefusion.core.streams import escape_what_does_not_fit
 from genrefusion.settings.composing import configs_directory, own_configs, quoted, take_folders, to_settings
@@ -57,6 +58,11 @@ def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None
         _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         _fail(in_words(error, name))
+    except OSError as error:  # of a folder that Hydra was to make
+        mistake = disk_mistake(error, typed_places())
+        if mistake is None:
+            raise
+        _fail(str(mistake))
     except KeyboardInterrupt:
         several = {"-m", "--multirun"} & set(sys.argv) and not any(word.startswith("sweep=") for word in sys.argv)
         advice = " What had begun to train goes on with the same command and resume=true."
@@ -77,7 +83,9 @@ def _run(name: str, given: Mapping[str, str]) -> None:
         try:
             with forgotten_unless_begun(Path(HydraConfig.get().runtime.output_dir)):
                 settings = to_settings(config)
-            command.run(replace(settings, **given))
+            directory = Path(HydraConfig.get().runtime.output_dir) if name == "train" else None
+            with disks_in_words([*places_of(vars(settings)), *typed_places()], run=directory):
+                command.run(replace(settings, **given))
         except UserError as error:
             _fail(str(error))  # here, where Hydra does not yet add lines of its own
         except (HydraException, OmegaConfBaseException) as error:  # of an experiment that is composed on the way

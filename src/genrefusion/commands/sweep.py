@@ -20,20 +20,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from genrefusion.commands import sweep_results
+from genrefusion.core.disks import disk_mistake
 from genrefusion.core.errors import UserError
-from genrefusion.core.files import alone_in
-from genrefusion.core.folders import forget_empty
+from genrefusion.core.files import alone_in, has_record_locks
+from genrefusion.core.folders import forget_empty, places_of
 from genrefusion.core.terminal import Terminal
 from genrefusion.runs.record import RESULTS_VERSION, require_same_code
 from genrefusion.runs.training import prepare, run_experiment
 from genrefusion.settings.commands import TrainConfig
-from genrefusion.settings.composing import to_settings
+from genrefusion.settings.composing import literal, quoted, to_settings
 from genrefusion.settings.mistakes import require_launcher
 from genrefusion.settings.sweep import SweepSettings
 
@@ -87,6 +90,10 @@ def run_sweep(config: DictConfig, typed: Sequence[str], launcher: Launcher) -> N
     free = {name: values for name, values in space.items() if name not in _names(typed)}
     terminal = Terminal()
     directory = Path(config.hydra.sweep.dir)
+    if settings.resume and not any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra):
+        directory = _begun_so(directory, typed, settings) or directory
+        with read_write(config.hydra):
+            config.hydra.sweep.dir = literal(directory)
     with _emptied(directory):
         prepare(settings, terminal)  # a mistake in the data shows here and not in every trial
         _run_trials(config, settings, typed, free, directory, launcher, terminal)
@@ -108,11 +115,23 @@ def _run_trials(
         while (missing := settings.sweep.trials - count_done(study)) > 0:
             size = min(missing, 1 if one_by_one else settings.parallel)
             batch = [_ask(study, settings.sweep, free, done=count_done(study) + k) for k in range(size)]
-            _launch(launcher, study, batch, typed)
+            _launch(launcher, study, batch, [*typed, f"hydra.sweep.dir={quoted(literal(directory))}"])
             sweep_results.write_table(study, directory)
             for trial in batch:
                 terminal.say("trial", sweep_results.trial_line(study, trial.number))
         sweep_results.finish(study, directory, settings.name, typed, terminal)
+
+
+def _begun_so(directory: Path, typed: Sequence[str], settings: TrainConfig) -> Path | None:
+    """The newest of the sweeps beside one, and itself, that was begun with the same words."""
+    for path in sorted(directory.parent.glob(f"*/{STUDY}"), reverse=True):
+        if open_study(path.parent, settings.sweep).user_attrs.get("typed") == _lasting(typed):
+            return path.parent
+    return None
+
+
+def _lasting(typed: Sequence[str]) -> list[str]:
+    return sorted(override for override in typed if not override.startswith(_CAN_CHANGE))
 
 
 @contextmanager
@@ -125,7 +144,9 @@ def _emptied(directory: Path) -> Iterator[None]:
 
 
 def run_trial(config: DictConfig, directory: Path) -> None:
-    """Train with the settings of one trial, and record how it ended; no mistake leaves this function.
+    """Train with the settings of one trial, and record how it ended; no mistake but of a disk leaves this function.
+
+    A trial that broke off because a disk was full, or could not be written, is run again when the sweep is resumed.
 
     Parameters
     ----------
@@ -154,6 +175,8 @@ def run_trial(config: DictConfig, directory: Path) -> None:
         trial.set_user_attr("reason", str(reason))
         study.tell(number, state=optuna.trial.TrialState.PRUNED)
     except Exception as error:  # whatever it is, other trials may do better
+        if (mistake := disk_mistake(error, places_of({"output": config.output, "cache": config.cache}))) is not None:
+            raise mistake from error
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         trial.set_user_attr("reason", f"{kind}{error}")
         study.tell(number, state=optuna.trial.TrialState.FAIL)
@@ -232,7 +255,10 @@ def open_study(directory: Path, settings: Any) -> Study:
         pruner = optuna.pruners.MedianPruner(n_startup_trials=settings.startup, n_warmup_steps=settings.warmup)
     path = (directory / STUDY).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": _WAIT}})
+    address = f"sqlite:///file:{quote(str(path))}?uri=true"
+    if not has_record_locks(path.parent):
+        address += "&nolock=1"  # else it would wait for a lock for ever
+    storage = optuna.storages.RDBStorage(address, engine_kwargs={"connect_args": {"timeout": _WAIT}})
     return optuna.create_study(
         storage=storage, study_name="sweep", pruner=pruner, direction="minimize", load_if_exists=True
     )
@@ -257,12 +283,16 @@ def _open_sweep(directory: Path, settings: TrainConfig, typed: Sequence[str]) ->
         require_same_code(study.user_attrs, directory)
     study.set_user_attr("results_version", RESULTS_VERSION)
     begun = study.user_attrs.get("typed")
-    lasting = sorted(override for override in typed if not override.startswith(_CAN_CHANGE))
+    lasting = _lasting(typed)
     if begun is None:
         study.set_user_attr("typed", lasting)
     elif begun != lasting:
         raise UserError(f"{directory}: was begun with other settings: train -m {shlex.join(begun)}")
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        if "folder" in trial.user_attrs:  # it is run again in another one
+            begun = directory / trial.user_attrs["folder"]
+            shutil.rmtree(begun / "checkpoints", ignore_errors=True)
+            (begun / ".lock").unlink(missing_ok=True)
         _end(study, trial.number, "the sweep was ended while it ran; run again", interrupted=True)
         study.enqueue_trial(trial.params)
     return study
@@ -291,7 +321,10 @@ def _launch(launcher: Launcher, study: Study, batch: Sequence[Trial], typed: Seq
     reason = "its process ended before it did"
     try:
         for returned in launcher.launch(jobs, initial_job_idx=batch[0].number):
-            returned.return_value  # noqa: B018 (raises what a trial did not catch)
+            if returned.status != JobStatus.COMPLETED:
+                raise returned._return_value  # `return_value` would print a line of its own
+    except UserError:  # of a disk
+        raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         if not any("folder" in study.trials[trial.number].user_attrs for trial in batch):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from genrefusion.core.disks import disks_in_words
 from genrefusion.core.errors import UserError
-from genrefusion.core.folders import forgotten_unless_begun
-from genrefusion.core.processes import LAUNCHER_GRACE, process_number
+from genrefusion.core.folders import forgotten_unless_begun, places_of, unfinished_beside
+from genrefusion.core.processes import LAUNCHER_GRACE, end_with_parent, process_number
 from genrefusion.settings.commands import TrainConfig
 from genrefusion.settings.composing import to_settings
 from genrefusion.settings.mistakes import require_launcher, why
@@ -35,6 +39,8 @@ def run(config: TrainConfig) -> None:
     settings = HydraConfig.get()
     directory = Path(settings.runtime.output_dir)
     typed = list(settings.overrides.task)
+    if config.resume and not any(word.startswith("hydra.run.dir=") for word in settings.overrides.hydra):
+        directory = _with_same_settings(config, unfinished_beside(directory)) or directory
     with forgotten_unless_begun(directory):
         require_launcher(settings)
         if config.pipeline.joins_runs:
@@ -43,17 +49,38 @@ def run(config: TrainConfig) -> None:
             run_experiment(config, directory, command=shlex.join(typed))
 
 
+def _with_same_settings(config: TrainConfig, begun: Sequence[Path]) -> Path | None:
+    """The first of the runs that was begun with the same settings: the last one may be of another corpus.
+
+    Where a run is made, and on what, may differ. Whether corpus and split are the same is found out when it goes on.
+    """
+    wanted = _lasting(json.loads(json.dumps(asdict(config), default=str)))
+    for folder in begun:
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        if _lasting(record.get("config", {})) == wanted:
+            return folder
+    return None
+
+
+def _lasting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    passing = ("resume", "workers", "cache", "output", "debug", "parallel", "trainer")
+    return {name: value for name, value in settings.items() if name not in passing}
+
+
 def run_one_of_several(config: DictConfig) -> None:
     """Make a trial of a sweep, or one of several runs.
 
     What goes wrong is put into words, for a list at the end, and the others go on.
     """
+    end_with_parent()
     if OmegaConf.select(config, "sweep.trial") is not None:
         from genrefusion.commands.sweep import run_trial
 
         return run_trial(config, Path(HydraConfig.get().runtime.output_dir))
     try:
-        return run(to_settings(config))
+        settings = to_settings(config)
+        with disks_in_words(places_of(vars(settings))):
+            return run(settings)
     except Exception as error:  # whatever it is, it is this run's own
         if OmegaConf.select(config, "debug"):
             traceback.print_exc()

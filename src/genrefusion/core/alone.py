@@ -26,6 +26,9 @@ from genrefusion.core.errors import UserError
 _GRACE = 5
 """Seconds that an interrupted process has to put the terminal in order."""
 
+_ORPHAN_GRACE = 1
+"""Seconds that it has when the other one is gone, which may be started again at once."""
+
 
 class WorkError(Exception):
     """Work failed in its process, and not through a mistake of the user; the message names the error."""
@@ -102,7 +105,7 @@ def _end_with_parent() -> None:
     """Wait for the other end of the standard input to close, which it does with the process that holds it."""
     os.read(0, 1)
     os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(_GRACE)
+    time.sleep(_ORPHAN_GRACE)
     os._exit(1)  # interrupts are ignored, or some library does not let go
 
 

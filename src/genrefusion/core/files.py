@@ -3,32 +3,78 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import glob
 import json
 import os
+import shutil
+import sys
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.faults import naming
+
+_ABANDONED = 86_400
+"""Age in seconds at which an unfinished file is taken for a killed process's, on a disk without locks."""
+
+_NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF, errno.EINVAL})
+"""What disks without locks answer: Lustre without ``-o flock``, NFS without its lock service."""
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; it takes the place of `path` when the block ends well."""
+    """Give a temporary path beside `path` to write to; it takes the place of `path` when the block ends well.
+
+    It is locked as long as it is written, so that what killed processes have begun can be told from what is alive, and
+    removed by the next one that writes to the folder.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(path.parent)
     # Not a file of `tempfile`: those are closed to other users, who may share the cache.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with naming(path):
+        try:
+            descriptor, _ = _lock(temporary, wait=True)
+            try:
+                yield temporary
+                temporary.replace(path)
+            finally:
+                os.close(descriptor)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the files that killed processes had begun to write in a folder; once in a process."""
+    if folder in _cleared:
+        return
+    _cleared.add(folder)
+    for begun in folder.glob(".*.part"):
+        _remove_if_abandoned(begun)
+
+
+_cleared: set[Path] = set()
+
+
+def _remove_if_abandoned(begun: Path) -> None:
+    """Remove a file that nobody holds the lock of."""
+    with contextlib.suppress(OSError), begun.open("rb+") as file:  # someone has removed it, or it is another user's
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            old = time.time() - begun.stat().st_mtime > _ABANDONED
+            if error.errno not in _NO_LOCKS or not old:
+                return
+        begun.unlink()
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Keep other threads and processes out of a block; the lock of a process that is killed is gone with it.
 
     Parameters
@@ -38,24 +84,20 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     wait : bool
         For the lock to be free.
 
+    Yields
+    ------
+    bool
+        Whether others are kept out: a disk without locks is used without, and the error output says so.
+
     Raises
     ------
     BlockingIOError
         It is not free, without `wait`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        descriptor = _open_lock(path)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BaseException:
-            os.close(descriptor)
-            raise
-        if _is_at(descriptor, path):
-            break
-        os.close(descriptor)  # whoever had it has removed the file
+    descriptor, held = _lock(path, wait=wait)
     try:
-        yield
+        yield held
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
@@ -63,7 +105,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone_in(directory: Path, what: str) -> Iterator[None]:
-    """Keep other processes from doing the same in a folder.
+    """Keep other processes from doing the same in a folder, and remove what killed ones had begun to write there.
 
     Raises
     ------
@@ -77,7 +119,87 @@ def alone_in(directory: Path, what: str) -> Iterator[None]:
             raise UserError(
                 f"{directory}: another process {what} there. Wait for it, or take another folder."
             ) from None
+        for begun in directory.rglob(".*.part"):
+            _remove_if_abandoned(begun)
         yield
+
+
+@contextlib.contextmanager
+def scratch_beside(directory: Path) -> Iterator[Path]:
+    """Give a hidden folder on the same disk, to be renamed when it is whole; it is removed whatever happens.
+
+    What killed processes have left of it is removed too. Of several processes one goes after the other.
+    """
+    mark = f".{directory.name}."
+    with locked(directory.with_name(f"{mark}lock")) as alone:
+        for begun in directory.parent.glob(f"{glob.escape(mark)}*.part"):
+            if begun.is_dir() and (alone or time.time() - begun.stat().st_mtime > _ABANDONED):
+                shutil.rmtree(begun, ignore_errors=True)
+        scratch = directory.with_name(f"{mark}{uuid.uuid4().hex}.part")
+        try:
+            scratch.mkdir()
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _lock(path: Path, *, wait: bool) -> tuple[int, bool]:
+    """Descriptor of the file, and whether it is locked."""
+    while True:
+        descriptor = _open_lock(path)
+        try:
+            held = _try_lock(descriptor, path, wait=wait)
+            if _is_at(descriptor, path):
+                return descriptor, held
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # whoever had it has removed the file
+
+
+def _try_lock(descriptor: int, path: Path, *, wait: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        _say_without_locks(descriptor, path, error)
+        return False
+    return True
+
+
+def _say_without_locks(descriptor: int, path: Path, error: OSError) -> None:
+    """Say once for each disk that nothing is locked there."""
+    disk = os.fstat(descriptor).st_dev
+    if disk not in _said_without_locks:
+        _said_without_locks.add(disk)
+        note(f"{path.parent}: no locks on this disk ({error.strerror}). Let one process at a time write there.")
+
+
+_said_without_locks: set[int] = set()
+
+
+def has_record_locks(folder: Path) -> bool:
+    """Whether a disk has the locks of `fcntl`, which databases use; where it has none, the error output says so."""
+    trial = folder / f".{uuid.uuid4().hex}.part"
+    with trial.open("w") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            _say_without_locks(file.fileno(), trial, error)
+            return False
+        finally:
+            trial.unlink(missing_ok=True)
+    return True
+
+
+def note(line: str) -> None:
+    """Say something on the error output, beside an answer that another program may read."""
+    from genrefusion.core.terminal import shown
+
+    print(f"note     {shown(line)}", file=sys.stderr)  # noqa: T201
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -93,7 +215,10 @@ def _open_lock(path: Path) -> int:
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except PermissionError:
-            return os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
+            if not path.exists():
+                raise
+            with contextlib.suppress(FileNotFoundError):  # whoever had it has removed the file
+                return os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)  # whoever had the last lock there has removed the folder
 
@@ -116,15 +241,31 @@ def signature(path: Path) -> tuple[int, ...]:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read a JSON object of things that can be found out again; empty if there is none, or if it is damaged."""
+    """Read a JSON object of things that can be found out again; empty if there is none that can be read."""
     try:
         record = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
 
 
 def extend_record(path: Path, new: Mapping[str, Any]) -> None:
-    """Add to a record what is not lost to, or from, other processes that do the same."""
-    with locked(path.with_suffix(".lock")):
-        write_atomically(path, json.dumps(read_record(path) | dict(new)).encode())
+    """Add to a record what is not lost to, or from, other processes that do the same.
+
+    Where it cannot be written, what was found out is found out again the next time; the error output says so once.
+    """
+    try:
+        with locked(path.with_suffix(".lock")):
+            write_atomically(path, json.dumps(read_record(path) | dict(new)).encode())
+    except OSError as error:
+        say_not_kept(path.parent, error)
+
+
+def say_not_kept(folder: Path, error: OSError) -> None:
+    """Say once that what is found out is not kept for the next time, as a folder cannot be written."""
+    if not _said_not_kept:
+        _said_not_kept.add(folder)
+        note(f"{folder}: {error.strerror}. What is computed is not kept for the next time (cache=FOLDER would).")
+
+
+_said_not_kept: set[Path] = set()

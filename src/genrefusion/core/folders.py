@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import json
 import os
-from collections.abc import Iterator
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from genrefusion.core.disks import Place, disks_in_words
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import locked
 
 
 def cache_folder(chosen: str | None) -> Path:
@@ -24,6 +31,48 @@ def cache_folder(chosen: str | None) -> Path:
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("genrefusion"))
 
 
+def places_of(chosen: Mapping[str, Any]) -> list[Place]:
+    """Folders that a command with these settings, by name, writes to; last that of temporary files."""
+    places = []
+    if isinstance(chosen.get("run"), str):
+        places.append(Place(Path(chosen["run"]), "run", "run=FOLDER (a copy of the run will do)"))
+    if chosen.get("out"):
+        places.append(Place(Path(chosen["out"]).absolute().parent, "out", "out=FOLDER"))
+    if chosen.get("output"):
+        places.append(_output_place(chosen["output"]))
+    if "cache" in chosen:
+        places.append(cache_place(cache_folder(chosen["cache"])))
+    with contextlib.suppress(OSError):  # there is none, which is said where one is asked for
+        places.append(Place(Path(tempfile.gettempdir()), "temporary files", "TMPDIR=FOLDER in the environment"))
+    return places
+
+
+def typed_places() -> list[Place]:
+    """Folders of runs that were named as such."""
+    typed = [word.partition("=") for word in sys.argv[1:] if word.startswith(("hydra.run.dir=", "hydra.sweep.dir="))]
+    return [Place(Path(folder), "folder", f"{setting}=FOLDER") for setting, _, folder in typed]
+
+
+def cache_place(folder: Path) -> Place:
+    """The cache, as a folder that is written to."""
+    return Place(folder, "cache", "cache=FOLDER, or GENREFUSION_CACHE=FOLDER in the environment")
+
+
+def _output_place(output: str) -> Place:
+    return Place(Path(output), "output", "output=FOLDER")
+
+
+def give_numba_a_folder() -> None:
+    """Name a folder for what numba compiles where the user's own cannot be written, without one it does not import."""
+    import platformdirs
+
+    usual = Path(platformdirs.user_cache_dir("numba"))
+    there = next(folder for folder in (usual, *usual.parents) if folder.exists())
+    if "NUMBA_CACHE_DIR" not in os.environ and not os.access(there, os.W_OK | os.X_OK):
+        os.environ["NUMBA_CACHE_DIR"] = folder = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
 def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
     """Take a folder for a run: a new one by the time, or with `resume` the last one that is not finished.
 
@@ -32,7 +81,7 @@ def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
     UserError
         There is nothing to resume.
     """
-    return resumed_run(output, name, corpus) if resume else str(_taken(Path(output) / name / corpus / _now()))
+    return resumed_run(output, name, corpus) if resume else _taken(Path(output) / name / corpus / _now(), output)
 
 
 def sweep_folder(output: str, name: str, corpus: str, resume: bool) -> str:
@@ -43,7 +92,7 @@ def sweep_folder(output: str, name: str, corpus: str, resume: bool) -> str:
     UserError
         There is nothing to resume.
     """
-    return resumed_sweep(output, name, corpus) if resume else str(_taken(_sweep_place(output, name, corpus)))
+    return resumed_sweep(output, name, corpus) if resume else _taken(_sweep_place(output, name, corpus), output)
 
 
 def resumed_run(output: str, name: str, corpus: str) -> str:
@@ -51,6 +100,12 @@ def resumed_run(output: str, name: str, corpus: str) -> str:
     parent = Path(output) / name / corpus
     begun = [path.parent for path in parent.glob("*/run.json") if _is_unfinished(path)]
     return _last(begun, f"no unfinished run in {parent}", "hydra.run.dir")
+
+
+def unfinished_beside(directory: Path) -> list[Path]:
+    """Folders of runs beside that of a run, and itself, that were broken off; the newest first."""
+    begun = [path.parent for path in directory.parent.glob("*/run.json") if _is_unfinished(path)]
+    return sorted(begun, key=_age, reverse=True)
 
 
 def resumed_sweep(output: str, name: str, corpus: str) -> str:
@@ -72,17 +127,31 @@ def _sweep_place(output: str, name: str, corpus: str) -> Path:
     return Path(output) / name / corpus / f"{_now()}_sweep"
 
 
-def _taken(folder: Path) -> Path:
+def _taken(folder: Path, output: str) -> str:
     """Make the folder, or one with a number where it is there: two runs of one experiment may begin at once."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(2):
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            folder = folder.with_name(f"{folder.name.partition('+')[0]}+{number}")
-        else:
-            break
-    return folder
+    with disks_in_words([_output_place(output)]):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for other in folder.parent.iterdir():
+            _forget_killed(other)
+        for number in itertools.count(2):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                folder = folder.with_name(f"{folder.name.partition('+')[0]}+{number}")
+            else:
+                break
+    return str(folder)
+
+
+def _forget_killed(folder: Path) -> None:
+    """Remove the folder of a run that was killed before anything was begun there."""
+    lock = folder / ".lock"
+    if lock.is_file() and {path.name for path in folder.iterdir()} <= {".lock", "run.log"}:
+        with contextlib.suppress(OSError), locked(lock, wait=False) as dead:  # or it is about to begin
+            if dead:
+                (folder / "run.log").unlink(missing_ok=True)
+                lock.unlink()
+                folder.rmdir()
 
 
 def _now() -> str:

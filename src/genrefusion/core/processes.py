@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import threading
+import time
 
 from genrefusion.core.errors import UserError
 
@@ -18,6 +21,23 @@ def process_count() -> int:
 def process_number() -> int:
     """Which of them this one is; 0 is the main process, which alone prints and writes."""
     return _from_launcher("RANK", 0, low=0, high=process_count() - 1)
+
+
+def end_with_parent() -> None:
+    """End this process soon after the one that started it as a worker, even if that is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None and parent.pid not in _watched:
+        _watched.add(parent.pid)
+        threading.Thread(target=_watch, args=(parent.pid,), daemon=True).start()
+
+
+_watched: set[int] = set()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _from_launcher(variable: str, default: int, *, low: int, high: int) -> int:

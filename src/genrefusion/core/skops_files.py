@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import write_atomically
 
 TRUSTED = (
     "numpy.dtype",
@@ -24,7 +25,7 @@ def save_skops(model: Any, path: Path) -> None:
     """Write a model of scikit-learn."""
     import skops.io
 
-    skops.io.dump(model, path)
+    write_atomically(path, skops.io.dumps(model))
 
 
 def load_skops(path: Path) -> Any:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
+from genrefusion.core.faults import naming
 from genrefusion.core.streams import escape_what_does_not_fit, escaped, fitting
 
 Item = TypeVar("Item")
@@ -179,7 +180,7 @@ class Terminal:
         if self.log is None:
             return
         now = datetime.datetime.now().isoformat(sep=" ", timespec="seconds")
-        with self.log.open("a", encoding="utf-8") as file:
+        with naming(self.log), self.log.open("a", encoding="utf-8") as file:
             file.write(f"{now}  {text}\n")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +58,5 @@ def digest_files(paths: Sequence[Path], cache: Path, *, workers: int, terminal: 
         if path in stamps and not facts[path][1] and stamps[path][1] < now - _RACE_NS
     }
     if new:
-        with contextlib.suppress(OSError):  # a cache that may only be read is as good
-            extend_record(record, new)
+        extend_record(record, new)
     return [facts[path] for path in paths]

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +13,8 @@ import pandas as pd
 import soundfile
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import scratch_beside
+from genrefusion.core.processes import end_with_parent
 from genrefusion.core.terminal import Terminal
 from genrefusion.demo.artists import GENRES, SongPlace, make_artist, places
 from genrefusion.demo.lyrics import write_lyrics
@@ -29,9 +26,6 @@ DEMO_VERSION = "3"
 
 SETTINGS = "corpus.json"
 """Name of the file beside the table that tells which corpus this is."""
-
-ABANDONED = 86_400
-"""Age in seconds at which an unfinished build is taken for a killed one, and removed."""
 
 
 def build_demo(
@@ -84,7 +78,9 @@ def build_demo(
         return directory / "tracks.csv"
     import_symusic()
     sound_font()
-    with _scratch_beside(directory) as scratch:
+    with scratch_beside(directory) as scratch:
+        if _is_built(directory, settings):  # by another process, for which this one has waited
+            return directory / "tracks.csv"
         rows = _make_songs(scratch, songs_per_genre, seconds=seconds, seed=seed, workers=workers, progress=progress)
         pd.DataFrame(rows).to_csv(scratch / "tracks.csv", index=False)
         (scratch / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
@@ -119,22 +115,6 @@ def _spell(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
-@contextmanager
-def _scratch_beside(directory: Path) -> Iterator[Path]:
-    """Make a hidden folder on the same file system, and remove it whatever happens; also those of killed builds."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{directory.name}.building-"
-    for stale in directory.parent.glob(f"{prefix}*"):
-        if time.time() - stale.stat().st_mtime > ABANDONED:
-            shutil.rmtree(stale, ignore_errors=True)
-    scratch = directory.parent / f"{prefix}{uuid.uuid4().hex[:12]}"
-    scratch.mkdir()
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
 def _make_songs(
     directory: Path, songs_per_genre: int, *, seconds: float, seed: int, workers: int, progress: bool
 ) -> list[dict[str, Any]]:
@@ -155,6 +135,7 @@ def make_song(directory: Path, place: SongPlace, *, seconds: float, seed: int) -
     dict
         Columns track_id, audio, genre, artist, title, lyrics, seconds, sha256, license, synthetic.
     """
+    end_with_parent()
     artist = make_artist(place.genre, place.artist, seed=seed)
     song = compose_song(artist, place.song, seconds=seconds, seed=seed)
     sound = render_song(song, artist, place.song, seed=seed)

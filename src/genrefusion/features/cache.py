@@ -24,6 +24,8 @@ import soxr
 from joblib import Parallel, delayed
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.faults import why_not_writable
+from genrefusion.core.files import say_not_kept
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import DECODING, AudioError
 from genrefusion.data.tracks import Tracks
@@ -183,6 +185,46 @@ class ScratchCache(FeatureCache):
     def forget(self) -> None:
         """Forget all songs."""
         self.stores.clear()
+
+
+class ReadOnlyCache(FeatureCache):
+    """A cache whose folder cannot be written: what is there is read, what is not is computed and kept in memory."""
+
+    def _make(self, recipe: Recipe) -> Store:
+        return _StoreInFront(super()._make(recipe), MemoryStore(recipe))
+
+
+def cache_to_read(directory: Path) -> FeatureCache:
+    """Cache for work that needs features and not to keep them: one that cannot be written will do."""
+    error = why_not_writable(directory)
+    if error is None:
+        return FeatureCache(directory)
+    say_not_kept(directory, error)
+    return ReadOnlyCache(directory)
+
+
+class _StoreInFront:
+    """What is in one store, and what is only in another, which is filled; see `Store`."""
+
+    def __init__(self, there: Store, filled: Store) -> None:
+        self.there = there
+        self.filled = filled
+
+    def find(self, songs: Iterable[str], kinds: Sequence[str]) -> Mapping[str, Mapping[str, LazyArray]]:
+        """Arrays of the songs that have all kinds."""
+        songs = list(songs)
+        return {**self.filled.find(songs, kinds), **self.there.find(songs, kinds)}
+
+    def fill(
+        self,
+        songs: Iterable[str],
+        kinds: Sequence[str],
+        compute: Callable[[str], Mapping[str, Array]],
+        *,
+        workers: int = 1,
+    ) -> Iterator[str]:
+        """Compute the arrays of songs, and tell each that is done."""
+        return self.filled.fill(songs, kinds, compute, workers=workers)
 
 
 class MemoryStore:

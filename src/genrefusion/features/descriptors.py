@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from genrefusion.core.folders import give_numba_a_folder
+
 Array = npt.NDArray[np.float32]
 
 N_FFT = 2048
@@ -227,6 +229,7 @@ def chroma(power: Array, *, sample_rate: int = 22050) -> Array:
 
 @lru_cache(maxsize=256)
 def _chroma_filters(sample_rate: int, tuning: float) -> Array:
+    give_numba_a_folder()
     from librosa.filters import chroma as chroma_bank  # slow: it brings numba
 
     return np.ascontiguousarray(chroma_bank(sr=sample_rate, n_fft=N_FFT, tuning=tuning).T)

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from joblib import Parallel, delayed
 from safetensors.numpy import save
 
+from genrefusion.core.faults import why_not_writable
 from genrefusion.core.files import extend_record, locked, read_record, signature, write_atomically
 from genrefusion.features.shard_files import Shard, StoredArray, checksum, damaged_arrays, read_header
 from genrefusion.features.song_locks import SongLocks
@@ -96,6 +97,8 @@ class ShardStore:
             Each song that is done.
         """
         waiting = list(dict.fromkeys(songs))
+        if waiting and (error := why_not_writable(self._folder)) is not None:
+            raise error  # before hours of work that could not be kept
         while waiting:
             busy: list[str] = []
             yield from self._pass(waiting, kinds, compute, workers, busy)
@@ -183,8 +186,13 @@ class ShardStore:
         return self.directory / "locks" / f"{song}.lock"
 
     def _remove_locks(self) -> None:
+        """Remove what killed processes have left of locks, and the folder if none is held."""
+        folder = self.directory / "locks"
         with contextlib.suppress(OSError):
-            (self.directory / "locks").rmdir()  # if it is empty
+            for lock in list(folder.glob("*.lock")):
+                with contextlib.suppress(BlockingIOError), locked(lock, wait=False):
+                    pass
+            folder.rmdir()
 
     def _find(self, songs: Iterable[str], kinds: Sequence[str]) -> dict[str, dict[str, StoredArray]]:
         whole: dict[str, frozenset[str]] = {}
@@ -222,8 +230,8 @@ class ShardStore:
         """Read the headers of shards that have come since the last time."""
         try:
             changed = self._folder.stat().st_mtime_ns
-        except FileNotFoundError:
-            changed = 0  # no folder yet
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            changed = 0  # no folder yet, or none for us
         if changed == self._listed:
             return
         names = self._list() if changed else set()
@@ -288,6 +296,5 @@ class ShardStore:
     def _save_verified(self) -> None:
         new = {name: [*self._damaged[name][0], sorted(self._damaged[name][1])] for name in self._unsaved}
         if new:
-            with contextlib.suppress(OSError):  # a cache that may only be read is as good
-                extend_record(self._record, new)
+            extend_record(self._record, new)
         self._unsaved.clear()

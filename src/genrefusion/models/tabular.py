@@ -20,6 +20,7 @@ from xgboost import XGBClassifier
 from xgboost.core import XGBoostError
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import write_atomically
 from genrefusion.core.skops_files import load_skops, save_skops
 from genrefusion.models.folds import forget_folds, inner_folds, platt
 from genrefusion.settings.pipelines import XgboostSettings
@@ -190,7 +191,7 @@ class TabularModel:
         if self.estimator is None:
             return
         if self.kind == "xgboost":
-            self.estimator.save_model(directory / f"{name}.ubj")
+            write_atomically(directory / f"{name}.ubj", bytes(self.estimator.get_booster().save_raw("ubj")))
         else:
             save_skops(self.estimator, directory / f"{name}.skops")
 

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from genrefusion.core.errors import UserError
-from genrefusion.core.files import write_json
+from genrefusion.core.files import write_atomically, write_json
 from genrefusion.core.machine import machine
 from genrefusion.core.processes import process_count
 from genrefusion.core.version import __version__
@@ -194,7 +194,7 @@ def open_record(
     if status != "trial":  # of which nothing is left that could be asked
         write_trained_on(fitted_on(tracks, split), directory)
     (directory / "checkpoints").mkdir(exist_ok=True)
-    OmegaConf.save(OmegaConf.create(asdict(config)), directory / "config.yaml")
+    write_atomically(directory / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(asdict(config))).encode())
     return record
 
 

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from genrefusion.core.alone import run_alone
+from genrefusion.core.disks import disks_in_words, require_writable
 from genrefusion.core.errors import UserError
 from genrefusion.core.files import alone_in, write_json
-from genrefusion.core.folders import cache_folder
+from genrefusion.core.folders import cache_folder, cache_place, places_of
 from genrefusion.core.machine import peak_memory_mb
 from genrefusion.core.processes import process_count
 from genrefusion.core.terminal import Terminal
@@ -103,7 +104,9 @@ def run_experiment_alone(config: TrainConfig, directory: Path, *, command: str) 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """What `run_experiment_alone` asks of its process."""
     values = {n: read_settings(v) if isinstance(v, dict) else v for n, v in request["config"].items()}
-    run_experiment(TrainConfig(**values), Path(request["directory"]), command=request["command"])
+    config = TrainConfig(**values)
+    with disks_in_words(places_of(vars(config))):
+        run_experiment(config, Path(request["directory"]), command=request["command"])
     return {}
 
 
@@ -222,6 +225,8 @@ def _meet(config: TrainConfig) -> None:
 def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
     """Load and check the corpus, and divide it."""
     cache = cache_folder(config.cache)
+    if not (cache / "features").is_dir():  # one that may only be read may have all features
+        require_writable(cache_place(cache))
     pipeline = make_pipeline(config.pipeline, config.features, train_context(config, terminal))
     tracks = load_usable(
         config.data,
@@ -307,10 +312,12 @@ def _done(directory: Path, number: int) -> Path:
     return directory / "checkpoints" / f"fold{number}" / "done.json"
 
 
-def make_context(config: TrainConfig | EvaluateConfig, terminal: Terminal, *, max_seconds: float) -> Context:
+def make_context(
+    config: TrainConfig | EvaluateConfig, cache: FeatureCache, terminal: Terminal, *, max_seconds: float
+) -> Context:
     """What the pipelines of a command work with."""
     return Context(
-        cache=FeatureCache(cache_folder(config.cache) / "features"),
+        cache=cache,
         workers=config.workers,
         max_seconds=max_seconds,
         trainer=config.trainer,
@@ -320,7 +327,8 @@ def make_context(config: TrainConfig | EvaluateConfig, terminal: Terminal, *, ma
 
 def train_context(config: TrainConfig, terminal: Terminal) -> Context:
     """What the pipelines of a training work with."""
-    return replace(make_context(config, terminal, max_seconds=config.data.max_seconds), seed=config.seed)
+    cache = FeatureCache(cache_folder(config.cache) / "features")
+    return replace(make_context(config, cache, terminal, max_seconds=config.data.max_seconds), seed=config.seed)
 
 
 def say_skipped(tracks: Tracks, terminal: Terminal) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from genrefusion.core.disks import disk_mistake
 from genrefusion.core.errors import UserError, unknown_name
 from genrefusion.settings.composing import configs_directory
 from genrefusion.settings.help import known_settings
@@ -31,7 +32,7 @@ def why(error: Exception) -> str:
         return str(error)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return in_words(error, "train")
-    return f"{type(error).__name__}: {error}".rstrip(": ")
+    return str(disk_mistake(error, []) or f"{type(error).__name__}: {error}".rstrip(": "))
 
 
 def in_words(error: Exception, command: str) -> str:

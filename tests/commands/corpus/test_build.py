@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +357,21 @@ def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_is(music: Path) -
     with pytest.raises(UserError, match=r"out=.*: is there already. Name a folder that does not exist yet"):
         build(music)
     assert [path.name for path in (music.parent / "out").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.usefixtures("fill")
+def test_of_two_builds_at_once_one_makes_the_corpus_and_the_other_is_refused(music: Path) -> None:
+    def attempt(_: int) -> str:
+        try:
+            return str(len(build(music)))
+        except UserError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as threads:
+        said = sorted(threads.map(attempt, range(2)))
+    assert said[0] == "12"
+    assert "is there already" in said[1]
+    assert sorted(path.name for path in music.parent.iterdir()) == ["cache", "music", "out"]
 
 
 @pytest.mark.usefixtures("fill")

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,7 +19,7 @@ from genrefusion.commands.corpus.data_sheet import UNMAPPED, Report, data_sheet,
 from genrefusion.commands.corpus.describe import counts_table, facts, track_seconds
 from genrefusion.commands.corpus.music_folder import SourceSong, find_songs, read_song
 from genrefusion.core.errors import UserError, bullet_list
-from genrefusion.core.files import write_atomically
+from genrefusion.core.files import scratch_beside, write_atomically
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import header_seconds
@@ -134,9 +132,16 @@ def _places(config: CorpusConfig) -> tuple[Path, Path]:
     source, out = Path(str(config.source)).expanduser(), Path(str(config.out)).expanduser()
     if not source.is_dir():
         raise UserError(f"source={source}: no such folder.")
+    _require_free(out)
+    parent = next(folder for folder in out.resolve().parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise UserError(f"out={out}: {parent} cannot be written. Take another folder: out=FOLDER.")
+    return source.resolve(), out.resolve()
+
+
+def _require_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"out={out}: is there already. Name a folder that does not exist yet, or remove it.")
-    return source.resolve(), out.resolve()
 
 
 def _with_genre(songs: list[SourceSong], report: Report, *, settings: CorpusConfig) -> list[SourceSong]:
@@ -228,21 +233,21 @@ def _enough(songs: list[SourceSong], config: CorpusConfig, report: Report) -> li
 
 def _write(songs: list[SourceSong], source: Path, out: Path, config: CorpusConfig, report: Report) -> Tracks:
     """Write the corpus whole or not at all, and read it back."""
-    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
     try:
-        temporary.mkdir(parents=True)
-        table = _table(songs, out, temporary)
-        table, report.split = _with_split(table, out.name, config.seed)
-        table.to_csv(temporary / "tracks.csv", encoding="utf-8", lineterminator="\n")
-        tracks = load_table(temporary / "tracks.csv", corpus=out.name)
-        (temporary / "README.md").write_text(data_sheet(tracks, config, report), encoding="utf-8")
-        left_out_table(report).to_csv(temporary / "left_out.csv", index=False, encoding="utf-8", lineterminator="\n")
-        temporary.rename(out)
-        return load_table(out / "tracks.csv", corpus=out.name)
+        with scratch_beside(out) as scratch:
+            _require_free(out)  # another process may have made it meanwhile
+            table = _table(songs, out, scratch)
+            table, report.split = _with_split(table, out.name, config.seed)
+            table.to_csv(scratch / "tracks.csv", encoding="utf-8", lineterminator="\n")
+            tracks = load_table(scratch / "tracks.csv", corpus=out.name)
+            (scratch / "README.md").write_text(data_sheet(tracks, config, report), encoding="utf-8")
+            left_out_table(report).to_csv(scratch / "left_out.csv", index=False, encoding="utf-8", lineterminator="\n")
+            scratch.rename(out)
+            return load_table(out / "tracks.csv", corpus=out.name)
     except OSError as error:
-        raise UserError(f"out={out}: cannot be written ({error.strerror}). Nothing was left there.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise UserError(
+            f"out={out}: cannot be written ({error.strerror}). Nothing was left there. Take another folder: out=FOLDER."
+        ) from error
 
 
 def _table(songs: list[SourceSong], out: Path, folder: Path) -> pd.DataFrame:
