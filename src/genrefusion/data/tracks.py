@@ -76,7 +76,7 @@ class Tracks:
     @property
     def ids(self) -> list[str]:
         """Track ids in the order of the table."""
-        return [str(track) for track in self.table.index]
+        return [str(track) for track in self.table.index.tolist()]
 
     @property
     def genres(self) -> list[str]:
@@ -171,7 +171,7 @@ class Tracks:
     def _texts(self, column: str) -> list[str]:
         if column not in self.table:
             return [""] * len(self)
-        return [text.strip() if isinstance(text, str) else "" for text in self.table[column]]
+        return [text.strip() if isinstance(text, str) else "" for text in self.table[column].tolist()]
 
     def paths(self) -> dict[str, Path]:
         """Audio file of each track.

@@ -279,13 +279,15 @@ def extract(
         By track id, in the order of the tracks.
     """
     recipe = Recipe(extractor.name, extractor.version, extractor.parameters(), decoders())
-    paths = tracks.paths()
+    tracks.require("audio")
+    audio = dict(zip(tracks.ids, tracks.table["audio"].tolist(), strict=True))
 
     def compute(track: str) -> Array:
+        path = Path(audio[track])
         try:
-            return extractor(paths[track])
+            return extractor(path)
         except AudioError as error:
-            raise UserError(f"{paths[track]}: {error}") from error
+            raise UserError(f"{path}: {error}") from error
 
     return look_up(tracks, recipe, lambda _: compute, cache, workers=workers, terminal=terminal)
 
@@ -313,7 +315,7 @@ def look_up(
         As for `extract`.
     """
     store, kind = cache.store(recipe), recipe.name
-    digests = {str(track): str(digest) for track, digest in tracks.table["sha256"].items()}
+    digests = dict(zip(tracks.ids, map(str, tracks.table["sha256"].tolist()), strict=True))
     found = store.find(digests.values(), [kind])
     missing = {digest: track for track, digest in digests.items() if digest not in found}
     if missing:
