@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +11,6 @@ import pytest
 
 from conftest import REPOSITORY, compose_train
 from genrefusion.api import load_pipeline, open_corpus
-from genrefusion.cli import train
 from genrefusion.commands.evaluate import evaluate_run
 from genrefusion.commands.predict import predict_files
 from genrefusion.core.errors import UserError
@@ -28,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
 FIXTURES = REPOSITORY / "tests" / "fixtures"
 COMMITS = ("d8fd36f", "cea9ebd")
-"""Of version 0.1: the first whose results are of another kind, and one whose runs can be resumed."""
+"""Of version 0.1, with results of version 1 and 2."""
 
 HOLDOUTS = ("xgboost", "xgboost_text", "lyrics", "coattention", "multiframe_knn", "ensemble")
 FINISHED = (*HOLDOUTS, "kfold")
@@ -42,10 +40,6 @@ def old(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     shutil.copytree(FIXTURES / request.param / "runs", tmp_path / "old" / "runs")
     monkeypatch.chdir(tmp_path / "old")
     return tmp_path / "old"
-
-
-of_other_results = pytest.mark.parametrize("old", ["d8fd36f"], indirect=True)
-resumable = pytest.mark.parametrize("old", ["cea9ebd"], indirect=True)
 
 
 def probabilities(table: pd.DataFrame) -> pd.DataFrame:
@@ -109,7 +103,6 @@ def test_an_old_run_without_its_page_is_given_one(old: Path) -> None:
     assert (directory / "predictions" / "test.csv").read_bytes() == before
 
 
-@of_other_results
 def test_an_old_run_that_was_broken_off_is_not_gone_on_with(old: Path) -> None:
     directory = old / "runs" / "broken_off"
     record = json.loads((directory / "run.json").read_text())
@@ -120,7 +113,7 @@ def test_an_old_run_that_was_broken_off_is_not_gone_on_with(old: Path) -> None:
         run_experiment(compose_train(*words, "resume=true"), directory, quiet=True)
 
 
-@of_other_results
+@pytest.mark.parametrize("old", ["d8fd36f"], indirect=True)  # the other was broken off before it had a table
 def test_an_old_sweep_shows_what_it_found_and_is_not_gone_on_with(old: Path) -> None:
     from genrefusion.commands.sweep import _open_sweep, open_study
 
@@ -134,31 +127,6 @@ def test_an_old_sweep_shows_what_it_found_and_is_not_gone_on_with(old: Path) -> 
         _open_sweep(old / "runs" / "sweep", settings, words)
     best = compose_train("experiment=xgboost", *[f"pipeline.{k}={v}" for k, v in _best(old).items()])
     assert best.pipeline.max_depth == study.best_params["pipeline.max_depth"]
-
-
-@resumable
-def test_a_run_that_was_broken_off_goes_on_to_what_it_would_have_been(old: Path) -> None:
-    directory = old / "runs" / "broken_off"
-    words = json.loads((directory / "run.json").read_text())["command"].split()
-    run_experiment(compose_train(*words, "resume=true"), directory, quiet=True)
-    history = pd.read_csv(directory / "history.csv")
-    assert list(history["epoch"]) == list(range(1, len(history) + 1))
-    whole = read_predictions(old / "runs" / "whole" / "predictions" / "test.csv")
-    found = probabilities(open_run(directory).predictions())
-    # 40 epochs make much of the last digit, which is another with OMP_NUM_THREADS=1 than with a number set later.
-    pd.testing.assert_frame_equal(found, probabilities(whole), atol=5e-3)
-
-
-@resumable
-def test_a_sweep_that_was_broken_off_goes_on_to_what_it_would_have_found(
-    old: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = ["-m", "experiment=xgboost", "sweep=xgboost", "sweep.trials=3", "pipeline.rounds=8"]
-    words += ["features.kind=published", "data=manifest", "data.manifest=corpus/tracks.csv", "split=predefined"]
-    monkeypatch.setattr(sys, "argv", ["train", *words, "hydra.sweep.dir=runs/sweep", "resume=true"])
-    train()
-    found, whole = (pd.read_csv(f"runs/{name}/sweep.csv").drop(columns="seconds") for name in ("sweep", "whole_sweep"))
-    pd.testing.assert_frame_equal(found, whole, atol=1e-6)
 
 
 def _best(old: Path) -> dict[str, object]:
