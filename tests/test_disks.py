@@ -111,7 +111,7 @@ def test_of_a_run_that_cannot_be_written_the_figures_are_shown(run: Path, tmp_pa
     answer = run_here("evaluate", f"run={copy}", "calibrate=true", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "test, songs" in answer.stdout
-    assert f"note     {copy}: File exists. The figures are not kept" in answer.stdout
+    assert f"note     {copy}: Not a directory. The figures are not kept" in answer.stdout
 
 
 def test_a_run_on_a_full_disk_says_so_and_goes_on_where_there_is_room(

@@ -86,8 +86,8 @@ def test_a_command_has_the_folders_of_its_settings(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_tried_before_the_work(tmp_path: Path) -> None:
-    require_writable(Place(tmp_path / "new", "cache", "cache=FOLDER"))
-    assert list((tmp_path / "new").iterdir()) == []
+    require_writable(Place(tmp_path / "new" / "cache", "cache", "cache=FOLDER"))
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match=r"^cache .*file/cache: Not a directory.* cache=FOLDER\.$"):
         require_writable(Place(tmp_path / "file" / "cache", "cache", "cache=FOLDER"))

@@ -54,10 +54,11 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def why_not_writable(folder: Path) -> OSError | None:
-    """Make a folder and write a small file there; gives the error if that cannot be done."""
+    """Write a small file into a folder, or where it would be made, and remove it; gives the error if that fails."""
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    trial = folder / f".{uuid.uuid4().hex}.part"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        trial = folder / f".{uuid.uuid4().hex}.part"
         try:
             with naming(folder):
                 trial.write_bytes(bytes(4096))
