@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from conftest import run_here
+from conftest import TINY_DATA, run_here
 from genrefusion.commands.start import _quote_values
 from genrefusion.runs.store import to_resume
 
-NAMES = ["~/runs", "音乐", "a & b", "a'b (1) [x]", r"C:\songs" + "\\", r"\'", "#1", "a=b", "été", 'say "so"']
+NAMES = ["~tilde", "音乐", "a & b", "a'b (1) [x]", r"C:\songs" + "\\", r"\'", "#1", "a=b", "été", 'say "so"']
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
@@ -26,6 +26,16 @@ def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
 def test_any_name_is_a_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (word,) = typed(monkeypatch, f"data.root={name}")
     assert str(OverridesParser.create().parse_override(word).value()) == name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["output=~/runs", "output='~/runs'", "hydra.run.dir=~/runs/a"])
+def test_a_tilde_is_the_home_folder(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    words = [*TINY_DATA, "experiment=lyrics_tfidf", word]
+    assert run_here("train", *words, cwd=tmp_path).returncode == 0
+    assert list((tmp_path / "home" / "runs").glob("**/report.html"))
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 def test_what_hydra_reads_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,9 +120,10 @@ def take_names(*settings: str) -> dict[str, str]:
 
 
 def _quote_values() -> None:
-    """Quote what was typed as the value of a setting and is none to Hydra's grammar, such as ``~/runs`` and ``音乐``.
+    """Quote what was typed as the value of a setting and is none to Hydra's grammar, such as ``音乐``.
 
-    A name with a comma would be several values there: where there is such a file, it is one.
+    A name with a comma would be several values there: where there is such a file, it is one. ``~/`` is the home folder,
+    as behind a blank; settings that name files know that by themselves, those of Hydra do not.
     """
     parser = OverridesParser.create()
     several = {"-m", "--multirun"} & set(sys.argv)
@@ -130,6 +131,9 @@ def _quote_values() -> None:
         name, equals, value = word.partition("=")
         if not equals or name.startswith("-") or value[:1] in ("'", '"'):
             continue
+        if value.startswith("~/"):
+            value = str(Path(value).expanduser())
+            word = sys.argv[place] = f"{name}={value}"
         try:
             is_one = several or not (parser.parse_override(word).is_sweep_override() and Path(value).exists())
         except HydraException:

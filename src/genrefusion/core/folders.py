@@ -59,7 +59,7 @@ def cache_place(folder: Path) -> Place:
 
 
 def _output_place(output: str) -> Place:
-    return Place(Path(output), "output", "output=FOLDER")
+    return Place(Path(output).expanduser(), "output", "output=FOLDER")
 
 
 def give_numba_a_folder() -> None:
@@ -73,6 +73,11 @@ def give_numba_a_folder() -> None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
+def _runs_of(output: str, name: str, corpus: str) -> Path:
+    """Folder of the runs of an experiment on a corpus."""
+    return Path(output).expanduser() / name / corpus
+
+
 def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
     """Take a folder for a run: a new one by the time, or with `resume` the last one that is not finished.
 
@@ -81,7 +86,7 @@ def run_folder(output: str, name: str, corpus: str, resume: bool) -> str:
     UserError
         There is nothing to resume.
     """
-    return resumed_run(output, name, corpus) if resume else _taken(Path(output) / name / corpus / _now(), output)
+    return resumed_run(output, name, corpus) if resume else _taken(_runs_of(output, name, corpus) / _now(), output)
 
 
 def sweep_folder(output: str, name: str, corpus: str, resume: bool) -> str:
@@ -97,7 +102,7 @@ def sweep_folder(output: str, name: str, corpus: str, resume: bool) -> str:
 
 def resumed_run(output: str, name: str, corpus: str) -> str:
     """Folder of the last run that is not finished."""
-    parent = Path(output) / name / corpus
+    parent = _runs_of(output, name, corpus)
     begun = [path.parent for path in parent.glob("*/run.json") if _is_unfinished(path)]
     return _last(begun, f"no unfinished run in {parent}", "hydra.run.dir")
 
@@ -110,7 +115,7 @@ def unfinished_beside(directory: Path) -> list[Path]:
 
 def resumed_sweep(output: str, name: str, corpus: str) -> str:
     """Folder of the last search."""
-    parent = Path(output) / name / corpus
+    parent = _runs_of(output, name, corpus)
     return _last([path.parent for path in parent.glob("*/study.db")], f"no sweep in {parent}", "hydra.sweep.dir")
 
 
@@ -124,7 +129,7 @@ def _is_unfinished(record: Path) -> bool:
 
 
 def _sweep_place(output: str, name: str, corpus: str) -> Path:
-    return Path(output) / name / corpus / f"{_now()}_sweep"
+    return _runs_of(output, name, corpus) / f"{_now()}_sweep"
 
 
 def _taken(folder: Path, output: str) -> str:
@@ -173,7 +178,7 @@ def _age(folder: Path) -> tuple[str, int]:
 
 def named_run(output: str, name: str, corpus: str, resume: bool) -> str:
     """Name the folder that `run_folder` would take."""
-    return resumed_run(output, name, corpus) if resume else str(Path(output) / name / corpus / _now())
+    return resumed_run(output, name, corpus) if resume else str(_runs_of(output, name, corpus) / _now())
 
 
 def named_sweep(output: str, name: str, corpus: str, resume: bool) -> str:
