@@ -167,3 +167,20 @@ def test_numbers_are_read_of_json(tmp_path: Path) -> None:
     read = read_numbers(tmp_path / "t.json")
     assert read["track_id"].tolist() == ["7", "b"]
     np.testing.assert_array_equal(read[["x", "y"]], [[1.5, np.nan], [2, 1000]])
+
+
+@pytest.mark.parametrize("column", ["track_id", "filename"])
+def test_numbers_may_belong_to_a_track_of_any_name(tmp_path: Path, column: str) -> None:
+    names = ["NA", "None", "null", "nan", "007", "1.0"]
+    table = pd.DataFrame({column: names, "x": ["1", "NA", "", "null", "nan", "6"]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    table.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    for path in (tmp_path / "t.csv", tmp_path / "t.jsonl"):
+        read = read_numbers(path)
+        assert read[column].tolist() == names
+        np.testing.assert_array_equal(read["x"], [1, *[np.nan] * 4, 6])
+
+
+def test_rows_of_numbers_without_anything_are_none(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,track_id\n1.5,1\n2.5\n,\n3.5,2\n,\n")
+    assert read_numbers(tmp_path / "t.csv")["track_id"].tolist() == ["1", None, None, "2"]

@@ -32,6 +32,8 @@ _LONGER = 8  # characters than any of these, with a space or two around it
 _IDS = ("track_id", "filename")
 """Columns in which any text is a name."""
 
+_MARK = "="
+
 _SAVE = "In the program that wrote it, save the table as CSV UTF-8 (File, Save as), and name that file."
 _OTHERS = (
     (b"PK\x03\x04", f"a workbook or an archive, not a table of text. {_SAVE}"),  # .xlsx, .ods, .numbers
@@ -102,7 +104,12 @@ def read_numbers(path: Path, setting: str = "") -> pd.DataFrame:
     if path.suffix.lower() in _JSON:
         table = pd.DataFrame(list(_json_rows(path, text)))
         return table.assign(**{name: _as_numbers(table[name]) for name in map(str, table) if name not in _IDS})
-    return _without_empty(_read_csv(path, text, dtype=dict.fromkeys(_IDS, str), decimal=_decimal_sign(text)))
+    # Behind a mark, as pandas takes the names NA and None for missing ones in a column of any type.
+    table = _read_csv(path, text, converters=dict.fromkeys(_IDS, _MARK.__add__), decimal=_decimal_sign(text))
+    for name in filter(table.columns.__contains__, _IDS):
+        ids = [_known(marked.removeprefix(_MARK), is_id=True) for marked in table[name].tolist()]
+        table[name] = pd.Series(ids, table.index, dtype=object)
+    return _without_empty(table)
 
 
 def _read(path: Path, setting: str) -> tuple[str, str]:
