@@ -178,6 +178,13 @@ def test_lyrics_alone_suffice_for_a_run_that_reads_nothing_else(runs: Runs, tmp_
     )
 
 
+def test_of_a_folder_of_lyrics_hidden_files_and_folders_are_none(runs: Runs, tmp_path: Path, answers: Answers) -> None:
+    for name in ("song.txt", "._song.txt", ".notes.lrc"):
+        (tmp_path / name).write_text("love and rain again")
+    (tmp_path / "album.txt").mkdir()
+    assert [a["lyrics"] for a in answers(str(runs("lyrics")), lyrics=str(tmp_path))] == ["file song.txt"]
+
+
 def test_lyrics_in_tags_are_found(runs: Runs, write_tone: WriteTone, tmp_path: Path, answers: Answers) -> None:
     file = mutagen.File(write_tone(tmp_path / "song.flac"))
     file["LYRICS"] = "love and rain again"

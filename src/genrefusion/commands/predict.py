@@ -24,7 +24,7 @@ from genrefusion.core.streams import write_utf_8_to_pipes
 from genrefusion.core.terminal import Terminal, shown, shown_lines
 from genrefusion.data.audio import AudioError, decoded_once, digest_audio, usable_sound
 from genrefusion.data.sidecars import SIDECARS, Sidecars
-from genrefusion.data.song_files import grouped, songs_at
+from genrefusion.data.song_files import grouped, is_hidden, songs_at
 from genrefusion.data.tags import find_lyrics
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache, ScratchCache, cache_to_read
@@ -265,10 +265,14 @@ def _listed(audio: str | None, lyrics: Path | None) -> tuple[list[SongFiles], li
         )
         return [SongFiles(path, path) for path in found.songs], lost, harmless
     assert lyrics is not None
-    texts = sorted(p for p in lyrics.iterdir() if p.suffix.lower() in SIDECARS) if lyrics.is_dir() else [lyrics]
+    texts = sorted(filter(_named_as_lyrics, lyrics.iterdir())) if lyrics.is_dir() else [lyrics]
     if not texts:
         raise UserError(f"lyrics={shown(lyrics)}: no lyrics there (files that end in {' or '.join(SIDECARS)}).")
     return [SongFiles(path) for path in texts], [], []
+
+
+def _named_as_lyrics(path: Path) -> bool:
+    return path.suffix.lower() in SIDECARS and not is_hidden(path.name) and path.is_file()
 
 
 def _load(runs: list[Run], config: PredictConfig, cache: FeatureCache) -> list[Model]:
