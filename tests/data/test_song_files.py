@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from genrefusion.data import formats
-from genrefusion.data.song_files import find_songs, grouped, songs_at
+from genrefusion.data.song_files import find_songs, grouped, songs_at, track_ids
 
 
 def make(root: Path, *names: str) -> Path:
@@ -106,3 +106,17 @@ def test_formats_of_the_extra_are_songs_with_it_and_are_left_out_without(
 def test_many_files_of_one_reason_are_told_on_one_line() -> None:
     reasons = dict.fromkeys(("a", "b", "c", "d"), "silent") | {"e": "empty"}
     assert grouped(reasons) == ["a, b, c, … (4 in all)   silent", "e   empty"]
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (["rock/1.mp3", "rock/2.x.mp3", "pop/1.mp3"], ["rock/1", "rock/2.x", "pop/1"]),
+        (["x.mp3", "x.wav"], ["x.mp3", "x.wav"]),
+        (["x.mp3", "x.mp3.flac"], ["x", "x.mp3"]),
+        (["x.mp3.flac.ogg", "x.mp3", "x.wav", "x.mp3.flac"], ["x.mp3.flac.ogg", "x.mp3", "x.wav", "x.mp3.flac"]),
+        (["x.mp3", "x.mp3.flac", "x.mp3.wav"], ["x", "x.mp3.flac", "x.mp3.wav"]),
+    ],
+)
+def test_an_id_is_a_path_without_its_ending_unless_that_is_anothers(names: list[str], ids: list[str]) -> None:
+    assert track_ids(names) == ids

@@ -13,7 +13,7 @@ from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.facts import CorpusFacts
 from genrefusion.data.formats import ENDINGS
-from genrefusion.data.song_files import below, find_songs, grouped
+from genrefusion.data.song_files import below, find_songs, grouped, track_ids
 from genrefusion.data.table_rules import row_faults
 from genrefusion.data.tracks import Tracks, usable_rows, validate_table
 from genrefusion.settings.data import FolderData
@@ -52,13 +52,9 @@ def load_folder(root: Path, terminal: Terminal | None = None, *, skip: bool = Fa
         for line in (*_genres_without(root, songs, lost), *grouped(below(root, found.harmless))):
             terminal.say("left out", line)
     relative = [song.relative_to(root) for song in songs]
-    stems = [str(path.with_suffix("")) for path in relative]
-    counts = Counter(stems)
-    # Two encodings of one song lie side by side now and then; their endings tell them apart.
-    ids = [str(path) if counts[stem] > 1 else stem for path, stem in zip(relative, stems, strict=True)]
     table = pd.DataFrame(
         {
-            "track_id": ids,
+            "track_id": track_ids(list(map(str, relative))),
             "genre": [path.parts[0] for path in relative],
             "audio": [str(song.absolute()) for song in songs],
         },

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.terminal import shown
@@ -145,6 +145,30 @@ def songs_at(where: str) -> FoundSongs:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name belongs to a system or a program."""
     return name.startswith(".") or name in _OF_SYSTEMS
+
+
+def track_ids(names: Sequence[str]) -> list[str]:
+    """Ids of songs: their paths below a folder without the endings, which stay where two would be called the same.
+
+    So they do in two encodings of one song, side by side, and where a name without its ending is another's id.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Paths below the folder, each once.
+
+    Examples
+    --------
+    >>> track_ids(["rock/1.mp3", "rock/2.mp3", "rock/2.wav", "rock/2.mp3.flac"])
+    ['rock/1', 'rock/2.mp3', 'rock/2.wav', 'rock/2.mp3.flac']
+    """
+    stems = {name: str(PurePath(name).with_suffix("")) for name in names}
+    counts = Counter(stems.values())
+    whole: set[str] = set()
+    for name in sorted(names, key=len):  # an id that a name meets without its ending is shorter than the name
+        if counts[stems[name]] > 1 or stems[name] in whole:
+            whole.add(name)
+    return [name if name in whole else stems[name] for name in names]
 
 
 def grouped(reasons: Mapping[str, str]) -> list[str]:

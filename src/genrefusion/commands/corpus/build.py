@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from genrefusion.data.genre_names import read_genre_map
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.names import joined_names, one_spelling, plain, plain_artist
 from genrefusion.data.sidecars import Sidecars
+from genrefusion.data.song_files import UNUSABLE, track_ids
 from genrefusion.data.splits import split_tracks
 from genrefusion.data.table_rules import PARTS
 from genrefusion.data.tracks import Tracks, load_table
@@ -178,7 +179,7 @@ def _checked(songs: list[SourceSong], config: CorpusConfig, report: Report, term
     kept = []
     for song, known in zip(songs, facts_of, strict=True):
         if known.problem:
-            report.leave_out(song.name, "that cannot be used", known.problem)
+            report.leave_out(song.name, UNUSABLE, known.problem)
         else:
             kept.append(replace(song, sha256=known.digest))
     return kept
@@ -258,7 +259,7 @@ def _write(songs: list[SourceSong], source: Path, out: Path, config: CorpusConfi
 def _table(songs: list[SourceSong], out: Path, folder: Path) -> pd.DataFrame:
     """Rows of the songs, with lyrics written to files below the folder."""
     rows = []
-    for track, song in zip(_ids(songs), songs, strict=True):
+    for track, song in zip(track_ids([song.name for song in songs]), songs, strict=True):
         lyrics = f"lyrics/{track}.txt" if clean_lyrics(song.lyrics) else None
         if lyrics:
             write_atomically(folder / lyrics, song.lyrics.encode("utf-8", "replace"))
@@ -286,13 +287,6 @@ def _with_split(table: pd.DataFrame, corpus: str, seed: int) -> tuple[pd.DataFra
         return table, f"none: {error}"
     parts = {track: part for part in PARTS for track in getattr(split.folds[0], part)}
     return table.assign(split=[parts[str(track)] for track in table.index]), split.protocol
-
-
-def _ids(songs: Sequence[SourceSong]) -> list[str]:
-    """Path of each song below the source without its ending, which two encodings of one name keep."""
-    stems = [str(Path(song.name).with_suffix("")) for song in songs]
-    counts = Counter(stems)
-    return [stem if counts[stem] == 1 else song.name for stem, song in zip(stems, songs, strict=True)]
 
 
 def _named_from(out: Path, file: Path) -> str:
