@@ -26,8 +26,10 @@ from genrefusion.data.audio import digest_audio
 from genrefusion.data.checks import check_audio
 from genrefusion.data.corpora import load_corpus, load_usable
 from genrefusion.data.folder import load_folder
+from genrefusion.data.table_files import NAMED_ENDINGS
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.data import DataSettings, FolderData, GtzanData, ManifestData
+from genrefusion.settings.fields import Rule
 from genrefusion.settings.registry import Entry, entries
 
 WriteTone = Callable[..., Path]
@@ -552,8 +554,9 @@ def test_a_table_can_be_named_by_its_folder(tmp_path: Path, name: str, content: 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], r"holds no tracks.csv or tracks.jsonl. 'corpus action=build source="),
+        ([], r"holds no table that is called tracks \(\.csv, .*\.json\)\.\n'corpus action=build source="),
         (["tracks.csv", "tracks.jsonl"], r"holds tracks.csv and tracks.jsonl. Name one: data.manifest=.*tracks.csv"),
+        (["tracks.tsv", "tracks.txt"], r"holds tracks.tsv and tracks.txt. Name one: data.manifest=.*tracks.tsv"),
     ],
 )
 def test_a_folder_that_holds_no_table_or_two_is_refused_with_the_cure(
@@ -563,6 +566,19 @@ def test_a_folder_that_holds_no_table_or_two_is_refused_with_the_cure(
         (tmp_path / file).touch()
     with pytest.raises(UserError, match=message):
         load(ManifestData(root=str(tmp_path)), tmp_path)
+
+
+@pytest.mark.parametrize("beside", ["tracks.txt", "tracks.json", "Tracks.TSV"])
+def test_what_lies_beside_a_csv_is_not_taken_for_another_table(tmp_path: Path, beside: str) -> None:
+    (tmp_path / "tracks.csv").write_text("track_id,genre\n1,jazz\n2,jazz\n")
+    (tmp_path / beside).write_text("these songs are mine\n")
+    assert len(load(ManifestData(root=str(tmp_path)), tmp_path)) == 2
+
+
+def test_what_a_table_may_be_called_is_said_as_it_is_read() -> None:
+    assert NAMED_ENDINGS in Rule.of(ManifestData.__dataclass_fields__["manifest"]).help
+    with pytest.raises(UserError, match=re.escape(f"({NAMED_ENDINGS})")):
+        ManifestData()
 
 
 def test_a_table_and_a_folder_at_once_are_refused() -> None:

@@ -10,13 +10,16 @@ from genrefusion.core.files import require_file
 from genrefusion.data.checks import require_sides
 from genrefusion.data.facts import CorpusFacts
 from genrefusion.data.folder import folder_name
-from genrefusion.data.table_files import ENDINGS
+from genrefusion.data.table_files import ENDINGS, NAMED_ENDINGS
 from genrefusion.data.tracks import Tracks, load_table
 from genrefusion.settings.data import ManifestData
 
 FACTS = CorpusFacts(
-    layout="a table (.csv, .tsv, .jsonl, .json) with track_id, genre and audio (relative to it), lyrics or lyrics_path"
+    layout=f"a table ({NAMED_ENDINGS}) with track_id, genre and audio (relative to it), lyrics or lyrics_path"
 )
+
+_USUAL = (".csv", ".jsonl")
+"""Endings of a tracks table beside which a file of another ending, such as tracks.txt, is taken for something else."""
 
 
 def load(settings: ManifestData, **_: Any) -> Tracks:
@@ -31,12 +34,14 @@ def load(settings: ManifestData, **_: Any) -> Tracks:
 
 
 def find_table(settings: ManifestData) -> Path:
-    """Path of the tracks table: `data.manifest`, or the one in the folder `data.root`.
+    """Path of the tracks table: `data.manifest`, or the one in the folder `data.root`, whose name is tracks.
+
+    A CSV or JSON Lines file goes before files of other endings.
 
     Raises
     ------
     UserError
-        The folder has no table, or two.
+        The folder has no table, or two that nothing tells apart.
     """
     if not settings.root:
         return Path(str(settings.manifest))
@@ -44,15 +49,17 @@ def find_table(settings: ManifestData) -> Path:
     if not root.is_dir():
         raise UserError(f"data.root={root}: no such folder.")
     named = (path for path in sorted(root.iterdir()) if path.stem.lower() == "tracks" and path.is_file())
-    found = [path for path in named if path.suffix.lower() in ENDINGS]
+    tables = [path for path in named if path.suffix.lower() in ENDINGS]
+    found = [path for path in tables if path.suffix.lower() in _USUAL] or tables
     if len(found) == 1:
         return found[0]
     if found:
         names = " and ".join(path.name for path in found)
         raise UserError(f"data.root={root}: holds {names}. Name one: data.manifest={found[0]}")
     raise UserError(
-        f"data.root={root}: holds no tracks.csv or tracks.jsonl. 'corpus action=build source={root} out=DIR' makes a\n"
-        "corpus of a folder of music; data=folder takes a folder of genres as it is."
+        f"data.root={root}: holds no table that is called tracks ({NAMED_ENDINGS}).\n"
+        f"'corpus action=build source={root} out=DIR' makes a corpus of a folder of music; data=folder takes a folder\n"
+        "of genres as it is."
     )
 
 

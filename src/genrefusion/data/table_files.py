@@ -24,6 +24,9 @@ _JSON = (".jsonl", ".ndjson", ".json")
 ENDINGS = (".csv", ".tsv", ".txt", *_JSON)
 """Of the files that are read as tables, in any case."""
 
+NAMED_ENDINGS = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
+"""All of them, in words."""
+
 MISSING = frozenset("nan -nan null none na n/a <na> #n/a #na nat".split())
 """What programs write where a value is missing, in small letters; beside nothing at all."""
 
@@ -121,7 +124,7 @@ def _read(path: Path, setting: str) -> tuple[str, str]:
     if other:
         raise UserError(f"{path}: {other}")
     if ending not in ENDINGS:
-        raise UserError(f"{path}: a table ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}.")
+        raise UserError(f"{path}: a table ends in {NAMED_ENDINGS}.")
     try:
         text, encoding = decode_text(content)
     except ValueError as error:

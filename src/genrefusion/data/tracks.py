@@ -1,9 +1,9 @@
 """Tables of tracks: reading, validating, checking the files they name.
 
-A table is CSV or JSON Lines with one row a track. Columns: ``track_id`` (unique), ``genre``, and any of ``audio`` (path
-relative to the table), ``lyrics`` (text) or ``lyrics_path`` (.txt or .lrc), ``artist``, ``title``, ``song`` (where
-several tracks are pieces of one song: its name), ``split``, ``sha256``, ``license``, ``seconds``, ``synthetic``. Other
-columns are kept, unless they look like a misspelt one.
+A table is a file that `genrefusion.data.table_files` reads, with one row a track. Columns: ``track_id`` (unique),
+``genre``, and any of ``audio`` (path relative to the table), ``lyrics`` (text) or ``lyrics_path`` (.txt or .lrc),
+``artist``, ``title``, ``song`` (where several tracks are pieces of one song: its name), ``split``, ``sha256``,
+``license``, ``seconds``, ``synthetic``. Other columns are kept, unless they look like a misspelt one.
 """
 
 from __future__ import annotations

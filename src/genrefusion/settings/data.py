@@ -10,6 +10,8 @@ from genrefusion.core.errors import UserError
 from genrefusion.settings.fields import LARGEST_SEED, Settings, check_range, setting
 from genrefusion.settings.registry import registered
 
+_TABLES = ".csv, .tsv, .txt, .jsonl, .ndjson or .json"
+
 
 @dataclass
 class DataSettings(Settings):
@@ -83,9 +85,9 @@ class ManifestData(DataSettings):
     """A tracks table."""
 
     name: str = "manifest"
-    manifest: str | None = setting(None, path=True, help="a tracks table, .csv or .jsonl")
+    manifest: str | None = setting(None, path=True, help=f"a tracks table, {_TABLES}")
     root: str | None = setting(
-        None, path=True, help="or the folder of a table that is called tracks.csv or tracks.jsonl"
+        None, path=True, help="or the folder of a table that is called tracks, with one of these endings"
     )
     needs: str = setting(
         "any",
@@ -100,9 +102,9 @@ class ManifestData(DataSettings):
             raise UserError("data.manifest and data.root both name a tracks table. Leave out one of them.")
         if not self.manifest and not self.root:
             raise UserError(
-                f"data={self.name} needs data.manifest: a tracks table (.csv or .jsonl) with the columns track_id,\n"
-                "genre and audio, lyrics or lyrics_path; artist, title and split if they are known. Or data.root: the\n"
-                "folder of one, as 'corpus action=build' makes it."
+                f"data={self.name} needs data.manifest: a tracks table ({_TABLES}) with the\n"
+                "columns track_id, genre and audio, lyrics or lyrics_path; artist, title and split if they are known.\n"
+                "Or data.root: the folder of one, as 'corpus action=build' makes it."
             )
 
 
