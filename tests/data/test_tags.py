@@ -124,15 +124,26 @@ def test_tags_at_the_end_of_mp3_say_what_those_at_its_beginning_do_not(write_ton
     assert read_tags(song) == Tags("Eve", "Song", "Soul; Rock", WORDS)
 
 
-def test_tags_of_matroska_are_read_where_ffmpeg_is_installed(tmp_path: Path) -> None:
+def write_matroska(path: Path, **tags: str) -> None:
     av = pytest.importorskip("av")
-    with av.open(str(tmp_path / "song.mka"), "w") as container:
-        container.metadata.update({"ARTIST": "Ann", "TITLE": "Song", "GENRE": "Rock", "LYRICS": WORDS})
+    with path.open("wb") as file, av.open(file, "w", format="matroska") as container:
+        container.metadata.update(tags)
         stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
         frame.sample_rate = 8000
         container.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+def test_tags_of_matroska_are_read_where_ffmpeg_is_installed(tmp_path: Path) -> None:
+    write_matroska(tmp_path / "song.mka", ARTIST="Ann", TITLE="Song", GENRE="Rock", LYRICS=WORDS)
     assert read_tags(tmp_path / "song.mka") == Tags("Ann", "Song", "Rock", WORDS)
+
+
+def test_a_name_is_no_address_to_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_matroska(tmp_path / "song.mka", ARTIST="Eve")
+    write_matroska(tmp_path / "concat:song.mka", ARTIST="Ann")
+    monkeypatch.chdir(tmp_path)
+    assert read_tags(Path("concat:song.mka")) == Tags("Ann")
 
 
 def test_tags_of_mp4_and_wma_are_known() -> None:

@@ -15,6 +15,7 @@ import soundfile
 from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3, SYLT, TCON
 
+from genrefusion.data.formats import MATROSKA, kind_of
 from genrefusion.data.lyrics import clean_lyrics
 from genrefusion.data.sidecars import Sidecars
 from genrefusion.data.text_files import decode_text, read_text
@@ -178,14 +179,16 @@ def _texts_of_sound(path: Path) -> Mapping[str, Any]:
 
 
 def _texts_of_matroska(path: Path) -> Mapping[str, Any]:
-    """Tags of .mka, .mkv and .webm, where FFmpeg is installed."""
+    """Tags of .mka and .webm, where FFmpeg is installed."""
     with path.open("rb") as file:
-        if file.read(4) != b"\x1aE\xdf\xa3":
+        if kind_of(file.read(16)) is not MATROSKA:
             return {}
-    import av  # an extra
+        import av  # an extra
 
-    with av.open(str(path)) as container:
-        return {**container.metadata, **container.streams.audio[0].metadata}
+        file.seek(0)
+        # As what it is, never as a list of other files or addresses: so says `genrefusion.data.ffmpeg`.
+        with av.open(file, format=MATROSKA.container) as container:
+            return {**container.metadata, **container.streams.audio[0].metadata}
 
 
 _TEXT_CHUNKS = (b"IART", b"INAM", b"IGNR", b"AUTH", b"NAME")
