@@ -14,6 +14,7 @@ from mutagen.apev2 import APEv2
 from mutagen.asf import ASFUnicodeAttribute
 from mutagen.id3 import ID3, SYLT, TCON, TIT2, TPE1, TXXX, USLT
 
+from genrefusion.data import tags as tags_module
 from genrefusion.data.sidecars import Sidecars
 from genrefusion.data.tags import FoundLyrics, Tags, find_lyrics, read_tags, tags_said
 
@@ -295,3 +296,9 @@ def test_lyrics_without_permission_are_named(write_tone: WriteTone, tmp_path: Pa
     (tmp_path / "song.txt").write_text("words")
     (tmp_path / "song.txt").chmod(0)
     assert "Permission denied" in find_lyrics(song).problem
+
+
+def test_tags_that_were_read_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tags_module, "read_tags", None)
+    assert find_lyrics(tmp_path / "song.mp3", tags=Tags(lyrics=WORDS)) == FoundLyrics(WORDS, "tags")
+    assert find_lyrics(tmp_path / "song.mp3", tags=Tags()) == FoundLyrics()

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from genrefusion.core.errors import UserError
+from genrefusion.data import tracks as tracks_module
 from genrefusion.data.table_files import read_table
+from genrefusion.data.text_files import read_text
 from genrefusion.data.tracks import Tracks, load_table, validate_table
 
 ROWS = [
@@ -380,3 +382,15 @@ def test_each_text_is_cleaned_once_for_all_tracks_that_are_made_of_others(monkey
         assert part.lyrics == list(part.table["lyrics"])
         assert not part.lacking("lyrics")
     assert len(cleaned) == count
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_each_file_of_lyrics_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, skip: bool) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(tracks_module, "read_text", lambda path: read.append(path.name) or read_text(path))
+    for name in ("1.txt", "2.txt"):
+        (tmp_path / name).write_text(f"words of {name}")
+    rows = [{"track_id": name, "genre": "jazz", "lyrics_path": name} for name in ("1.txt", "2.txt")]
+    tracks = load_table(write_csv(tmp_path / "tracks.csv", rows), corpus="test", skip=skip)
+    assert tracks.lyrics == ["words of 1.txt", "words of 2.txt"]
+    assert read == ["1.txt", "2.txt"]

@@ -195,7 +195,12 @@ def grouped(reasons: Mapping[str, str]) -> list[str]:
 
 def below(root: Path, reasons: Mapping[Path, str]) -> dict[str, str]:
     """Reasons by the paths below a folder."""
-    return {str(path.relative_to(root)) if path != root else str(root): reason for path, reason in reasons.items()}
+    return {path_below(root, path): reason for path, reason in reasons.items()}
+
+
+def path_below(root: Path, path: Path) -> str:
+    """Path below a folder; of the folder itself the whole."""
+    return str(path.relative_to(root)) if path != root else str(root)
 
 
 def _all_of(matches: list[Path], *, named: frozenset[str]) -> FoundSongs:

@@ -105,7 +105,9 @@ def tags_said(kinds: Iterable[Mapping[str, Any]]) -> Tags:
     return Tags(**found)
 
 
-def find_lyrics(path: Path, *, given: Path | None = None, sidecars: Sidecars | None = None) -> FoundLyrics:
+def find_lyrics(
+    path: Path, *, given: Path | None = None, sidecars: Sidecars | None = None, tags: Tags | None = None
+) -> FoundLyrics:
     """Look for the lyrics of a song in files named for it, beside it, and in its tags; the first found are taken.
 
     A file that is found and cannot be read ends the search: its song has no lyrics rather than others.
@@ -118,6 +120,8 @@ def find_lyrics(path: Path, *, given: Path | None = None, sidecars: Sidecars | N
         A file of lyrics, or a folder with ``<song>.lrc`` or ``<song>.txt``.
     sidecars : Sidecars, optional
         Keeps the names of files between songs of one folder.
+    tags : Tags, optional
+        Those of the song, where they were read already.
     """
     if given is not None and not given.is_dir():
         return _read(given, f"file {given.name}")
@@ -127,7 +131,7 @@ def find_lyrics(path: Path, *, given: Path | None = None, sidecars: Sidecars | N
             found = _read(file, f"{place} {file.name}")
             if found.text or found.problem:
                 return found
-    text = read_tags(path).lyrics or ""
+    text = (tags or read_tags(path)).lyrics or ""
     return FoundLyrics(text, "tags") if clean_lyrics(text) else FoundLyrics()
 
 

@@ -225,12 +225,15 @@ def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
     skipped: dict[str, str] = {}
     if skip:
         check_columns(list(table.columns), str(path))
-        table, skipped = usable_rows(table, str(path), row_faults(table) | _file_faults(table))
+        table, unread = _with_lyrics(table)
+        missing = {row: f"{file} is missing" for row, file in missing_files(table).items()}
+        table, skipped = usable_rows(table, str(path), row_faults(table) | unread | missing)
     table = validate_table(table, where=str(path))
     require_files(table, path)
-    if "lyrics_path" in table:
-        lyrics = [_lyrics(row) for row in table.to_dict("records")]
-        table["lyrics"] = pd.Series(lyrics, index=table.index, dtype=object)
+    if not skip:
+        table, unread = _with_lyrics(table)
+        if unread:
+            raise UserError(next(iter(unread.values())))
     synthetic = "synthetic" in table and (table["synthetic"].astype(str).str.lower() == "true").any()
     return Tracks(table.set_index("track_id"), corpus, bool(synthetic), skipped, notes=notes)
 
@@ -292,25 +295,17 @@ def usable_rows(table: pd.DataFrame, where: str, faults: Mapping[int, str]) -> t
     return table.iloc[kept].reset_index(drop=True), skipped
 
 
-def _file_faults(table: pd.DataFrame) -> dict[int, str]:
-    """Say which rows name a file that is missing, or lyrics that are no text."""
-    faults = {row: f"{file} is missing" for row, file in missing_files(table).items()}
-    if "lyrics_path" in table:
-        for row, values in enumerate(table.to_dict("records")):
-            try:
-                if row not in faults:
-                    _lyrics(values)
-            except UserError as error:
-                faults[row] = str(error)
-    return faults
-
-
-def _lyrics(row: dict[Any, Any]) -> str | None:
-    if row.get("lyrics") or not row["lyrics_path"]:
-        return row.get("lyrics")
-    try:
-        return read_text(Path(row["lyrics_path"]))
-    except OSError as error:
-        raise UserError(f"{row['lyrics_path']}: lyrics cannot be read ({error.strerror}).") from error
-    except ValueError as error:
-        raise UserError(f"{row['lyrics_path']}: lyrics cannot be read ({error}).") from error
+def _with_lyrics(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, str]]:
+    """The table with the lyrics that are in files of their own, and which rows name one that cannot be read."""
+    if "lyrics_path" not in table:
+        return table, {}
+    texts: list[str | None] = table["lyrics"].tolist() if "lyrics" in table else [None] * len(table)
+    unread: dict[int, str] = {}
+    for row, file in enumerate(table["lyrics_path"].tolist()):
+        if not file or texts[row]:
+            continue
+        try:
+            texts[row] = read_text(Path(file))
+        except (OSError, ValueError) as error:
+            unread[row] = f"{file}: lyrics cannot be read ({getattr(error, 'strerror', None) or error})."
+    return table.assign(lyrics=pd.Series(texts, index=table.index, dtype=object)), unread

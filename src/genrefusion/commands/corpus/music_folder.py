@@ -23,6 +23,7 @@ from genrefusion.data import song_files
 from genrefusion.data.genre_names import GenreMap
 from genrefusion.data.names import plain
 from genrefusion.data.sidecars import Sidecars
+from genrefusion.data.song_files import path_below
 from genrefusion.data.tags import find_lyrics, read_tags
 
 _NUMBER = re.compile(r"^\d{1,3}(?:\.\s+|\s+-\s+|_)")
@@ -63,11 +64,11 @@ def find_songs(source: Path, report: Report) -> list[Path]:
     """Audio files below a folder, sorted; what looks like audio and cannot be taken is reported."""
     found = song_files.find_songs(source)
     for left_out in found.left_out:
-        report.leave_out(_below(left_out.path, source), left_out.reason, left_out.detail)
+        report.leave_out(path_below(source, left_out.path), left_out.reason, left_out.detail)
     songs = []
     for path in found.songs:
         if problem := _name_problem(path):
-            report.leave_out(ascii(_below(path, source)), "that cannot be named in a table", problem)
+            report.leave_out(ascii(path_below(source, path)), "that cannot be named in a table", problem)
         else:
             songs.append(path)
     return sorted(songs, key=lambda path: path.relative_to(source).as_posix())
@@ -88,7 +89,7 @@ def read_song(file: Path, source: Path, genres: GenreMap, sidecars: Sidecars, re
     if tagged and is_genre and meant != tagged and genres.named:
         report.disagreeing.append(f"{relative}  {folder} by its folder, {tag} by its tag")
     artist, title = _named(relative, artist_folder=1 if is_genre else 0)
-    lyrics = find_lyrics(file, sidecars=sidecars)
+    lyrics = find_lyrics(file, sidecars=sidecars, tags=tags)
     if lyrics.problem:
         report.notes.append(f"{lyrics.problem}; the song is taken without lyrics")
     return SourceSong(
@@ -130,7 +131,3 @@ def _name_problem(path: Path) -> str:
     if "\r" in str(path):
         return "its name holds a carriage return: rename it"
     return "its name is nothing but spaces: rename it" if not path.stem.strip() else ""
-
-
-def _below(path: Path, source: Path) -> str:
-    return str(path.relative_to(source)) if path != source else str(path)
