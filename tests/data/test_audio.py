@@ -12,6 +12,7 @@ import pytest
 import scipy.signal
 import soundfile
 
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import (
     AudioError,
     audio_problem,
@@ -24,6 +25,8 @@ from genrefusion.data.audio import (
     sha256_of,
     usable_sound,
 )
+from genrefusion.data.checks import inspect_files
+from genrefusion.settings.data import DataSettings
 
 RATE = 22050
 EXACT = {"wav": "WAV", "au": "AU", "flac": "FLAC", "aiff": "AIFF"}
@@ -404,6 +407,20 @@ def test_without_the_extra_its_name_is_told(
     assert audio_problem(path) == f"an MPEG-4 file, {cure}"
     assert audio_problem(renamed) == f"an MPEG-4 file called .mp3, {cure}"
     assert header_seconds(path) is None
+
+
+def test_a_file_is_decoded_once_the_extra_is_there(
+    tmp_path: Path, stereo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_with_ffmpeg(tmp_path / "a.m4a", stereo, 48000, "m4a")
+
+    def problem() -> str:
+        return inspect_files([path], DataSettings(name="test"), tmp_path / "cache", 1, Terminal(quiet=True))[0].problem
+
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "av", None)
+        assert "needs an extra" in problem()
+    assert problem() == ""
 
 
 def test_a_video_without_sound_is_called_so(tmp_path: Path) -> None:

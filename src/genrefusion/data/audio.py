@@ -100,9 +100,16 @@ def inspect_sound(path: Path, min_seconds: float = 1.0, max_seconds: float = 600
     -------
     (str, str, str)
         Problem (empty if it can be used), digest (empty if not), note (`genrefusion.data.mixing.Sound.note`).
+
+    Raises
+    ------
+    MissingExtra
+        It needs the extra ``ffmpeg``, which says nothing of the file.
     """
     try:
         sound = usable_sound(path, min_seconds, max_seconds)
+    except ffmpeg.MissingExtra:
+        raise
     except AudioError as error:
         return str(error), "", ""
     digest = hashlib.sha256(f"{sound.rate} Hz ".encode())

@@ -16,7 +16,7 @@ from genrefusion.core.files import extend_record, read_record
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import DECODING, inspect_sound
 from genrefusion.data.digests import digest_files
-from genrefusion.data.formats import INSTALL
+from genrefusion.data.ffmpeg import MissingExtra
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.data import DataSettings
 
@@ -143,13 +143,20 @@ def inspect_files(
     new = {digest: path for path, (digest, problem) in zip(paths, digests, strict=True) if not problem}
     new = {digest: path for digest, path in new.items() if digest not in known}
     run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
-    jobs = run(delayed(inspect_sound)(path, settings.min_seconds, settings.max_seconds) for path in new.values())
-    verdicts = dict(zip(new, map(list, terminal.track(jobs, "check", len(new), "songs")), strict=True))
-    # What is said of a file that needs the extra is no longer true when it is there.
-    if lasting := {digest: verdict for digest, verdict in verdicts.items() if INSTALL not in verdict[0]}:
+    jobs = run(delayed(_verdict)(path, settings.min_seconds, settings.max_seconds) for path in new.values())
+    verdicts = dict(zip(new, terminal.track(jobs, "check", len(new), "songs"), strict=True))
+    if lasting := {digest: verdict for digest, (verdict, lasts) in verdicts.items() if lasts}:
         extend_record(record, lasting)
-    known |= verdicts
+    known |= {digest: verdict for digest, (verdict, _) in verdicts.items()}
     return [FileFacts(digest, problem) if problem else FileFacts(digest, *known[digest]) for digest, problem in digests]
+
+
+def _verdict(path: Path, min_seconds: float, max_seconds: float) -> tuple[list[str], bool]:
+    """What is known of a file's sound, and whether it stays true: an extra that is missing may be installed."""
+    try:
+        return list(inspect_sound(path, min_seconds, max_seconds)), True
+    except MissingExtra as error:
+        return [str(error), "", ""], False
 
 
 def _is_verdict(verdict: object) -> bool:
