@@ -109,9 +109,9 @@ def predict_files(config: PredictConfig) -> int:
     folders = config.run if isinstance(config.run, list) else [config.run]
     if not config.run or not all(folders) or not (config.audio or config.lyrics):
         raise UserError("predict needs run=DIR, the folder of a run, and audio=PATH: a song, a folder or a pattern.")
-    runs = [open_run(Path(str(folder)).expanduser()) for folder in folders]
+    runs = [open_run(Path(str(folder))) for folder in folders]
     _require_same_genres(runs)
-    lyrics = Path(config.lyrics).expanduser() if config.lyrics else None
+    lyrics = Path(config.lyrics) if config.lyrics else None
     songs, lost, notes = _listed(config.audio, lyrics)
     terminal = Terminal(quiet=config.format != "table")
     if terminal.quiet:

@@ -131,7 +131,7 @@ def choose(songs: list[SourceSong], per_genre: int | None, seed: int) -> list[So
 
 def _places(config: CorpusConfig) -> tuple[Path, Path]:
     """Source and target, and whether they can be."""
-    source, out = Path(str(config.source)).expanduser(), Path(str(config.out)).expanduser()
+    source, out = Path(str(config.source)), Path(str(config.out))
     if not source.is_dir():
         raise UserError(f"source={source}: no such folder.")
     _require_free(out)
