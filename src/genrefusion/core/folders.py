@@ -110,7 +110,7 @@ def resumed_run(output: str, name: str, corpus: str) -> str:
 def unfinished_beside(directory: Path) -> list[Path]:
     """Folders of runs beside that of a run, and itself, that were broken off; the newest first."""
     begun = [path.parent for path in directory.parent.glob("*/run.json") if _is_unfinished(path)]
-    return sorted(begun, key=_age, reverse=True)
+    return sorted(begun, key=age, reverse=True)
 
 
 def resumed_sweep(output: str, name: str, corpus: str) -> str:
@@ -168,10 +168,10 @@ def _last(begun: list[Path], none: str, setting: str) -> str:
     """The newest of the folders, which are called by the time."""
     if not begun:
         raise UserError(f"resume=true: {none}. Leave out resume=true, or name a folder: {setting}=…")
-    return str(max(begun, key=_age))
+    return str(max(begun, key=age))
 
 
-def _age(folder: Path) -> tuple[str, int]:
+def age(folder: Path) -> tuple[str, int]:
     """Time and number in the name of a folder: the 10th of a second comes after the 9th."""
     time_of, _, number = folder.name.partition("+")
     return time_of, int(number) if number.isdecimal() else 0
