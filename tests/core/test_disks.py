@@ -34,6 +34,8 @@ def failed(number: int, path: str | None = None) -> OSError:
         (sqlite3.OperationalError("attempt to write a readonly database"), errno.EROFS),
         (sqlite3.OperationalError("no such table: trials"), None),
         (RuntimeError("write failed: No space left on device"), errno.ENOSPC),
+        (RuntimeError("open failed: No such device or address"), errno.ENXIO),
+        (RuntimeError("open failed: No such device"), errno.ENODEV),
         (failed(errno.EMFILE), None),
         (ValueError("Permission denied"), None),
     ],
@@ -69,6 +71,14 @@ def test_other_errors_stay_what_they_are() -> None:
     with pytest.raises(ZeroDivisionError), disks_in_words([OUTPUT]):
         _ = 1 / 0
     assert disk_mistake(FileNotFoundError(errno.ENOENT, "No such file", "/data/outputs/a/model"), [OUTPUT]) is None
+
+
+def test_what_was_mended_is_not_to_blame_for_what_came_then() -> None:
+    with pytest.raises(KeyError), disks_in_words([OUTPUT]):  # noqa: PT012
+        try:
+            raise failed(errno.ENOSPC)
+        except OSError:
+            raise KeyError("a") from None
 
 
 def test_how_to_go_on_is_said_of_a_run_that_has_begun(tmp_path: Path) -> None:

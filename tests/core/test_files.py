@@ -72,13 +72,28 @@ def test_what_a_killed_process_had_begun_to_write_is_removed_and_what_a_living_o
     try:
         assert begun.wait(30)
         write_atomically(tmp_path / "b", b"whole")
-        assert len(list(tmp_path.glob(".a.*.part"))) == 1
+        assert len(list(tmp_path.glob(".*.part"))) == 1
     finally:
         process.kill()
         process.join()
     monkeypatch.setattr(files, "_cleared", set())
     write_atomically(tmp_path / "c", b"whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c"]
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path) -> None:
+    path = tmp_path / ("a" * (os.pathconf(tmp_path, "PC_NAME_MAX") - 4) + ".txt")
+    write_atomically(path, b"words")
+    assert path.read_bytes() == b"words"
+
+
+def test_a_lock_whose_file_cannot_be_removed_is_free_again(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    with pytest.raises(IsADirectoryError), locked(path):  # noqa: PT012
+        path.rename(tmp_path / "held")
+        path.mkdir()
+    with (tmp_path / "held").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_who_is_alone_in_a_folder_finds_no_half_file_in_all_of_it(tmp_path: Path) -> None:
@@ -106,6 +121,11 @@ def test_a_folder_that_a_killed_process_had_begun_is_removed_by_the_next(tmp_pat
     with scratch_beside(tmp_path / "corpus") as scratch:
         scratch.rename(tmp_path / "corpus")
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_a_corpus_leaves_one_that_is_built_beside_it_under_a_name_that_begins_alike(tmp_path: Path) -> None:
+    with scratch_beside(tmp_path / "corpus.v2") as other, scratch_beside(tmp_path / "corpus"):
+        assert other.is_dir()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL])
@@ -148,9 +168,13 @@ def test_a_lock_that_is_held_is_told(tmp_path: Path) -> None:
             pass
 
 
-def test_a_record_that_cannot_be_kept_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_that_cannot_be_kept_are_said_once_of_each_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_bytes(b"")
-    for name in ("a.json", "b.json"):
-        extend_record(tmp_path / "file" / "checks" / name, {"a": 1})
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"note     {tmp_path / 'file' / 'checks'}: Not a directory")
+    folders = [tmp_path / "file" / "one", tmp_path / "file" / "other"]
+    for folder in folders:
+        for name in ("a.json", "b.json"):
+            extend_record(folder / name, {"a": 1})
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(": ")[0] for line in said] == [f"note     {folder}" for folder in folders]

@@ -98,6 +98,19 @@ def test_a_result_that_does_not_become_whole_leaves_the_one_before(tmp_path: Pat
     assert list(target.parent.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("ending", ["old", "part"])
+def test_what_a_killed_evaluation_left_belongs_to_the_corpus_of_its_whole_name(ending: str, tmp_path: Path) -> None:
+    left = tmp_path / "evaluations" / f".a.b.{'0f' * 16}.{ending}"
+    left.mkdir(parents=True)
+    (left / "metrics.json").write_text("before")
+    with replacing(left.parent / "a"):
+        pass
+    assert list(left.parent.iterdir()) == [left]
+    with replacing(left.parent / "a.b"):
+        assert [path.name for path in left.parent.glob("a*")] == (["a.b"] if ending == "old" else [])
+    assert not left.exists()
+
+
 def test_results_are_not_written_out_of_the_folder_of_evaluations(tmp_path: Path) -> None:
     home = tmp_path / "evaluations"
     home.mkdir()

@@ -157,7 +157,7 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     own = config.data is None
     sides, workers = pipelines[0].uses, config.workers
     tracks = load_usable(data, sides, cache=cache, workers=workers, terminal=terminal, divided=own)
-    say_skipped(tracks, terminal)
+    say_skipped(tracks, terminal, "evaluation.json")
     features = read_features(pipelines[0])
     require_numbers(tracks, features)
     tracks = with_digests(tracks, features)
@@ -224,7 +224,8 @@ def _require_unused_val(run: Run) -> None:
 def _require_same_corpus(run: Run, tracks: Tracks) -> None:
     if tracks.digest != run.record["corpus_digest"]:
         raise UserError(
-            f"{tracks.corpus} changed since the run was made (tracks, genres, artists or audio).\n"
+            f"{tracks.corpus} changed since the run was made (tracks, genres, artists or audio), or is read otherwise: "
+            "by another version, or with or without the extra ffmpeg.\n"
             "To score the run on it as it is now, name it: data=…"
         )
 

@@ -31,7 +31,7 @@ from genrefusion.commands import sweep_results
 from genrefusion.core.disks import disk_mistake
 from genrefusion.core.errors import UserError
 from genrefusion.core.files import alone_in, has_record_locks
-from genrefusion.core.folders import forget_empty, places_of
+from genrefusion.core.folders import age, forget_empty, places_of
 from genrefusion.core.terminal import Terminal
 from genrefusion.runs.record import RESULTS_VERSION, require_same_code
 from genrefusion.runs.training import prepare, run_experiment
@@ -124,10 +124,16 @@ def _run_trials(
 
 def _begun_so(directory: Path, typed: Sequence[str], settings: TrainConfig) -> Path | None:
     """The newest of the sweeps beside one, and itself, that was begun with the same words."""
-    for path in sorted(directory.parent.glob(f"*/{STUDY}"), reverse=True):
-        if open_study(path.parent, settings.sweep).user_attrs.get("typed") == _lasting(typed):
-            return path.parent
-    return None
+    begun = sorted((path.parent for path in directory.parent.glob(f"*/{STUDY}")), key=age, reverse=True)
+    return next((folder for folder in begun if _typed_of(folder, settings) == _lasting(typed)), None)
+
+
+def _typed_of(folder: Path, settings: TrainConfig) -> list[str] | None:
+    """Words that a sweep was begun with; None if that cannot be read, as of another user's or a damaged one."""
+    try:
+        return open_study(folder, settings.sweep).user_attrs.get("typed")
+    except Exception:  # of Optuna, its database, or the disk
+        return None
 
 
 def _lasting(typed: Sequence[str]) -> list[str]:

@@ -7,7 +7,6 @@ import shlex
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from genrefusion.core.folders import forgotten_unless_begun, places_of, unfinish
 from genrefusion.core.processes import LAUNCHER_GRACE, end_with_parent, process_number
 from genrefusion.settings.commands import TrainConfig
 from genrefusion.settings.composing import to_settings
+from genrefusion.settings.fields import as_saved
 from genrefusion.settings.mistakes import require_launcher, why
 
 
@@ -54,7 +54,7 @@ def _with_same_settings(config: TrainConfig, begun: Sequence[Path]) -> Path | No
 
     Where a run is made, and on what, may differ. Whether corpus and split are the same is found out when it goes on.
     """
-    wanted = _lasting(json.loads(json.dumps(asdict(config), default=str)))
+    wanted = _lasting(json.loads(json.dumps(as_saved(config), default=str)))
     for folder in begun:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         if _lasting(record.get("config", {})) == wanted:

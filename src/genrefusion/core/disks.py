@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genrefusion.core.errors import UserError
-from genrefusion.core.faults import FULL, fault_of, why_not_writable
+from genrefusion.core.faults import FULL, fault_of, nearest_folder, why_not_writable
 
 _ROOM = 1 << 20
 _NO_TEMPORARY = "No usable temporary directory"
@@ -67,10 +67,9 @@ def disks_in_words(places: Sequence[Place], *, run: Path | None = None) -> Itera
 
 def disk_mistake(error: BaseException, places: Sequence[Place]) -> UserError | None:
     """The mistake that is behind an error, or behind what that came from; None where no disk is to blame."""
-    chain = list(_chain(error))
-    if any(isinstance(each, UserError) for each in chain):
-        return None  # it is in words already
-    for each in chain:
+    if any(isinstance(each, UserError) for each in _chain(error, suppressed=True)):
+        return None  # it is in words already; OmegaConf suppresses what a resolver raised
+    for each in _chain(error):
         if _NO_TEMPORARY in str(each):
             return UserError("No folder for temporary files can be written: TMPDIR=FOLDER in the environment.")
         name = getattr(each, "filename", None)
@@ -83,12 +82,14 @@ def disk_mistake(error: BaseException, places: Sequence[Place]) -> UserError | N
     return None
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _chain(error: BaseException | None, *, suppressed: bool = False) -> Iterator[BaseException]:
+    """An error, and what each came from; what one was raised ``from None`` of only with `suppressed`."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__cause__ or error.__context__
+        hidden = error.__suppress_context__ and not suppressed
+        error = error.__cause__ or (None if hidden else error.__context__)
 
 
 def require_writable(place: Place) -> None:
@@ -140,9 +141,7 @@ def _normal(path: str | Path) -> Path:
 
 
 def _is_full(folder: Path) -> bool:
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
     try:
-        return shutil.disk_usage(folder).free < _ROOM
+        return shutil.disk_usage(nearest_folder(folder)).free < _ROOM
     except OSError:
         return False

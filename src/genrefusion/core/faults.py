@@ -18,6 +18,9 @@ _FAULTS = FULL | {
 }
 """What is wrong with a disk or the right to use it, and not with the program."""
 
+_LONGEST_FIRST = sorted(_FAULTS, key=lambda number: len(os.strerror(number)), reverse=True)
+"""``No such device`` is a part of ``No such device or address``."""
+
 _OF_SQLITE = {
     "database or disk is full": errno.ENOSPC,
     "attempt to write a readonly database": errno.EROFS,
@@ -37,7 +40,7 @@ def fault_of(error: BaseException) -> int | None:
         return int(told[1]) if int(told[1]) in _FAULTS else None
     if type(error).__module__ == "builtins" and not isinstance(error, RuntimeError):
         return None
-    return next((number for number in _FAULTS if os.strerror(number) in text), None)
+    return next((number for number in _LONGEST_FIRST if os.strerror(number) in text), None)
 
 
 @contextlib.contextmanager
@@ -55,8 +58,7 @@ def naming(path: Path) -> Iterator[None]:
 
 def why_not_writable(folder: Path) -> OSError | None:
     """Write a small file into a folder, or where it would be made, and remove it; gives the error if that fails."""
-    while not os.path.lexists(folder) and folder != folder.parent:
-        folder = folder.parent
+    folder = nearest_folder(folder)
     trial = folder / f".{uuid.uuid4().hex}.part"
     try:
         try:
@@ -67,3 +69,10 @@ def why_not_writable(folder: Path) -> OSError | None:
     except OSError as error:
         return error
     return None
+
+
+def nearest_folder(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there, as far as one may look."""
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    return folder

@@ -36,8 +36,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path.parent)
-    # Not a file of `tempfile`: those are closed to other users, who may share the cache.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    # Not a file of `tempfile`: those are closed to other users, who may share the cache. Without the name of the file,
+    # which may be as long as a name can be.
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     with naming(path):
         try:
             descriptor, _ = _lock(temporary, wait=True)
@@ -100,8 +101,10 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     try:
         yield held
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        try:
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -131,17 +134,26 @@ def scratch_beside(directory: Path) -> Iterator[Path]:
 
     What killed processes have left of it is removed too. Of several processes one goes after the other.
     """
-    mark = f".{directory.name}."
-    with locked(directory.with_name(f"{mark}lock")) as alone:
-        for begun in directory.parent.glob(f"{glob.escape(mark)}*.part"):
+    with locked(directory.with_name(f".{directory.name}.lock")) as alone:
+        for begun in hidden_beside(directory, "part"):
             if begun.is_dir() and (alone or time.time() - begun.stat().st_mtime > _ABANDONED):
                 shutil.rmtree(begun, ignore_errors=True)
-        scratch = directory.with_name(f"{mark}{uuid.uuid4().hex}.part")
+        scratch = hidden_name(directory)
         try:
             scratch.mkdir()
             yield scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def hidden_name(directory: Path) -> Path:
+    """New name beside a folder, for what is to take its place: that of the folder, 32 hexadecimal digits, ``part``."""
+    return directory.with_name(f".{directory.name}.{uuid.uuid4().hex}.part")
+
+
+def hidden_beside(directory: Path, ending: str) -> list[Path]:
+    """What has a name of `hidden_name` with this ending: of ``a``, and not of ``a.b``, whose names begin alike."""
+    return list(directory.parent.glob(f"{glob.escape(f'.{directory.name}.')}{'[0-9a-f]' * 32}.{ending}"))
 
 
 def _lock(path: Path, *, wait: bool) -> tuple[int, bool]:
@@ -289,7 +301,7 @@ def read_record(path: Path) -> dict[str, Any]:
 def extend_record(path: Path, new: Mapping[str, Any]) -> None:
     """Add to a record what is not lost to, or from, other processes that do the same.
 
-    Where it cannot be written, what was found out is found out again the next time; the error output says so once.
+    Where it cannot be written, what was found out is found out again the next time; the error output says so.
     """
     try:
         with locked(path.with_suffix(".lock")):
@@ -299,8 +311,8 @@ def extend_record(path: Path, new: Mapping[str, Any]) -> None:
 
 
 def say_not_kept(folder: Path, error: OSError) -> None:
-    """Say once that what is found out is not kept for the next time, as a folder cannot be written."""
-    if not _said_not_kept:
+    """Say once of each folder that cannot be written that what is found out is not kept there for the next time."""
+    if folder not in _said_not_kept:
         _said_not_kept.add(folder)
         note(f"{folder}: {error.strerror}. What is computed is not kept for the next time (cache=FOLDER would).")
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from genrefusion.core.disks import Place, disks_in_words
 from genrefusion.core.errors import UserError
+from genrefusion.core.faults import why_not_writable
 from genrefusion.core.files import locked
 
 
@@ -67,8 +68,7 @@ def give_numba_a_folder() -> None:
     import platformdirs
 
     usual = Path(platformdirs.user_cache_dir("numba"))
-    there = next(folder for folder in (usual, *usual.parents) if folder.exists())
-    if "NUMBA_CACHE_DIR" not in os.environ and not os.access(there, os.W_OK | os.X_OK):
+    if "NUMBA_CACHE_DIR" not in os.environ and why_not_writable(usual) is not None:
         os.environ["NUMBA_CACHE_DIR"] = folder = tempfile.mkdtemp()
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
@@ -110,7 +110,7 @@ def resumed_run(output: str, name: str, corpus: str) -> str:
 def unfinished_beside(directory: Path) -> list[Path]:
     """Folders of runs beside that of a run, and itself, that were broken off; the newest first."""
     begun = [path.parent for path in directory.parent.glob("*/run.json") if _is_unfinished(path)]
-    return sorted(begun, key=_age, reverse=True)
+    return sorted(begun, key=age, reverse=True)
 
 
 def resumed_sweep(output: str, name: str, corpus: str) -> str:
@@ -151,12 +151,13 @@ def _taken(folder: Path, output: str) -> str:
 def _forget_killed(folder: Path) -> None:
     """Remove the folder of a run that was killed before anything was begun there."""
     lock = folder / ".lock"
-    if lock.is_file() and {path.name for path in folder.iterdir()} <= {".lock", "run.log"}:
-        with contextlib.suppress(OSError), locked(lock, wait=False) as dead:  # or it is about to begin
-            if dead:
-                (folder / "run.log").unlink(missing_ok=True)
-                lock.unlink()
-                folder.rmdir()
+    with contextlib.suppress(OSError):  # it is about to begin, another process has removed it, or it is another user's
+        if lock.is_file() and {path.name for path in folder.iterdir()} <= {".lock", "run.log"}:
+            with locked(lock, wait=False) as dead:
+                if dead:
+                    (folder / "run.log").unlink(missing_ok=True)
+                    lock.unlink()
+                    folder.rmdir()
 
 
 def _now() -> str:
@@ -167,10 +168,10 @@ def _last(begun: list[Path], none: str, setting: str) -> str:
     """The newest of the folders, which are called by the time."""
     if not begun:
         raise UserError(f"resume=true: {none}. Leave out resume=true, or name a folder: {setting}=…")
-    return str(max(begun, key=_age))
+    return str(max(begun, key=age))
 
 
-def _age(folder: Path) -> tuple[str, int]:
+def age(folder: Path) -> tuple[str, int]:
     """Time and number in the name of a folder: the 10th of a second comes after the 9th."""
     time_of, _, number = folder.name.partition("+")
     return time_of, int(number) if number.isdecimal() else 0

@@ -35,7 +35,12 @@ class AudioEncoder:
     def __init__(self, settings: AudioEncoderFeatures, *, max_seconds: float, device: Device = on_cpu) -> None:
         self.settings = settings
         self.max_seconds = max_seconds
-        self.device = device
+        self._device = device
+
+    @functools.cached_property
+    def device(self) -> Any:
+        """Where the network computes; asked once, when the first song is."""
+        return self._device()
 
     def parameters(self) -> Mapping[str, Any]:
         """What decides the result beside the audio."""
@@ -52,7 +57,7 @@ class AudioEncoder:
         import torch
 
         prepare, network = load_audio_model(str(self.settings.model))
-        device = self.device()
+        device = self.device
         network.to(device)
         rate = int(prepare.sampling_rate)
         audio = load_audio(path, sample_rate=rate, max_seconds=self.max_seconds)

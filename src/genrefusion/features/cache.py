@@ -193,6 +193,10 @@ class ReadOnlyCache(FeatureCache):
     def _make(self, recipe: Recipe) -> Store:
         return _StoreInFront(super()._make(recipe), MemoryStore(recipe))
 
+    def forget(self) -> None:
+        """Forget the songs that were computed."""
+        self.stores.clear()
+
 
 def cache_to_read(directory: Path) -> FeatureCache:
     """Cache for work that needs features and not to keep them: one that cannot be written will do."""

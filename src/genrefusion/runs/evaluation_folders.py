@@ -10,12 +10,11 @@ import fnmatch
 import glob
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genrefusion.core.errors import UserError
-from genrefusion.core.files import locked
+from genrefusion.core.files import hidden_beside, hidden_name, locked
 
 WRITTEN = (
     "evaluation.json",
@@ -48,8 +47,7 @@ def replacing(*targets: Path, keep: Sequence[str] = ()) -> Iterator[list[Path]]:
     """
     for target in targets:
         _require_place(target)
-    mark = uuid.uuid4().hex
-    beside = [target.with_name(f".{target.name}.{mark}.part") for target in targets]
+    beside = [hidden_name(target) for target in targets]
     with locked(targets[0].parent / ".lock"):
         for target in targets:
             _take_up(target)
@@ -66,8 +64,7 @@ def replacing(*targets: Path, keep: Sequence[str] = ()) -> Iterator[list[Path]]:
 
 def _take_up(target: Path) -> None:
     """Bring back what a killed evaluation had moved aside, and remove what it had begun."""
-    hidden = glob.escape(f".{target.name}.")
-    for old in target.parent.glob(f"{hidden}*.old"):
+    for old in hidden_beside(target, "old"):
         if not target.exists():
             old.rename(target)
             continue
@@ -76,7 +73,7 @@ def _take_up(target: Path) -> None:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 path.rename(place)
         shutil.rmtree(old, ignore_errors=True)
-    for begun in target.parent.glob(f"{hidden}*.part"):
+    for begun in hidden_beside(target, "part"):
         shutil.rmtree(begun, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -106,6 +107,8 @@ def versions() -> dict[str, str]:
 
     found = {"genrefusion": __version__, "python": platform.python_version()}
     found |= {package: importlib.metadata.version(package) for package in PACKAGES}
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        found["av"] = importlib.metadata.version("av")  # the extra that decodes what libsndfile does not
     return found | {"libsndfile": soundfile.__libsndfile_version__}
 
 

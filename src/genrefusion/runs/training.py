@@ -335,13 +335,13 @@ def train_context(config: TrainConfig, terminal: Terminal) -> Context:
     return replace(make_context(config, cache, terminal, max_seconds=config.data.max_seconds), seed=config.seed)
 
 
-def say_skipped(tracks: Tracks, terminal: Terminal) -> None:
-    """Name the tracks that were left out, as far as they take few lines; a record has all."""
+def say_skipped(tracks: Tracks, terminal: Terminal, record: str) -> None:
+    """Name the tracks that were left out, as far as they take few lines; the record, a file, has all."""
     skipped = grouped(tracks.skipped)
     for row in skipped[:_MOST_SKIPPED]:
         terminal.say("skipped", row)
     if len(skipped) > _MOST_SKIPPED:
-        terminal.say("", f"… and {len(skipped) - _MOST_SKIPPED} more, listed in run.json")
+        terminal.say("", f"… and {len(skipped) - _MOST_SKIPPED} more, listed in {record}")
 
 
 def _announce(work: _Work) -> None:
@@ -352,7 +352,7 @@ def _announce(work: _Work) -> None:
         count = f"{len(tracks)} pieces of {tracks.table['song'].nunique()} songs"
     corpus = f"{tracks.corpus} ({'synthetic, ' if tracks.synthetic else ''}{count}, {len(tracks.genres)} genres)"
     terminal.say(f"genrefusion {__version__}  ", f"{config.name} on {corpus}   seed {config.seed}")
-    say_skipped(tracks, terminal)
+    say_skipped(tracks, terminal, "run.json")
     for recording in recordings_of_two_genres(tracks.table)[:_MOST_SKIPPED]:
         terminal.say("note", f"one recording under two genres: {recording}")
     sizes = "   ".join(f"{len(f.train)} train, {len(f.val)} val, {len(f.test)} test" for f in split.folds[:1])

@@ -187,7 +187,10 @@ def _with_paths(settings: Any, change: Callable[[str], str]) -> Any:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).absolute()) if _is_there(path) else path
+    if not _is_there(path):
+        return path
+    # Links keep the names that they were given, but that ".." behind one leads elsewhere than the text says.
+    return str(Path(path).resolve() if ".." in Path(path).parts else Path(path).absolute())
 
 
 def _is_there(path: str) -> bool:

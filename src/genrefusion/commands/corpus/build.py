@@ -19,6 +19,7 @@ from genrefusion.commands.corpus.data_sheet import UNMAPPED, Report, data_sheet,
 from genrefusion.commands.corpus.describe import counts_table, facts, track_seconds
 from genrefusion.commands.corpus.music_folder import SourceSong, find_songs, read_song
 from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.faults import nearest_folder, why_not_writable
 from genrefusion.core.files import scratch_beside, write_atomically
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal
@@ -134,10 +135,10 @@ def _places(config: CorpusConfig) -> tuple[Path, Path]:
     source, out = Path(str(config.source)), Path(str(config.out))
     if not source.is_dir():
         raise UserError(f"source={source}: no such folder.")
-    _require_free(out)
-    parent = next(folder for folder in out.resolve().parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    parent = nearest_folder(out.resolve().parent)
+    if why_not_writable(parent) is not None:
         raise UserError(f"out={out}: {parent} cannot be written. Take another folder: out=FOLDER.")
+    _require_free(out)
     return source.resolve(), out.resolve()
 
 
