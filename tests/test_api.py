@@ -97,3 +97,8 @@ def test_a_damaged_run_does_not_hide_the_others(name: str, content: str, output:
     if name == "run.json":
         with pytest.raises(UserError, match="damaged"):
             load_pipeline(folder / "2")
+
+
+def test_a_corpus_is_opened_by_any_name(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Stücke, neu\.csv: no such file"):
+        open_corpus("data=manifest", f"data.manifest={tmp_path / 'Stücke, neu.csv'}")

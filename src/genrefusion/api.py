@@ -21,7 +21,7 @@ from genrefusion.pipelines.base import Context, Predictor
 from genrefusion.pipelines.ensemble import EnsemblePipeline
 from genrefusion.runs.store import Run, open_run
 from genrefusion.settings.commands import CorpusConfig
-from genrefusion.settings.composing import configs_directory, register, to_settings
+from genrefusion.settings.composing import as_override, configs_directory, register, to_settings
 
 __all__ = ["Run", "find_runs", "load_pipeline", "open_corpus", "open_run"]
 
@@ -44,7 +44,7 @@ def open_corpus(*overrides: str, workers: int = 2) -> Tracks:
     register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(configs_directory()), version_base="1.3"):
-        config = cast(CorpusConfig, to_settings(compose("corpus", list(overrides))))
+        config = cast(CorpusConfig, to_settings(compose("corpus", list(map(as_override, overrides)))))
     data = config.data
     cache, terminal = cache_folder(None), Terminal(quiet=True)
     if data.piece_seconds is not None:

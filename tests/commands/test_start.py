@@ -70,3 +70,8 @@ def test_the_command_that_goes_on_can_be_pasted(monkeypatch: pytest.MonkeyPatch)
     last = OverridesParser.create().parse_override(typed(monkeypatch, *words)[-1])
     assert (command, words[:3]) == ("train", ["experiment=xgboost", "data.root='a b'", "resume=true"])
     assert (last.key_or_group, last.value()) == ("hydra.run.dir", "/x/it's")
+
+
+def test_a_setting_of_another_choice_names_those_that_have_it(tmp_path: Path) -> None:
+    done = run_here("train", "experiment=xgboost_97", "data.root=songs", cwd=tmp_path)
+    assert done.stderr.startswith("No setting 'data.root' with this choice of data; these have it: data=gtzan,")

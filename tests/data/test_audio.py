@@ -569,3 +569,9 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.wav")
     assert audio_problem(tmp_path / "a.wav") == "a pipe or a device, not a file"
     assert digest_audio(tmp_path / "a.wav") == ("", "a pipe or a device, not a file")
+
+
+def test_a_companion_of_macos_beside_a_song_does_not_matter(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.mp3", np.full(22050, 0.1), 22050)  # without tags: libsndfile would look for one
+    (tmp_path / "._a.mp3").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    assert audio_problem(tmp_path / "a.mp3") == ""

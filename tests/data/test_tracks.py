@@ -394,3 +394,9 @@ def test_each_file_of_lyrics_is_read_once(tmp_path: Path, monkeypatch: pytest.Mo
     tracks = load_table(write_csv(tmp_path / "tracks.csv", rows), corpus="test", skip=skip)
     assert tracks.lyrics == ["words of 1.txt", "words of 2.txt"]
     assert read == ["1.txt", "2.txt"]
+
+
+def test_columns_are_known_in_any_case_where_no_other_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("Track_ID, Genre ,ARTIST,artist\na,rock,x,y\nb,rock,x,y\n")
+    tracks = load_table(tmp_path / "t.csv", corpus="t")
+    assert (tracks.ids, tracks.genres, list(tracks.table["artist"])) == (["a", "b"], ["rock"], ["y", "y"])

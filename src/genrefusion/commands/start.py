@@ -15,7 +15,6 @@ from pathlib import Path
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -25,7 +24,7 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.folders import forgotten_unless_begun, places_of, typed_places
 from genrefusion.core.processes import LAUNCHER_GRACE, process_count, process_number
 from genrefusion.core.streams import escape_what_does_not_fit
-from genrefusion.settings.composing import configs_directory, own_configs, quoted, take_folders, to_settings
+from genrefusion.settings.composing import as_override, configs_directory, own_configs, take_folders, to_settings
 from genrefusion.settings.help import help_text
 from genrefusion.settings.mistakes import in_words
 from genrefusion.settings.registry import require_plugins
@@ -120,31 +119,9 @@ def take_names(*settings: str) -> dict[str, str]:
 
 
 def _quote_values() -> None:
-    """Quote what was typed as the value of a setting and is none to Hydra's grammar, such as ``音乐``.
-
-    A name with a comma would be several values there: where there is such a file, it is one. ``~/`` is the home folder,
-    as behind a blank; settings that name files know that by themselves, those of Hydra do not.
-    """
-    parser = OverridesParser.create()
-    several = {"-m", "--multirun"} & set(sys.argv)
-    for place, word in enumerate(sys.argv[1:], start=1):
-        name, equals, value = word.partition("=")
-        if not equals or name.startswith("-") or value[:1] in ("'", '"'):
-            continue
-        if value.startswith("~/"):
-            value = str(Path(value).expanduser())
-            word = sys.argv[place] = f"{name}={value}"
-        try:
-            is_one = several or not (parser.parse_override(word).is_sweep_override() and Path(value).exists())
-        except HydraException:
-            is_one = value[:1] in ("[", "{")  # a mistake in a list is told as one
-        except OSError:  # longer than a name can be
-            is_one = True
-        if is_one:
-            continue
-        with contextlib.suppress(HydraException):
-            parser.parse_override(f"{name}={quoted(value)}")
-            sys.argv[place] = f"{name}={quoted(value)}"
+    """Let what was typed be read as `as_override` says."""
+    several = bool({"-m", "--multirun"} & set(sys.argv))
+    sys.argv[1:] = [as_override(word, several=several) for word in sys.argv[1:]]
 
 
 def _check_launched(name: str) -> None:

@@ -64,7 +64,7 @@ def seconds_told(path: Path, kind: Kind | None) -> float | None:
     """Length as the header tells it, or of MP3 without such a header as its frames do; None if nothing tells it."""
     if kind is MPEG and (counted := mpeg.count(path)) is not None and not counted.believed:
         return max(counted.told, counted.frames) * counted.samples_a_frame / counted.rate or None
-    with soundfile.SoundFile(os.fsencode(path)) as file:
+    with _open(os.fsencode(path)) as file:
         known = 0 < file.frames < _UNKNOWN_FRAMES
         return int(file.frames) / int(file.samplerate) if known else None
 
@@ -88,7 +88,7 @@ def _source(path: Path, kind: Kind | None, max_seconds: float) -> Source:
         or counted.layer != 3
     ):
         return name
-    with soundfile.SoundFile(name) as file:
+    with _open(name) as file:
         guessed = int(file.frames)
     heard = _HEARD * counted.rate
     more = counted.samples > guessed + heard
@@ -172,9 +172,11 @@ def _can_be_read(source: Source, position: int) -> bool:
 
 
 def _open(source: Source) -> soundfile.SoundFile:
+    """Open a file by its descriptor: by its name libsndfile looks into a companion ``._NAME`` of macOS, and fails."""
     if not isinstance(source, bytes):
         source.seek(0)
-    return soundfile.SoundFile(source)
+        return soundfile.SoundFile(source)
+    return soundfile.SoundFile(os.open(source, os.O_RDONLY))  # closed with it, or by libsndfile where it fails
 
 
 def _head(path: Path) -> bytes:

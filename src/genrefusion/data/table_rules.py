@@ -25,6 +25,14 @@ RESERVED = ("track_id", "fold", "frame", "genre", "predicted")
 """Names that no genre can have: tables of predictions use them for other columns."""
 
 
+def with_known_names(table: pd.DataFrame) -> pd.DataFrame:
+    """Table whose columns are called as they are known: ``Genre`` is ``genre`` where that is not there too."""
+    meant = {name: name.strip().lower() for name in table.columns}
+    known = set(REQUIRED + OPTIONAL) - set(table.columns)
+    once = {of for of in meant.values() if list(meant.values()).count(of) == 1}
+    return table.rename(columns={name: of for name, of in meant.items() if of in known & once})
+
+
 def check_columns(columns: list[str], where: str) -> None:
     """Refuse columns that are missing, misspelt or there twice."""
     missing = [name for name in REQUIRED if name not in columns]

@@ -25,7 +25,7 @@ from genrefusion.data.missing_files import missing_files, require_files
 from genrefusion.data.names import joined_names, one_spelling, plain, plain_artist, same_name
 from genrefusion.data.old_lyrics import lyrics_cleaned_before
 from genrefusion.data.table_files import read_table
-from genrefusion.data.table_rules import check_columns, row_faults
+from genrefusion.data.table_rules import check_columns, row_faults, with_known_names
 from genrefusion.data.text_files import read_text
 
 
@@ -215,7 +215,7 @@ def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
     UserError
         The table breaks a rule; the first rows at fault are listed.
     """
-    table = read_table(path)
+    table = with_known_names(read_table(path))
     notes = tuple(filter(None, [table.attrs["note"]]))
     folder = path.parent.absolute()
     for column in ("audio", "lyrics_path"):

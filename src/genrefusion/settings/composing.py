@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from genrefusion.core.errors import UserError, unknown_name
@@ -76,6 +79,36 @@ def quoted(text: str) -> str:
     """
     # Only a quote is escaped there, and the backslashes right before it.
     return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + (r"\'" if found[2] else ""), text) + "'"
+
+
+def as_override(word: str, *, several: bool = False) -> str:
+    """A word of a command line as Hydra's grammar reads it: a value that is none there, such as ``音乐``, in quotes.
+
+    A name with a comma would be several values: where there is such a file and not `several` are possible, it is one.
+    ``~/`` is the home folder, as behind a blank; settings that name files know that by themselves, those of Hydra do
+    not.
+    """
+    parser = OverridesParser.create()
+    name, equals, value = word.partition("=")
+    if not equals or name.startswith("-") or value[:1] in ("'", '"'):
+        return word
+    if value.startswith("~/"):
+        value = str(Path(value).expanduser())
+    word, in_quotes = f"{name}={value}", f"{name}={quoted(value)}"
+    try:
+        if several or not (parser.parse_override(word).is_sweep_override() and Path(value).exists()):
+            return word
+        parser.parse_override(in_quotes)
+    except OSError:  # longer than a name can be
+        return word
+    except HydraException:
+        if value[:1] in ("[", "{"):  # a mistake in a list is told as one
+            return word
+        with contextlib.suppress(HydraException):
+            parser.parse_override(in_quotes)
+            return in_quotes
+        return word
+    return in_quotes
 
 
 def literal(path: Path) -> str:

@@ -14,7 +14,7 @@ from genrefusion.core.disks import disk_mistake
 from genrefusion.core.errors import UserError, unknown_name
 from genrefusion.settings.composing import configs_directory
 from genrefusion.settings.help import known_settings
-from genrefusion.settings.registry import find
+from genrefusion.settings.registry import entries, find
 
 
 def require_launcher(settings: Any) -> None:
@@ -60,12 +60,14 @@ def in_words(error: Exception, command: str) -> str:
             known = known_settings(command)
             if found[1] in known:
                 return f"No setting '{found[1]}' with these choices: another choice of {found[1].split('.')[0]} has it."
-            return str(unknown_name("setting", found[1], known))
+            return _other_choice(found[1]) or str(unknown_name("setting", found[1], known))
         return f"{found[1]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
     if wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)[\s\S]*?full_key: (\S+)", text):
         return f"{wrong[3]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
     if unknown := re.search(r"Key '[^']+' (?:is )?not in '?(\w+)'?[\s\S]*?full_key: (\S+)", text):
-        return str(unknown_name("setting", unknown[2], _settings_of(unknown[1]) or known_settings(command)))
+        return _other_choice(unknown[2]) or str(
+            unknown_name("setting", unknown[2], _settings_of(unknown[1]) or known_settings(command))
+        )
     if wrong := re.search(r"Error merging override (\S+)=(\S+)\n.* is not a ListConfig", text):
         return f"{wrong[1]}={wrong[2]}: not a list. Write it in brackets: '{wrong[1]}=[{wrong[2]}]'."
     if wrong := re.search(r"Error merging override (\S+)\nValue '.*' is not a valid (\w+)", text):
@@ -79,6 +81,13 @@ def in_words(error: Exception, command: str) -> str:
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not of the form setting=value (see --help). Quote values with spaces or brackets."
     return "\n".join([line for line in text.splitlines() if line.strip()][:3])
+
+
+def _other_choice(name: str) -> str:
+    """Say which choices of its group have a setting; empty where none has."""
+    group, _, setting = name.partition(".")
+    having = [f"{group}={e.name}" for e in entries(group) if setting in {field.name for field in fields(e.schema)}]
+    return f"No setting '{name}' with this choice of {group}; these have it: {', '.join(having)}." if having else ""
 
 
 def _settings_of(schema: str) -> list[str]:
