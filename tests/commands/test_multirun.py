@@ -121,7 +121,7 @@ def test_ctrl_c_ends_all_of_them(demo: Tracks, tmp_path: Path) -> None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=100)
-    assert process.returncode == 130
+    assert process.returncode == 130, error
     assert error.endswith("Interrupted.\n")
     assert "of 10 runs are finished:" in error
     assert "Traceback" not in error
