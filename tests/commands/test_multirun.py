@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY_DATA, run_here
+from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
 from genrefusion.pipelines.lyrics import LyricsPipeline
 from genrefusion.settings.composing import literal, quoted
+from genrefusion.settings.mistakes import require_no_interrupt
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("unrendered")]
 
@@ -134,3 +136,13 @@ def test_any_name_of_a_folder_is_read_again_as_it_is(name: str) -> None:
 
     (override,) = OverridesParser.create().parse_overrides([f"d={quoted(literal(Path(name)))}"])
     assert OmegaConf.create({"d": override.value()}).d == name
+
+
+def test_a_ctrl_c_that_another_error_hides_is_one_all_the_same() -> None:
+    hidden = AttributeError("flags")
+    hidden.__context__ = KeyboardInterrupt()
+    mistake = UserError("'NoneType' object has no attribute …")
+    mistake.__cause__ = hidden
+    with pytest.raises(KeyboardInterrupt):
+        require_no_interrupt(mistake)
+    require_no_interrupt(UserError("a mistake"))

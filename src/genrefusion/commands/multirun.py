@@ -24,7 +24,7 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.folders import forget_empty
 from genrefusion.core.terminal import Terminal, shown, shown_lines
 from genrefusion.settings.composing import literal, quoted, to_settings
-from genrefusion.settings.mistakes import require_launcher, why
+from genrefusion.settings.mistakes import require_launcher, require_no_interrupt, why
 
 
 @dataclass
@@ -197,6 +197,7 @@ def _launch(launcher: Launcher, batch: Sequence[Combination]) -> None:
     try:
         returned = launcher.launch([c.overrides for c in batch], initial_job_idx=batch[0].number)
     except Exception as error:  # a process that died, or a launcher that could not start: the files tell what is there
+        require_no_interrupt(error)
         for combination in batch:
             if not _is_finished(combination):
                 combination.problem = why(error)
@@ -211,6 +212,8 @@ def _problem(job: JobReturn) -> str | None:
     """Why a run was not made; `JobReturn.return_value` would print a line of its own."""
     if job.status == JobStatus.COMPLETED:
         return None
+    if isinstance(job._return_value, Exception):
+        require_no_interrupt(job._return_value)
     return why(job._return_value) if isinstance(job._return_value, Exception) else "its process ended before it did"
 
 

@@ -35,6 +35,12 @@ def why(error: Exception) -> str:
     return str(disk_mistake(error, []) or f"{type(error).__name__}: {error}".rstrip(": "))
 
 
+def require_no_interrupt(error: BaseException) -> None:
+    """Raise the Ctrl-C that is behind an error: one that falls into OmegaConf's changes of a flag is hidden by another."""
+    if any(isinstance(each, KeyboardInterrupt) for each in _chain(error)):
+        raise KeyboardInterrupt from error
+
+
 def in_words(error: Exception, command: str) -> str:
     """Turn an error of Hydra or OmegaConf into one message that names the nearest setting.
 
