@@ -36,7 +36,7 @@ def why(error: Exception) -> str:
 
 
 def require_no_interrupt(error: BaseException) -> None:
-    """Raise the Ctrl-C that is behind an error: one that falls into OmegaConf's changes of a flag is hidden by another."""
+    """Raise the Ctrl-C that is behind an error: one that falls into a change of OmegaConf's flags ends in another."""
     if any(isinstance(each, KeyboardInterrupt) for each in _chain(error)):
         raise KeyboardInterrupt from error
 
