@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from genrefusion.core.disks import disk_mistake, disks_in_words
 from genrefusion.core.errors import UserError
 from genrefusion.core.folders import forgotten_unless_begun, places_of, typed_places
+from genrefusion.core.interrupts import keep_interrupts
 from genrefusion.core.processes import LAUNCHER_GRACE, process_count, process_number
 from genrefusion.core.streams import escape_what_does_not_fit
 from genrefusion.settings.composing import as_override, configs_directory, own_configs, take_folders, to_settings
@@ -44,6 +45,7 @@ def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None
         Settings that were not left to Hydra: see `take_names`.
     """
     escape_what_does_not_fit()
+    keep_interrupts()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
         require_plugins()
