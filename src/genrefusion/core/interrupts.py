@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import _thread
+import os
+import signal
 import sys
+import threading
+
+_SOON = 0.05
+"""Seconds after which a lost Ctrl-C comes again; at once would be within what has lost it."""
 
 
 def keep_interrupts() -> None:
-    """Let a Ctrl-C that falls into a finaliser or the callback of a weak reference be raised once more after it.
+    """Let a Ctrl-C that falls into a finaliser or the callback of a weak reference come once more after it.
 
     Python prints what these raise, and goes on: `sys.unraisablehook`.
     """
@@ -15,7 +20,9 @@ def keep_interrupts() -> None:
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            _thread.interrupt_main()
+            again = threading.Timer(_SOON, os.kill, (os.getpid(), signal.SIGINT))
+            again.daemon = True
+            again.start()
         else:
             before(unraisable)
 
