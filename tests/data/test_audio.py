@@ -590,7 +590,7 @@ def test_mp3_is_read_whatever_tag_name_and_companion_it_has(
     assert audio_problem(tmp_path / name) == ""
     assert header_seconds(tmp_path / name) == pytest.approx(6, abs=0.1)
     heard = load_audio(tmp_path / name)
-    assert np.corrcoef(heard[: len(song)], song)[0, 1] > 0.99
+    assert np.corrcoef(heard[: len(song)], song)[0, 1] > 0.98
 
 
 @pytest.mark.parametrize("clip", ["actionable", "cute", "dubstep", "thejazzpiano"])
