@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genrefusion import cli
+from genrefusion.core.errors import UserError
 from genrefusion.core.files import locked
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.checks import check_audio
@@ -141,6 +142,17 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     BertModel(BertConfig(vocab_size=len(tokenizer), **sizes)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def musicnn_weights(cache: Path) -> Path:
+    """Published weights of the tag network, fetched from PyPI."""
+    from genrefusion.features.musicnn import find_weights
+
+    try:
+        return find_weights("musicnn", cache / "weights", Terminal(quiet=True))
+    except UserError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -117,6 +117,27 @@ class AudioEncoderFeatures(FeatureSettings):
     hop_seconds: float = setting(5.0, low=0.1, high=60, help="from one window to the next")
 
 
+@registered("features", "musicnn")
+@dataclass
+class MusicnnFeatures(FeatureSettings):
+    """Vectors of the tag network musicnn, trained on the Million Song Dataset."""
+
+    name: str = "musicnn"
+    layers: list[str] = setting(
+        factory=lambda: ["tags"],
+        choices={
+            "tags": "log probability of 50 tags",
+            "penultimate": "200 values that they are computed from",
+            "pooled": "maximum and mean of 753 channels",
+        },
+        help="what is taken of the network, side by side",
+    )
+    hop_seconds: float = setting(3.0, low=0.016, high=600, help="from one patch of 3 s to the next")
+    weights: str = setting(
+        "musicnn", help="musicnn: fetched from PyPI once; or the path of the wheel or of safetensors"
+    )
+
+
 @registered("features", "none")
 @dataclass
 class NoFeatures(FeatureSettings):
