@@ -41,7 +41,7 @@ def test_the_spectrogram_is_librosas() -> None:
 @pytest.mark.parametrize("clip", ["cute", "dubstep", "thejazzpiano"])
 def test_the_spectrogram_of_a_file_is_that_of_the_published_code(clip: str) -> None:
     mel = log_mel(load_audio(shared(f"data/bensound/{clip}.mp3"), sample_rate=16_000))
-    with np.load(shared("data/musicnn/reference.npz")) as reference:
+    with np.load(shared("musicnn/reference.npz")) as reference:
         for source, patch in zip(reference["source"], reference["patches"], strict=True):
             if source.startswith(clip):
                 first = int(source.split()[1]) * COLUMNS

@@ -71,5 +71,5 @@ def test_made_patches_are_answered_as_by_the_original_graph(musicnn_weights: Pat
 
 
 def test_real_patches_are_answered_as_by_the_original_graph(musicnn_weights: Path) -> None:
-    with np.load(shared("data/musicnn/reference.npz")) as real:
+    with np.load(shared("musicnn/reference.npz")) as real:
         agree_with_the_original(real["patches"], real["tags"], real["penultimate"], musicnn_weights)
