@@ -26,6 +26,7 @@ COATTENTION = [
     "pipeline.patience=50",
 ]
 READER = ["pipeline.lr=3e-3", "pipeline.batch_size=8", "pipeline.patience=50"]
+TAGS = ["features=musicnn", "features.weights={musicnn}"]
 TREES = ["pipeline.colsample=0.3", "pipeline.lr=0.2"]
 
 EXPERIMENTS = {
@@ -56,6 +57,9 @@ EXPERIMENTS = {
         "text_encoder.max_tokens=500",
     ],
     "co-attention": COATTENTION,
+    "multiframe on tags": ["experiment=multiframe", *TAGS, "pipeline.batch_size=8"],
+    "logistic on tags": ["experiment=xgboost", "pipeline.estimator=logistic", *TAGS],
+    "co-attention with tags": [*COATTENTION, *TAGS],
     "co-attention of the lyrics alone": [*COATTENTION, "features=none", "pipeline.sides=lyrics"],
 }
 ALWAYS = ("multiframe", "knn on probabilities", "xgboost", "late fusion, stacked", "lyrics", "co-attention")
@@ -72,7 +76,9 @@ Make = Callable[..., Pipeline]
     params=[pytest.param(name, marks=[] if name in ALWAYS else pytest.mark.slow) for name in EXPERIMENTS],
 )
 def overrides(request: pytest.FixtureRequest, tiny_encoder: Path) -> list[str]:
-    return [override.format(tiny=tiny_encoder) for override in EXPERIMENTS[request.param]]
+    words = EXPERIMENTS[request.param]
+    musicnn = request.getfixturevalue("musicnn_weights") if TAGS[0] in words else ""
+    return [word.format(tiny=tiny_encoder, musicnn=musicnn) for word in words]
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,12 @@ from transformers import (
 )
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import load_audio
 from genrefusion.features.audio_encoder import AudioEncoder, cut_windows, load_audio_model
+from genrefusion.features.cache import FeatureCache
+from genrefusion.features.sources import Surroundings, audio_source
+from genrefusion.features.text_encoder import on_cpu
 from genrefusion.settings.features import AudioEncoderFeatures
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
@@ -68,6 +72,15 @@ def test_a_vector_is_the_mean_of_the_last_hidden_states(
     with torch.inference_mode():
         states = network(**inputs).last_hidden_state
     np.testing.assert_allclose(encoder(wav2vec)(path)[0], states[0].mean(dim=0).numpy(), atol=1e-5)
+
+
+def test_windows_of_a_source_lie_where_they_were_cut(wav2vec: Path, tmp_path: Path) -> None:
+    features = AudioEncoderFeatures(model=str(wav2vec), window_seconds=5, hop_seconds=4)
+    around = Surroundings(FeatureCache(tmp_path), Terminal(quiet=True), 60.0, on_cpu)
+    source = audio_source(features, around)
+    np.testing.assert_allclose(source.spans(12), [[0, 5], [4, 9], [7, 12]])
+    assert len(source.channels) == 16
+    assert source.parameters() == sum(p.numel() for p in load_audio_model(str(wav2vec))[1].parameters())
 
 
 @pytest.mark.parametrize(("length", "starts"), [(3, [0]), (4, [0]), (10, [0, 3, 6]), (11, [0, 3, 6, 7])])

@@ -13,6 +13,7 @@ from conftest import shared
 from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import load_audio
+from genrefusion.features.cache import FeatureCache
 from genrefusion.features.musicnn import (
     MusicnnExtractor,
     find_weights,
@@ -20,6 +21,8 @@ from genrefusion.features.musicnn import (
     log_mel,
     patch_starts,
 )
+from genrefusion.features.sources import Surroundings, audio_source
+from genrefusion.features.text_encoder import on_cpu
 from genrefusion.models.musicnn import COLUMNS
 from genrefusion.settings.features import MusicnnFeatures
 
@@ -40,7 +43,7 @@ def test_the_spectrogram_is_librosas() -> None:
 
 @pytest.mark.parametrize("clip", ["cute", "dubstep", "thejazzpiano"])
 def test_the_spectrogram_of_a_file_is_that_of_the_published_code(clip: str) -> None:
-    mel = log_mel(load_audio(shared(f"data/bensound/{clip}.mp3"), sample_rate=16_000))
+    mel = log_mel(load_audio(shared(f"bensound/{clip}.mp3"), sample_rate=16_000))
     with np.load(shared("musicnn/reference.npz")) as reference:
         for source, patch in zip(reference["source"], reference["patches"], strict=True):
             if source.startswith(clip):
@@ -77,6 +80,18 @@ def test_a_song_shorter_than_a_patch_is_followed_by_silence(tmp_path: Path, musi
     samples, rate = soundfile.read(noise(tmp_path / "short.wav", 1))
     soundfile.write(tmp_path / "padded.wav", np.pad(samples, (0, 2 * rate)), rate)
     np.testing.assert_allclose(extractor(tmp_path / "short.wav"), extractor(tmp_path / "padded.wav"), atol=1e-6)
+
+
+def test_a_source_says_when_each_vector_is_heard_and_what_its_values_are(tmp_path: Path, musicnn_weights: Path) -> None:
+    features = MusicnnFeatures(layers=["tags", "penultimate"], hop_seconds=2, weights=str(musicnn_weights))
+    around = Surroundings(FeatureCache(tmp_path), QUIET, 600.0, on_cpu)
+    source = audio_source(features, around)
+    vectors = source.extractor()(noise(tmp_path / "song.wav", 10.5))
+    spans = source.spans(10.5)
+    assert vectors.shape == (len(spans), len(source.channels)) == (5, 250)
+    np.testing.assert_allclose(spans, [[0, 2.992], [2, 4.992], [4, 6.992], [6, 8.992], [7.52, 10.5]], atol=0.02)
+    assert source.channels[0] == "rock"
+    assert source.parameters() == 792_079 - 3
 
 
 def test_the_licence_lies_beside_the_weights(musicnn_weights: Path) -> None:

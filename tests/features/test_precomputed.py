@@ -16,7 +16,6 @@ from genrefusion.features.precomputed import (
     read_sequences,
     refuse_genre_columns,
     require_numbers,
-    summarise_sequence,
 )
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.features import PrecomputedFeatures, TableFeatures
@@ -36,10 +35,6 @@ def test_each_track_gets_its_sequence(tmp_path: Path) -> None:
     sequences = read_sequences(write_sequences(tmp_path / "s.npz"))
     np.testing.assert_array_equal(sequences["a"], [[0, 1], [2, 3]])
     np.testing.assert_array_equal(sequences["b"], [[4, 5], [6, 7], [8, 9]])
-
-
-def test_summary_is_mean_deviation_and_maximum() -> None:
-    np.testing.assert_allclose(summarise_sequence(np.array([[1.0, 4.0], [3.0, 4.0]])), [2, 4, 1, 0, 3, 4])
 
 
 @pytest.mark.parametrize(

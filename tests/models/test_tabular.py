@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import shap_reference
 from genrefusion.core.errors import UserError
+from genrefusion.models.folds import inner_folds
 from genrefusion.models.tabular import Held, TabularModel, load_skops
 from genrefusion.settings.pipelines import XgboostSettings
 
@@ -201,3 +202,41 @@ def test_trees_take_the_threads_that_are_set_also_when_they_are_read(kind: str, 
     for said, used in ((2, 2), (None, 0 if kind == "xgboost" else -1)):
         loaded = TabularModel(kind, QUICK, 3, seed=0, device="cpu", threads=said).load(tmp_path, "m", [0, 1, 2])
         assert threads(loaded) == used
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_artists_and_genres_count_the_same_where_they_are_weighed(balanced: bool) -> None:
+    labels = np.array([0, 0, 0, 0, 1, 1])
+    artists = np.array([7, 7, 7, 8, 9, 9])
+    fitted = model("logistic", n_classes=2, settings=XgboostSettings(artist_weight=1.0, balanced=balanced))
+    fitted.classes = np.unique(labels)
+    weights = fitted._weights(labels, [artists])
+    by_artist = np.bincount(artists, weights)[7:]
+    assert by_artist[0] == pytest.approx(by_artist[1])
+    genres = np.bincount(labels, weights)
+    assert genres[0] == pytest.approx(genres[1] if balanced else 2 * genres[1])
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_c_is_the_one_with_the_lowest_log_loss_in_folds_by_artist() -> None:
+    rng = np.random.default_rng(0)
+    artists = np.repeat(np.arange(24), 5)
+    labels = artists % 2
+    # A column tells the artist and nothing of the genre of others: only folds by artist find out.
+    own = rng.normal(size=(24, 30))[artists]
+    rows = np.hstack([own, labels[:, None] + rng.normal(size=(120, 1))]).astype(np.float32)
+    settings = XgboostSettings(c=None)
+    by_artist = model("logistic", n_classes=2, settings=settings).fit(rows, labels, groups=[artists]).c
+    by_row = model("logistic", n_classes=2, settings=settings).fit(rows, labels, groups=[np.arange(120)]).c
+    assert by_artist is not None
+    assert by_row is not None
+    assert by_artist < by_row
+
+    def loss(c: float) -> float:
+        found = []
+        for fitted, held_out in inner_folds(labels, [artists], most=5, seed=0):
+            one = model("logistic", n_classes=2, settings=XgboostSettings(c=c)).fit(rows[fitted], labels[fitted])
+            found.append(len(held_out) * log_loss(labels[held_out], one.predict_proba(rows[held_out]), labels=[0, 1]))
+        return sum(found)
+
+    assert by_artist == min([0.001, 0.01, 0.1, 1.0, 10.0, by_artist], key=loss)

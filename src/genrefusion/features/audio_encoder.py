@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from genrefusion.core.errors import UserError
 from genrefusion.data.audio import load_audio
 from genrefusion.features.hugging_face import load_transformers
+from genrefusion.features.sources import AudioSource
 from genrefusion.features.text_encoder import MADE_ON, Device, model_identity, on_cpu
 from genrefusion.settings.features import AudioEncoderFeatures
 
@@ -32,8 +33,11 @@ class AudioEncoder:
     name = "audio_encoder"
     version = 1
 
-    def __init__(self, settings: AudioEncoderFeatures, *, max_seconds: float, device: Device = on_cpu) -> None:
+    def __init__(
+        self, settings: AudioEncoderFeatures, *, max_seconds: float, device: Device = on_cpu, precision: str = "float32"
+    ) -> None:
         self.settings = settings
+        self.precision = precision
         self.max_seconds = max_seconds
         self._device = device
 
@@ -50,6 +54,7 @@ class AudioEncoder:
             "window": s.window_seconds,
             "hop": s.hop_seconds,
             "max_seconds": self.max_seconds,
+            **({} if self.precision == "float32" else {"precision": self.precision}),
         } | MADE_ON
 
     def __call__(self, path: Path) -> Array:
@@ -57,7 +62,7 @@ class AudioEncoder:
         import torch
 
         prepare, network = load_audio_model(str(self.settings.model))
-        device = self.device
+        device, half = self.device, self.precision == "bfloat16"
         network.to(device)
         rate = int(prepare.sampling_rate)
         audio = load_audio(path, sample_rate=rate, max_seconds=self.max_seconds)
@@ -67,7 +72,7 @@ class AudioEncoder:
         vectors = []
         for first in range(0, len(windows), _BATCH):
             inputs = prepare(windows[first : first + _BATCH], sampling_rate=rate, return_tensors="pt", padding=True)
-            with torch.inference_mode():
+            with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
                 states = network(**{k: v.to(device) for k, v in inputs.items() if k in _INPUTS}).last_hidden_state
             vectors.append(_channel_means(states, int(network.config.hidden_size)).float().cpu().numpy())
         return np.concatenate(vectors)
@@ -77,22 +82,55 @@ _INPUTS = ("input_values", "input_features", "is_longer", "attention_mask")
 
 
 def cut_windows(audio: Array, length: int, hop: int) -> list[Array]:
-    """Windows of a length, `hop` apart; a last one flush with the end covers what is left over.
-
-    Audio that is shorter than a window gives one window with zeros behind it.
-    """
+    """Windows of a length at `window_starts`; audio that is shorter than one has zeros behind it."""
     if len(audio) <= length:
         return [np.pad(audio, (0, length - len(audio)))]
-    starts = list(range(0, len(audio) - length + 1, hop))
-    if starts[-1] + length < len(audio):
-        starts.append(len(audio) - length)
-    return [audio[start : start + length] for start in starts]
+    return [audio[start : start + length] for start in window_starts(len(audio), length, hop)]
+
+
+def window_starts(samples: int, length: int, hop: int) -> list[int]:
+    """First sample of each window, `hop` apart; a last one flush with the end covers what is left over."""
+    if samples <= length:
+        return [0]
+    starts = list(range(0, samples - length + 1, hop))
+    return starts if starts[-1] + length >= samples else [*starts, samples - length]
 
 
 def _channel_means(states: Any, width: int) -> Any:
     """Average over all axes but the first and that of the channels, wherever it is; shape (windows, channels)."""
     axis = next(axis for axis in range(states.ndim - 1, 0, -1) if states.shape[axis] == width)
     return states.movedim(axis, -1).flatten(1, -2).mean(dim=1)
+
+
+class EncodedWindows(AudioSource):
+    """A vector for each window of a song."""
+
+    features: AudioEncoderFeatures
+
+    @property
+    def channels(self) -> Sequence[str]:
+        """Numbers of the encoder's channels."""
+        return [str(channel) for channel in range(int(self._network.config.hidden_size))]
+
+    def spans(self, seconds: float) -> list[tuple[float, float]]:
+        """Beginning and end of each window; see `window_starts`."""
+        s, rate = self.features, int(load_audio_model(str(self.features.model))[0].sampling_rate)
+        samples = int(seconds * rate + 0.5)  # as soxr rounds
+        starts = window_starts(samples, round(s.window_seconds * rate), round(s.hop_seconds * rate))
+        return [(start / rate, min(start / rate + s.window_seconds, seconds)) for start in starts]
+
+    def parameters(self) -> int:
+        """Values of the encoder."""
+        return sum(p.numel() for p in self._network.parameters())
+
+    def extractor(self) -> AudioEncoder:
+        """The encoder, which is loaded when a song is not in the cache."""
+        around = self.surroundings
+        return AudioEncoder(self.features, max_seconds=around.max_seconds, device=around.device, precision=around.precision)
+
+    @property
+    def _network(self) -> Any:
+        return load_audio_model(str(self.features.model))[1]
 
 
 @functools.lru_cache(maxsize=1)

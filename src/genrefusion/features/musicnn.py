@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,11 @@ from genrefusion.core.files import atomic_path, locked, write_atomically
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import load_audio, sha256_of
 from genrefusion.features.descriptors import hann, mel_filters
+from genrefusion.models.msd import TAGS
 from genrefusion.models.musicnn import BANDS, COLUMNS, Musicnn, from_published
 from genrefusion.models.tensor_bundle import read_tensors
+from genrefusion.features.sources import AudioSource
+from genrefusion.features.text_encoder import MADE_ON, Device, on_cpu
 from genrefusion.settings.features import MusicnnFeatures
 
 Array = npt.NDArray[np.float32]
@@ -91,17 +94,17 @@ class MusicnnExtractor:
         See `find_weights`.
     max_seconds : float
         Only the beginning of a longer song is read.
-    device : str
-        Where the network computes, as PyTorch calls it.
+    device : callable
+        Where the network computes; asked once, when the first song is.
     """
 
     name = "musicnn"
     version = 1
 
-    def __init__(self, settings: MusicnnFeatures, weights: Path, *, max_seconds: float, device: str = "cpu") -> None:
+    def __init__(self, settings: MusicnnFeatures, weights: Path, *, max_seconds: float, device: Device = on_cpu) -> None:
         self.settings = settings
         self.max_seconds = max_seconds
-        self.device = device
+        self._device = device
         self.weights = weights
 
     def parameters(self) -> Mapping[str, Any]:
@@ -111,8 +114,12 @@ class MusicnnExtractor:
             "hop_seconds": self.settings.hop_seconds,
             "weights": sha256_of(self.weights),
             "max_seconds": self.max_seconds,
-            "device": self.device.partition(":")[0],
-        }
+        } | MADE_ON
+
+    @functools.cached_property
+    def device(self) -> Any:
+        """Where the network computes."""
+        return self._device()
 
     @functools.cached_property
     def network(self) -> Musicnn:
@@ -138,6 +145,37 @@ class MusicnnExtractor:
                 answers = self.network(torch.from_numpy(mel).to(self.device), [start - some[0] for start in some])
             layers = [getattr(answers, layer) for layer in self.settings.layers]
             yield torch.cat(layers, dim=1).cpu().numpy()
+
+
+class TagSequences(AudioSource):
+    """A vector for each patch of a song: what the network makes of three seconds."""
+
+    features: MusicnnFeatures
+
+    @property
+    def channels(self) -> Sequence[str]:
+        """Tags by their names, other values by layer and number."""
+        names = {
+            "tags": list(TAGS),
+            "penultimate": [f"penultimate_{unit}" for unit in range(200)],
+            "pooled": [f"pooled_{unit}" for unit in range(1506)],
+        }
+        return [name for layer in self.features.layers for name in names[layer]]
+
+    def spans(self, seconds: float) -> list[tuple[float, float]]:
+        """Beginning and end of each patch; see `patch_starts`."""
+        starts = patch_starts(1 + int(seconds * RATE + 0.5) // HOP, self.features.hop_seconds)  # as soxr rounds
+        return [(start * HOP / RATE, min((start + COLUMNS) * HOP / RATE, seconds)) for start in starts]
+
+    def parameters(self) -> int:
+        """Values of the network, with the statistics that its normalisations apply."""
+        return sum(value.numel() for value in Musicnn().state_dict().values() if value.is_floating_point())
+
+    def extractor(self) -> MusicnnExtractor:
+        """The network; its weights are fetched here, if they were not before."""
+        around = self.surroundings
+        weights = find_weights(self.features.weights, around.cache.directory / "weights", around.terminal)
+        return MusicnnExtractor(self.features, weights, max_seconds=around.max_seconds, device=around.device)
 
 
 def find_weights(weights: str, folder: Path, terminal: Terminal) -> Path:

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from genrefusion.core.files import require_file, signature
 from genrefusion.data.formats import EXTENSIONS
 from genrefusion.data.table_files import read_numbers
 from genrefusion.data.tracks import Tracks
+from genrefusion.features.cache import Extractor, LazyArray
+from genrefusion.features.sources import AudioSource
 from genrefusion.settings.features import FeatureSettings, PrecomputedFeatures, TableFeatures
 
 Array = npt.NDArray[np.float32]
@@ -165,6 +167,52 @@ def _array(file: Any, name: str, path: Path) -> npt.NDArray[Any]:
     return array
 
 
+class ReadySequences(AudioSource):
+    """Sequences from a file; see `read_sequences`."""
+
+    features: PrecomputedFeatures
+
+    @property
+    def channels(self) -> Sequence[str]:
+        """Their numbers."""
+        return [str(channel) for channel in range(next(iter(self._known.values())).shape[1])]
+
+    def spans(self, seconds: float) -> list[tuple[float, float]]:
+        """The file does not say."""
+        return []
+
+    def parameters(self) -> int:
+        """None: what computed the vectors is not here."""
+        return 0
+
+    def extractor(self) -> Extractor:
+        """There is none."""
+        raise UserError(f"{self.features.path}: vectors of other songs have to be computed as these were.")
+
+    def ids(self, tracks: Tracks) -> list[str]:
+        """Tracks that the file has."""
+        return [track for track in tracks.ids if track in self._known]
+
+    def require(self, tracks: Tracks) -> None:
+        """Refuse tracks that the file lacks."""
+        require_tracks(tracks, self._known, str(self.features.path))
+
+    def sequences(self, tracks: Tracks) -> dict[str, LazyArray]:
+        """Read them; the file is in memory once."""
+        return {track: self._known[track] for track in self.ids(tracks)}
+
+    @property
+    def _known(self) -> Mapping[str, Array]:
+        return read_sequences(Path(str(self.features.path)))
+
+
+def require_tracks(tracks: Tracks, known: Container[str], where: str) -> None:
+    """Refuse tracks that a file of features lacks."""
+    missing = [track for track in tracks.ids if track not in known]
+    if missing:
+        raise UserError(f"{where} lacks {len(missing)} of {len(tracks)} tracks:\n{bullet_list(missing)}")
+
+
 def ready_tracks(features: FeatureSettings) -> set[str] | None:
     """Tracks that a file of ready features has; None where features are computed."""
     return None if features.ready_file is None else set(_ready(features))
@@ -287,8 +335,3 @@ def _ready(features: object) -> Mapping[str, Array]:
         table = read_feature_table(Path(str(features.path)))
         return dict(zip(map(str, table.index), table.to_numpy(np.float32), strict=True))
     return {}
-
-
-def summarise_sequence(sequence: Array) -> Array:
-    """Mean, deviation and maximum over time, shape (3 d,), of a sequence, shape (frames, d)."""
-    return np.concatenate([sequence.mean(axis=0), sequence.std(axis=0), sequence.max(axis=0)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genrefusion.core.errors import UserError, bullet_list
-from genrefusion.core.terminal import Terminal
+from genrefusion.core.errors import UserError
 from genrefusion.data.audio import load_audio
 from genrefusion.data.tracks import Tracks
 from genrefusion.features import handcrafted, handcrafted_wide
-from genrefusion.features.cache import FeatureCache, LazyArray, extract
-from genrefusion.features.precomputed import read_feature_table, read_sequences, summarise_sequence
-from genrefusion.settings.features import HandcraftedFeatures, PrecomputedFeatures, TableFeatures
+from genrefusion.features.cache import LazyArray, extract
+from genrefusion.features.precomputed import read_feature_table, require_tracks
+from genrefusion.features.sources import AudioSource, Surroundings
+from genrefusion.settings.features import FeatureSettings, HandcraftedFeatures, TableFeatures
 
 Array = npt.NDArray[np.float32]
 
@@ -82,21 +82,19 @@ def segment_spans(seconds: float, segment_seconds: float) -> list[tuple[float, f
     return [(seconds * i / n, seconds * (i + 1) / n) for i in range(n)]
 
 
-def read_vectors(
-    settings: object, tracks: Tracks, cache: FeatureCache, *, max_seconds: float, workers: int, terminal: Terminal
-) -> AudioVectors:
+def read_vectors(settings: FeatureSettings, tracks: Tracks, surroundings: Surroundings, *, workers: int) -> AudioVectors:
     """Compute or look up the rows of each track.
 
     Parameters
     ----------
-    settings : HandcraftedFeatures, TableFeatures or PrecomputedFeatures
-        Where they come from. Sequences are summarised by mean, deviation and maximum.
+    settings : HandcraftedFeatures or TableFeatures
+        Where they come from.
     tracks : Tracks
         In whose order the rows come.
-    cache : FeatureCache
-        Keeps what is computed.
-    max_seconds, workers, terminal
-        As for `genrefusion.features.cache.extract`.
+    surroundings : Surroundings
+        Cache, terminal, and how much of a song is heard.
+    workers : int
+        Threads that extract features.
 
     Raises
     ------
@@ -104,8 +102,8 @@ def read_vectors(
         A track has no audio, or is not in the file.
     """
     if isinstance(settings, HandcraftedFeatures):
-        extractor = HandcraftedExtractor(settings, max_seconds=max_seconds)
-        arrays = extract(tracks, extractor, cache, workers=workers, terminal=terminal)
+        extractor = HandcraftedExtractor(settings, max_seconds=surroundings.max_seconds)
+        arrays = extract(tracks, extractor, surroundings.cache, workers=workers, terminal=surroundings.terminal)
         every = handcrafted_wide.WIDE_FEATURE_NAMES if extractor.wide else handcrafted.FEATURE_NAMES
         subsets = {"time": handcrafted.TIME_DOMAIN, "frequency": handcrafted.FREQUENCY_DOMAIN}
         names = subsets.get(settings.kind, every)
@@ -113,19 +111,49 @@ def read_vectors(
         return _filled(arrays, columns, tracks, names)
     if isinstance(settings, TableFeatures):
         table = read_feature_table(Path(str(settings.path)))
-        _require(tracks, set(table.index), str(settings.path))
+        require_tracks(tracks, set(table.index), str(settings.path))
         names = tuple(str(name) for name in table.columns)
         rows = np.ascontiguousarray(table.loc[tracks.ids].to_numpy(np.float32))
         return AudioVectors(rows, tracks.ids, list(names))
-    if isinstance(settings, PrecomputedFeatures):
-        sequences = read_sequences(Path(str(settings.path)))
-        _require(tracks, set(sequences), str(settings.path))
-        width = next(iter(sequences.values())).shape[1]
-        names = tuple(f"{statistic}_{i}" for statistic in ("mean", "std", "max") for i in range(width))
-        rows = np.stack([summarise_sequence(sequences[track]) for track in tracks.ids])
-        return AudioVectors(rows.astype(np.float32, copy=False), tracks.ids, list(names))
-    name = getattr(settings, "name", settings)
-    raise UserError(f"features={name} gives no vectors: choose handcrafted[_wide], table or precomputed.")
+    raise UserError(
+        f"features={settings.name} gives no vectors: choose handcrafted[_wide], table, musicnn, precomputed or "
+        "audio_encoder."
+    )
+
+
+STATISTICS: dict[str, Callable[[Array], Array]] = {
+    "mean": lambda sequence: sequence.mean(axis=0),
+    "std": lambda sequence: sequence.std(axis=0),
+    "max": lambda sequence: sequence.max(axis=0),
+}
+"""What a sequence of vectors, shape (vectors, channels), can be summarised by; the settings name them."""
+
+
+def summarise(source: AudioSource, tracks: Tracks, statistics: Sequence[str]) -> AudioVectors:
+    """One row for each track: statistics of its sequence of vectors over time, side by side.
+
+    Parameters
+    ----------
+    source : AudioSource
+        Of the sequences.
+    tracks : Tracks
+        In whose order the rows come.
+    statistics : sequence of str
+        Of `STATISTICS`.
+
+    Raises
+    ------
+    UserError
+        A track has no sequence.
+    """
+    source.require(tracks)
+    sequences = source.sequences(tracks)
+    names = [f"{statistic}_{channel}" for statistic in statistics for channel in source.channels]
+    rows = np.empty((len(tracks), len(names)), np.float32)
+    for row, track in zip(rows, tracks.ids, strict=True):
+        sequence = np.asarray(sequences[track], np.float32)
+        row[:] = np.concatenate([STATISTICS[statistic](sequence) for statistic in statistics])
+    return AudioVectors(rows, tracks.ids, names)
 
 
 def _filled(arrays: Mapping[str, LazyArray], columns: Any, tracks: Tracks, names: Sequence[str]) -> AudioVectors:
@@ -138,9 +166,3 @@ def _filled(arrays: Mapping[str, LazyArray], columns: Any, tracks: Tracks, names
         end += length
     songs = [track for track, length in zip(tracks.ids, lengths, strict=True) for _ in range(length)]
     return AudioVectors(rows, songs, list(names))
-
-
-def _require(tracks: Tracks, known: set[str], where: str) -> None:
-    missing = [track for track in tracks.ids if track not in known]
-    if missing:
-        raise UserError(f"{where} lacks {len(missing)} of {len(tracks)} tracks:\n{bullet_list(missing)}")

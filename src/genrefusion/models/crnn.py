@@ -165,6 +165,11 @@ class FrameClassifier(nn.Module):
         logits: Tensor = self.head(self.trunk.sequence(mel))
         return logits
 
+    def embed(self, mel: Tensor) -> Tensor:
+        """Vector of each spectrogram before the last layer; see `LevelsHead.embed`."""
+        embedding: Tensor = self.head.embed(self.trunk.sequence(mel))
+        return embedding
+
     def copy_published(self, published: Crnn) -> None:
         """Take over trunk and recurrent layers; inputs that the published layers lack begin at zero."""
         self.trunk.load_state_dict(published.trunk.state_dict())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from sklearn.utils.class_weight import compute_sample_weight
 from xgboost import XGBClassifier
 from xgboost.core import XGBoostError
 
@@ -30,6 +29,9 @@ Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
 
 _TREES = 500
+_FOLDS = 5
+_POSSIBLE_C = tuple(10.0 ** (power / 2) for power in range(-6, 5))
+"""From .001 to 100, each about three times the one before."""
 _SHAP_VALUES = 2**23
 """Values that are held at a time: 64 MiB, whatever the number of rows."""
 
@@ -71,6 +73,11 @@ class TabularModel:
         Where XGBoost computes: ``cpu`` or ``cuda``.
     threads : int, optional
         Of XGBoost and random forests; as many as there are cores if they are not said.
+
+    Attributes
+    ----------
+    c : float or None
+        Of `svm` and `logistic`: the one that was set, or chosen in the fit.
     """
 
     def __init__(
@@ -90,6 +97,7 @@ class TabularModel:
         self.device = device
         self.threads = threads
         self.classes = np.arange(n_classes)
+        self.c = settings.c
         self.estimator: Any = None
 
     def fit(
@@ -117,10 +125,12 @@ class TabularModel:
         self.classes, known = np.unique(labels, return_inverse=True)
         if len(self.classes) == 1:
             return self  # nothing to learn: `predict_proba` is sure of the one class
-        weights = compute_sample_weight("balanced", known) if self.settings.balanced else np.ones(len(known))
+        weights = self._weights(known, groups)
         if self.kind == "xgboost":
             self._fit_trees(rows, known, weights, val, rounds or self.settings.rounds)
         else:
+            if self.settings.c is None and self.kind in ("svm", "logistic"):
+                self.c = self._choose_c(rows, known, weights, groups)
             self.estimator = self._scikit(known, groups)
             step = self.estimator.steps[-1][0]
             self.estimator.fit(rows, known, **{f"{step}__sample_weight": weights})
@@ -257,6 +267,35 @@ class TabularModel:
             options["eval_set"] = [(val.rows[seen], np.searchsorted(self.classes, val.labels[seen]))]
         self.estimator.fit(rows, known, **options)
 
+    def _weights(self, labels: Labels, groups: Sequence[Labels]) -> npt.NDArray[np.float64]:
+        """How much each row counts; 1 on average."""
+        weights = np.ones(len(labels))
+        if self.settings.artist_weight and groups:
+            _, artists, tracks = np.unique(groups[0], return_inverse=True, return_counts=True)
+            weights = tracks[artists] ** -self.settings.artist_weight
+        if not self.settings.balanced:
+            return np.asarray(weights / weights.mean())
+        return np.asarray(weights * (len(labels) / (len(self.classes) * np.bincount(labels, weights)))[labels])
+
+    def _choose_c(
+        self, rows: Matrix, labels: Labels, weights: npt.NDArray[np.float64], groups: Sequence[Labels]
+    ) -> float:
+        """The `c` with the lowest log loss over rows that were held out in folds."""
+        folds = inner_folds(labels, groups, most=_FOLDS, seed=self.seed)
+        if not folds:
+            raise UserError("pipeline.c=null is chosen in folds, which need two training rows of every genre.")
+
+        def loss(c: float) -> float:
+            total = 0.0
+            for fitted, held in folds:
+                model = TabularModel(self.kind, replace(self.settings, c=c), self.n_classes, seed=self.seed, device="cpu")
+                model.fit(rows[fitted], labels[fitted], groups=[numbers[fitted] for numbers in groups])
+                true = model.predict_proba(rows[held])[np.arange(len(held)), labels[held]]
+                total -= float(weights[held] @ np.log(np.maximum(true, np.finfo(np.float64).eps)))
+            return total
+
+        return min(_POSSIBLE_C, key=loss)
+
     def _scikit(self, labels: Labels, groups: Sequence[Labels]) -> Pipeline:
         s = self.settings
         prepare = (SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
@@ -267,9 +306,9 @@ class TabularModel:
             folds = inner_folds(labels, groups, most=3, seed=self.seed)
             if not folds:
                 raise UserError("pipeline.estimator=svm needs two training rows of every genre for its probabilities.")
-            machine = platt(SVC(C=s.c, random_state=self.seed), folds)
+            machine = platt(SVC(C=self.c, random_state=self.seed), folds)
             return make_pipeline(*prepare, machine)
-        return make_pipeline(*prepare, LogisticRegression(C=s.c, max_iter=2000))
+        return make_pipeline(*prepare, LogisticRegression(C=self.c, max_iter=2000))
 
 
 def _song_log_loss(songs: Labels) -> Callable[[Labels, npt.NDArray[Any]], float]:

@@ -1,4 +1,4 @@
-"""Where the audio of songs comes from as sequences of vectors: convolutions, an audio encoder, or a ready file."""
+"""Where the audio of songs comes from as sequences of vectors: convolutions that are trained here, or a source."""
 
 from __future__ import annotations
 
@@ -11,20 +11,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from genrefusion.core.errors import UserError
+from genrefusion.data.audio import header_seconds
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import LazyArray, LazyView, ScratchCache, extract
 from genrefusion.features.mel import MelExtractor, frame_columns, frame_starts
-from genrefusion.features.precomputed import read_sequences
+from genrefusion.features.sources import audio_source
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Context
 from genrefusion.pipelines.frames import published_trunk, require_readable_frames, trunk_outputs
 from genrefusion.pipelines.multiframe import MultiframePipeline
-from genrefusion.settings.features import (
-    AudioEncoderFeatures,
-    FeatureSettings,
-    MelFeatures,
-    PrecomputedFeatures,
-)
+from genrefusion.settings.features import FeatureSettings, MelFeatures
 from genrefusion.settings.pipelines import CoattentionSettings, MultiframeSettings
 
 Array = npt.NDArray[Any]
@@ -87,57 +83,48 @@ class AudioSide:
         """When the positions of each track's sequence are heard; empty where nobody says it, as of ready vectors."""
         return {}
 
-
-class ReadyVectors(AudioSide):
-    """Sequences from a file."""
-
-    def __init__(self, settings: CoattentionSettings, features: PrecomputedFeatures, context: Context) -> None:
-        _require_levels(settings, features)
-        self.path = Path(str(features.path))
-
-    def ids(self, tracks: Tracks) -> list[str]:
-        """Tracks that the file has."""
-        known = set(read_sequences(self.path))
-        return [track for track in tracks.ids if track in known]
-
-    def sequences(self, tracks: Tracks) -> dict[str, LazyArray]:
-        """One frame of as many positions as the file has vectors."""
-        found = read_sequences(self.path)
-        return {track: found[track][None] for track in tracks.ids if track in found}
+    def parameter_count(self) -> int:
+        """Values of the network that the sequences come from; here none."""
+        return 0
 
 
-class EncodedWindows(AudioSide):
-    """Vectors of an audio encoder, one for each window."""
+class SourceSide(AudioSide):
+    """Vectors of a source, each a position of one frame."""
 
-    def __init__(self, settings: CoattentionSettings, features: AudioEncoderFeatures, context: Context) -> None:
-        _require_levels(settings, features)
-        self.features = features
+    def __init__(self, settings: CoattentionSettings, features: FeatureSettings, context: Context) -> None:
+        if settings.levels == "last":
+            raise UserError(
+                f"pipeline.levels=last: the audio of features={features.name} has one level. Leave "
+                "the setting out, or choose features=mel."
+            )
         self.context = context
+        self.source = audio_source(features, context.surroundings())
 
     def ids(self, tracks: Tracks) -> list[str]:
-        """Tracks with a file."""
-        return _with_file(tracks)
+        """Those of the source."""
+        return self.source.ids(tracks)
 
     def sequences(self, tracks: Tracks) -> dict[str, LazyArray]:
-        """One frame of as many positions as there are windows."""
-        from genrefusion.features.audio_encoder import AudioEncoder
-
-        known = tracks.subset(self.ids(tracks))
-        if not len(known):
-            return {}
-        extractor = AudioEncoder(self.features, max_seconds=self.context.max_seconds, device=self.context.device)
-        # One worker: the encoder itself takes all cores.
-        arrays = extract(known, extractor, self.context.cache, workers=1, terminal=self.context.terminal)
-        return {track: LazyView(arrays[track], np.s_[None]) for track in known.ids}
+        """One frame of as many positions as there are vectors."""
+        found = self.source.sequences(tracks)
+        return {track: LazyView(found[track], np.s_[None]) for track in tracks.ids if track in found}
 
     def timelines(self, tracks: Tracks) -> dict[str, Timeline]:
-        """The windows, in a spectrogram that is made for the eye alone."""
+        """The vectors, in a spectrogram that is made for the eye alone; empty where the source knows no times."""
+        if not self.source.spans(1.0):
+            return {}
         settings = MelFeatures()
         column = settings.hop / settings.sample_rate
-        return {
-            track: Timeline(mel, column, window_seconds((mel.shape[1] - 1) * column, self.features))
-            for track, mel in _mels(settings, tracks, self.context).items()
-        }
+        audio = dict(zip(tracks.ids, tracks.table["audio"].tolist(), strict=True))
+        found = {}
+        for track, mel in _mels(settings, tracks, self.context).items():
+            seconds = min(header_seconds(Path(audio[track])) or mel.shape[1] * column, self.context.max_seconds)
+            found[track] = Timeline(mel, column, np.array(self.source.spans(seconds)))
+        return found
+
+    def parameter_count(self) -> int:
+        """Values of the source's network."""
+        return self.source.parameters()
 
 
 class Convolutions(AudioSide):
@@ -178,6 +165,10 @@ class Convolutions(AudioSide):
         self.trunk = pipeline.networks_[0].trunk.eval()
         return pipeline.history_.assign(member="convolutions")
 
+    def parameter_count(self) -> int:
+        """Values of the convolutions."""
+        return 0 if self.trunk is None else sum(p.numel() for p in self.trunk.parameters())
+
     def make_room(self) -> None:
         """Make them as they were trained, or published."""
         self.trunk = Trunk(column_norm=True) if self.published else Trunk(width=self.settings.trunk.width)
@@ -215,13 +206,6 @@ class Convolutions(AudioSide):
         return MultiframeSettings(width=trunk.width, epochs=trunk.epochs, lr=trunk.lr)
 
 
-_SIDES: dict[type, Any] = {
-    MelFeatures: Convolutions,
-    AudioEncoderFeatures: EncodedWindows,
-    PrecomputedFeatures: ReadyVectors,
-}
-
-
 def audio_side(settings: CoattentionSettings, features: FeatureSettings, context: Context) -> AudioSide:
     """What is heard by settings and features.
 
@@ -234,10 +218,13 @@ def audio_side(settings: CoattentionSettings, features: FeatureSettings, context
         return AudioSide()
     if not features.of_audio:
         raise UserError(f"pipeline.sides={settings.sides} needs audio, but there is features=none.")
-    if type(features) not in _SIDES:
-        raise UserError(f"features={features.name} gives no sequences: choose mel, precomputed or audio_encoder.")
-    side: AudioSide = _SIDES[type(features)](settings, features, context)
-    return side
+    if features.are_sequences:
+        return SourceSide(settings, features, context)
+    if isinstance(features, MelFeatures):
+        return Convolutions(settings, features, context)
+    raise UserError(
+        f"features={features.name} gives no sequences: choose mel, musicnn, precomputed or audio_encoder."
+    )
 
 
 def step_seconds(columns: int, features: MelFeatures, trunk: Trunk) -> Array:
@@ -247,24 +234,6 @@ def step_seconds(columns: int, features: MelFeatures, trunk: Trunk) -> Array:
     spans = np.array(frame_starts(columns, features))[:, None, None] + steps
     seconds: Array = spans.reshape(-1, 2) * features.hop / features.sample_rate
     return seconds
-
-
-def window_seconds(seconds: float, features: AudioEncoderFeatures) -> Array:
-    """Beginning and end of each window of a song of that length, shape (windows, 2); see `cut_windows`."""
-    from genrefusion.features.audio_encoder import cut_windows
-
-    milliseconds = np.arange(round(1000 * seconds), dtype=np.float32)
-    length, hop = round(1000 * features.window_seconds), round(1000 * features.hop_seconds)
-    starts = np.array([window[0] for window in cut_windows(milliseconds, length, hop)]) / 1000
-    return np.stack([starts, starts + features.window_seconds], axis=1)
-
-
-def _require_levels(settings: CoattentionSettings, features: FeatureSettings) -> None:
-    if settings.levels == "last":
-        raise UserError(
-            f"pipeline.levels=last: the audio of features={features.name} has one level. Leave "
-            "the setting out, or choose features=mel."
-        )
 
 
 def _with_file(tracks: Tracks) -> list[str]:

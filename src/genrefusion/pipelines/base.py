@@ -22,6 +22,7 @@ from genrefusion.core.files import write_atomically
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
+from genrefusion.features.sources import Surroundings
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.settings.fields import as_saved, found_near
 from genrefusion.settings.registry import behind, find
@@ -83,6 +84,12 @@ class Context:
         from genrefusion.training.loop import make_accelerator  # with PyTorch, which not all pipelines need
 
         return make_accelerator(self.trainer).device
+
+
+    def surroundings(self) -> Surroundings:
+        """The same for what computes features."""
+        precision = "bfloat16" if self.trainer.mixed_precision == "bf16" else "float32"
+        return Surroundings(self.cache, self.terminal, self.max_seconds, self.device, precision)
 
 
 class Predictor(Protocol):

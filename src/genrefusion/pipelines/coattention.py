@@ -1,7 +1,7 @@
 """Dense co-attention: a network in which each part of the audio looks at each word of the lyrics, and back.
 
 The audio comes from the convolutions of the multi-frame network (published weights, or trained on the training songs
-first), from a ready file of vectors, or from an audio encoder; the words from a frozen transformer. A song without
+first), or from a source (`genrefusion.features.sources`); the words from a frozen transformer. A song without
 lyrics, or without audio, is predicted from the other side.
 """
 
@@ -50,7 +50,7 @@ class CoattentionPipeline(Pipeline):
     ----------
     settings : CoattentionSettings
         Network, training, text encoder.
-    features : MelFeatures, PrecomputedFeatures, AudioEncoderFeatures or NoFeatures
+    features : MelFeatures, NoFeatures, or those of a source
         Where the audio side comes from; without any, the lyrics alone are read.
     context : Context
         Cache, device, terminal.
@@ -227,9 +227,9 @@ class CoattentionPipeline(Pipeline):
         return pipeline
 
     def parameter_count(self) -> int:
-        """Values in the networks, the convolutions and the text encoder."""
-        own = sum(p.numel() for module in self._modules().values() for p in module.parameters())
-        return own + int(self.shape_["encoder_parameters"])
+        """Values in the networks, in what the audio comes from, and in the text encoder."""
+        own = sum(p.numel() for network in self.networks_ for p in network.parameters())
+        return own + self.audio_.parameter_count() + int(self.shape_["encoder_parameters"])
 
     def _modules(self) -> dict[str, nn.Module]:
         modules: dict[str, nn.Module] = {f"network{i}": network for i, network in enumerate(self.networks_)}

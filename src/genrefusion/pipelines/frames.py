@@ -19,6 +19,7 @@ from genrefusion.models import msd
 from genrefusion.models.crnn import LEAST_COLUMNS, MEL_BANDS, Trunk
 from genrefusion.pipelines.base import Context
 from genrefusion.settings.features import FeatureSettings, MelFeatures
+from genrefusion.settings.pipelines import MultiframeSettings
 from genrefusion.training.checkpoints import Checkpoint
 from genrefusion.training.loop import Conditions
 
@@ -134,7 +135,7 @@ def require_readable_frames(features: FeatureSettings, weights: str) -> None:
         or others than the published weights were trained on.
     """
     if not isinstance(features, MelFeatures):
-        raise UserError(f"features={features.name}: the network reads mel-spectrograms: features=mel.")
+        raise UserError(f"features={features.name}: the network reads mel-spectrograms (features=mel), or sequences of vectors.")
     if weights != "none":
         msd.require_published_frames(features)
         return
@@ -148,6 +149,20 @@ def require_readable_frames(features: FeatureSettings, weights: str) -> None:
             f"features.sample_rate={features.sample_rate} and features.hop={features.hop}; the network reads "
             f"{LEAST_COLUMNS} or more. Take frames of {least:g} s, or a smaller hop."
         )
+
+
+def require_no_convolutions(settings: MultiframeSettings, features: FeatureSettings) -> None:
+    """Refuse settings of convolutions where frames are the vectors of a source.
+
+    Raises
+    ------
+    UserError
+        Names the setting.
+    """
+    if settings.weights != "none":
+        raise UserError(f"pipeline.weights={settings.weights}: are of convolutions, which read features=mel.")
+    if settings.specaugment:
+        raise UserError(f"pipeline.specaugment masks spectrograms, which features={features.name} has none of.")
 
 
 def published_trunk(weights: str, context: Context) -> Trunk:

@@ -1,7 +1,8 @@
-"""Multi-frame CRNN: a network classifies each frame of a song, and the frames decide together.
+"""Multi-frame network: each frame of a song is classified, and the frames decide together.
 
-Two modes. With published weights and ``freeze``, the convolutions stay as they are and only the head is trained, on
-outputs that are computed once and cached. Otherwise the whole network is trained on mel-spectrograms.
+Three modes. The whole CRNN is trained on mel-spectrograms; or, with published weights and ``freeze``, the convolutions
+stay as they are and only the head is trained, on outputs that are computed once and cached; or a head is trained on the
+vectors of a source (`genrefusion.features.sources`), each of which is a frame.
 """
 
 from __future__ import annotations
@@ -19,18 +20,22 @@ from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import LazyArray, extract
 from genrefusion.features.mel import MelExtractor, frame_spans
+from genrefusion.features.sources import AudioSource, audio_source
 from genrefusion.metrics import scores
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.models import msd
 from genrefusion.models.crnn import FrameClassifier
+from genrefusion.models.window_head import WindowHead
 from genrefusion.pipelines.base import (
     Context,
     Pipeline,
     genres_to_learn,
     mean_over_frames,
+    read_state,
     rebuild,
     require_fitted,
     write_description,
+    write_state,
 )
 from genrefusion.pipelines.frames import (
     SongFrames,
@@ -38,11 +43,12 @@ from genrefusion.pipelines.frames import (
     member_conditions,
     on_device,
     published_trunk,
+    require_no_convolutions,
     require_readable_frames,
     trunk_outputs,
 )
 from genrefusion.pipelines.weights import load_modules, save_modules
-from genrefusion.settings.features import MelFeatures
+from genrefusion.settings.features import FeatureSettings, MelFeatures
 from genrefusion.settings.pipelines import MultiframeSettings
 from genrefusion.training.loop import train_network
 from genrefusion.training.losses import classification_loss
@@ -55,8 +61,8 @@ class MultiframePipeline(Pipeline):
     ----------
     settings : MultiframeSettings
         Network, training and vote.
-    features : MelFeatures
-        Spectrogram and frames.
+    features : MelFeatures, or those of a source
+        Spectrogram and frames; or what gives vectors of frames.
     context : Context
         Cache, device, terminal.
 
@@ -68,7 +74,7 @@ class MultiframePipeline(Pipeline):
         One row an epoch of a member.
     importance_ : DataFrame
         Empty.
-    networks_ : list of FrameClassifier
+    networks_ : list of FrameClassifier or WindowHead
         One for each member; frozen convolutions are those of the first.
     bank_ : dict of str to Tensor
         ``points`` and ``labels`` of the training frames that vote; empty without a vote.
@@ -76,36 +82,50 @@ class MultiframePipeline(Pipeline):
 
     name = "multiframe"
     settings: MultiframeSettings
-    features: MelFeatures
-    uses = frozenset({"audio"})
+    features: FeatureSettings
     reads_lyrics = False
 
-    def __init__(self, settings: MultiframeSettings, features: MelFeatures, context: Context) -> None:
+    def __init__(self, settings: MultiframeSettings, features: FeatureSettings, context: Context) -> None:
         super().__init__(settings, features, context)
-        require_readable_frames(features, settings.weights)
+        self.source: AudioSource | None = None
+        if features.are_sequences:
+            require_no_convolutions(settings, features)
+            self.source = audio_source(features, context.surroundings())
+        else:
+            require_readable_frames(features, settings.weights)
         if settings.weights != "none" and settings.specaugment and settings.freeze:
             raise UserError(
                 "pipeline.specaugment masks spectrograms, which frozen convolutions see only once: "
                 "pipeline.freeze=false."
             )
-        self.networks_: list[FrameClassifier] = []
+        self.networks_: list[Any] = []
         self.bank_: dict[str, Tensor] = {}
+        self._channels = 0
         self._neighbours: Any = None
 
+    @property
+    def uses(self) -> frozenset[str]:
+        """The audio, unless a file has its vectors."""
+        return frozenset({"audio"}) if self.features.ready_file is None else frozenset()
+
+    def read_features_from(self, path: str) -> None:
+        """Read the vectors from another file."""
+        super().read_features_from(path)
+        self.source = audio_source(self.features, self.context.surroundings())
+
     def prepare(self, tracks: Tracks) -> None:
-        """Compute spectrograms and, where they are frozen, the convolutions' outputs."""
-        weights = self.settings.weights
-        trunk = None if weights == "none" else published_trunk(weights, self.context)
-        if trunk is not None and self.settings.freeze:
-            trunk_outputs(trunk, tracks, self.features, self.context)
+        """Compute spectrograms or, where they do not depend on the training, the vectors of the frames."""
+        if self._fixed:
+            self._vectors(tracks)
         else:
             self._mels(tracks)
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
         """Train on the frames of `train`; the epoch with the lowest log loss on the songs of `val` is kept."""
         self.classes_ = genres_to_learn(train, val)
+        self._channels = 0 if self.source is None else len(self.source.channels)
         self.networks_ = self._new_networks()
-        train_frames, val_frames = self._frames(train, random_cuts=not self._frozen), self._frames(val)
+        train_frames, val_frames = self._frames(train, random_cuts=not self._fixed), self._frames(val)
         histories = [
             self._fit_member(member, train_frames, val_frames).assign(member=member)
             for member in range(self.settings.members)
@@ -129,51 +149,66 @@ class MultiframePipeline(Pipeline):
         return Prediction(prediction.tracks.loc[tracks.ids], prediction.frames)
 
     def frame_spans(self, seconds: float) -> list[tuple[float, float]]:
-        """When the frames of a song of that length are heard."""
-        return frame_spans(min(seconds, self.context.max_seconds), self.features)
+        """When the frames of a song of that length are heard; empty where a file of vectors does not say."""
+        heard = min(seconds, self.context.max_seconds)
+        return frame_spans(heard, self._framing) if self.source is None else self.source.spans(heard)
 
     def save(self, directory: Path) -> None:
         """Write settings, weights and, for the vote, the training frames' points."""
         require_fitted(self)
         save_modules(self._modules(), directory, bank=self.bank_)
+        if self.source is not None:
+            write_state(directory, {"channels": self._channels})
         write_description(directory, self)
 
     @classmethod
     def load(cls, directory: Path, context: Context) -> Self:
-        """Read what `save` wrote; neither the training corpus nor the published weights are needed."""
+        """Read what `save` wrote; neither the training corpus nor published convolutions are needed."""
         pipeline = rebuild(cls, directory, context)
+        if pipeline.source is not None:
+            pipeline._channels = read_state(directory)["channels"]
         pipeline.networks_ = pipeline._empty_networks()
         pipeline.bank_ = load_modules(pipeline._modules(), directory)
         return pipeline
 
     def parameter_count(self) -> int:
-        """Values in the convolutions and the heads."""
-        return sum(p.numel() for module in self._modules().values() for p in module.parameters())
+        """Values in the convolutions, or the network of the source, and the heads."""
+        read = 0 if self.source is None else self.source.parameters()
+        return read + sum(p.numel() for module in self._modules().values() for p in module.parameters())
 
     @property
-    def _frozen(self) -> bool:
-        return self.settings.weights != "none" and self.settings.freeze
+    def _fixed(self) -> bool:
+        """Whether frames are vectors that training does not change."""
+        return self.source is not None or (self.settings.weights != "none" and self.settings.freeze)
+
+    @property
+    def _framing(self) -> MelFeatures:
+        assert isinstance(self.features, MelFeatures)
+        return self.features
 
     def _modules(self) -> dict[str, nn.Module]:
         """Parts to save: frozen convolutions are the same in all members."""
-        if not self._frozen:
+        if not self._fixed:
             return {f"network{i}": network for i, network in enumerate(self.networks_)}
-        heads = {f"head{i}": network.head for i, network in enumerate(self.networks_)}
-        return {"trunk": self.networks_[0].trunk, **heads}
+        heads = {f"head{i}": self._trained_part(network) for i, network in enumerate(self.networks_)}
+        return heads if self.source is not None else {"trunk": self.networks_[0].trunk, **heads}
 
-    def _empty_networks(self) -> list[FrameClassifier]:
-        published = self.settings.weights != "none"
-        width = msd.WIDTH if published else self.settings.width
+    def _empty_networks(self) -> list[Any]:
+        s = self.settings
+        if self.source is not None:
+            return [WindowHead(self._channels, len(self.classes_), dropout=s.dropout) for _ in range(s.members)]
+        published = s.weights != "none"
+        width = msd.WIDTH if published else s.width
         networks = [
-            FrameClassifier(len(self.classes_), width=width, column_norm=published, dropout=self.settings.dropout)
-            for _ in range(self.settings.members)
+            FrameClassifier(len(self.classes_), width=width, column_norm=published, dropout=s.dropout)
+            for _ in range(s.members)
         ]
-        if self._frozen:
+        if self._fixed:
             for network in networks:
                 network.trunk = networks[0].trunk
         return networks
 
-    def _new_networks(self) -> list[FrameClassifier]:
+    def _new_networks(self) -> list[Any]:
         torch.manual_seed(self.context.seed)
         networks = self._empty_networks()
         if self.settings.weights != "none":
@@ -203,8 +238,9 @@ class MultiframePipeline(Pipeline):
             conditions=member_conditions(self.context, member),
         )
 
-    def _trained_part(self, network: FrameClassifier) -> nn.Module:
-        return network.head if self._frozen else network
+    def _trained_part(self, network: Any) -> nn.Module:
+        part: nn.Module = network.head if self._fixed and self.source is None else network
+        return part
 
     def _probabilities(self, frames: SongFrames) -> npt.NDArray[np.float64]:
         """Mean of the members, shape (frames, classes)."""
@@ -229,32 +265,39 @@ class MultiframePipeline(Pipeline):
             return self._probabilities(frames)
         members = []
         for network in self.networks_:
-            model = on_device(_Embedding(network, self._frozen), self.context)
+            model = on_device(_Embedding(self._trained_part(network)), self.context)
             members.append(apply(model, frames).double().numpy())
         return np.concatenate(members, axis=1)
 
     def _frames(self, tracks: Tracks, *, random_cuts: bool = False) -> SongFrames:
-        """Frames of all tracks: outputs of the frozen convolutions, or mel-spectrograms."""
+        """Frames of all tracks: vectors, or mel-spectrograms."""
         labels = tracks.labels(self.classes_).tolist()
-        if self._frozen:
-            return SongFrames(trunk_outputs(self.networks_[0].trunk, tracks, self.features, self.context), labels)
-        return SongFrames(self._mels(tracks), labels, self.features, random_cuts=random_cuts)
+        if self._fixed:
+            return SongFrames(self._vectors(tracks), labels)
+        return SongFrames(self._mels(tracks), labels, self._framing, random_cuts=random_cuts)
+
+    def _vectors(self, tracks: Tracks) -> dict[str, LazyArray]:
+        """What the source, or frozen convolutions, make of each frame."""
+        if self.source is not None:
+            self.source.require(tracks)
+            return self.source.sequences(tracks)
+        trunk = self.networks_[0].trunk if self.networks_ else published_trunk(self.settings.weights, self.context)
+        return trunk_outputs(trunk, tracks, self._framing, self.context)
 
     def _mels(self, tracks: Tracks) -> dict[str, LazyArray]:
         context = self.context
-        extractor = MelExtractor(self.features, max_seconds=context.max_seconds)
+        extractor = MelExtractor(self._framing, max_seconds=context.max_seconds)
         mels = extract(tracks, extractor, context.cache, workers=context.workers, terminal=context.terminal)
         return {track: mels[track] for track in tracks.ids}
 
 
 class _Embedding(nn.Module):
-    """Embedding of mel frames, or of what frozen convolutions made of them."""
+    """What a network, or a head, makes of frames before its last layer."""
 
-    def __init__(self, network: FrameClassifier, frozen: bool) -> None:
+    def __init__(self, part: Any) -> None:
         super().__init__()
-        self.network = network
-        self.frozen = frozen
+        self.part = part
 
     def forward(self, inputs: Tensor) -> Tensor:
-        sequence = inputs if self.frozen else self.network.trunk.sequence(inputs)
-        return self.network.head.embed(sequence)
+        embedding: Tensor = self.part.embed(inputs)
+        return embedding

@@ -15,9 +15,10 @@ import pandas as pd
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.groups import group_tracks
 from genrefusion.data.tracks import Tracks
+from genrefusion.features.sources import AudioSource, audio_source
 from genrefusion.features.text_encoder import TokenEncoder, minilm_encoder
 from genrefusion.features.text_vectors import MeanEmbedding, Style, TextVectors, Words
-from genrefusion.features.vectors import AudioVectors, read_vectors, segment_seconds, segment_spans
+from genrefusion.features.vectors import AudioVectors, read_vectors, segment_seconds, segment_spans, summarise
 from genrefusion.metrics.pooling import LogarithmicPool
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.models.folds import inner_folds
@@ -46,8 +47,8 @@ class VectorPipeline(Pipeline):
     ----------
     settings : XgboostSettings
         Estimator, fusion, text.
-    features : HandcraftedFeatures, TableFeatures or PrecomputedFeatures
-        Where the vectors of the audio come from.
+    features : HandcraftedFeatures, TableFeatures, or those of a source
+        Where the vectors of the audio come from; sequences are summarised.
     context : Context
         Cache, seed, terminal.
 
@@ -162,8 +163,9 @@ class VectorPipeline(Pipeline):
         return pipeline
 
     def parameter_count(self) -> int:
-        """Values in the estimators: nodes of trees, coefficients, support vectors."""
-        return sum(model.size() for model in self.models_.values())
+        """Values in the estimators (nodes of trees, coefficients, support vectors), and in the network they read."""
+        read = 0 if self._source is None else self._source.parameters()
+        return read + sum(model.size() for model in self.models_.values())
 
     def _new_text(self) -> TextVectors:
         s = self.settings.text
@@ -190,7 +192,10 @@ class VectorPipeline(Pipeline):
         if val is not None:
             known = _with_lyrics(val) if side == "lyrics" else val
             held = Held(*self._held_rows(side, known)) if len(known) else None
-        return self._new_model(side).fit(rows, labels, held, groups=[groups, songs], rounds=rounds)
+        model = self._new_model(side).fit(rows, labels, held, groups=[groups, songs], rounds=rounds)
+        if model.c != self.settings.c and val is not None:
+            self.context.terminal.say("choose", f"pipeline.c={model.c:.2g} for the {side}")
+        return model
 
     def _training_rows(self, side: str, train: Tracks) -> tuple[Matrix, Labels, Labels, Labels]:
         """Rows of a side, and the class, the group and the song of each."""
@@ -263,15 +268,14 @@ class VectorPipeline(Pipeline):
         return result
 
     def _audio(self, tracks: Tracks) -> AudioVectors:
-        context = self.context
-        return read_vectors(
-            self.features,
-            tracks,
-            context.cache,
-            max_seconds=context.max_seconds,
-            workers=context.workers,
-            terminal=context.terminal,
-        )
+        if self._source is not None:
+            return summarise(self._source, tracks, self.settings.statistics)
+        return read_vectors(self.features, tracks, self.context.surroundings(), workers=self.context.workers)
+
+    @property
+    def _source(self) -> AudioSource | None:
+        """Where sequences come from; None where a song has a row at once."""
+        return audio_source(self.features, self.context.surroundings()) if self.features.are_sequences else None
 
     def _audio_rows(self, tracks: Tracks, *, choose: bool = False) -> AudioVectors:
         """Rows of the audio estimator: with early fusion each row is followed by its song's text features."""

@@ -59,6 +59,7 @@ def measure_alone(model: Path, context: Context, tracks: Tracks) -> dict[str, An
         "model": str(model),
         "trainer": {"schema": type(context.trainer).__name__} | asdict(context.trainer),
         "max_seconds": context.max_seconds,
+        "cache": str(context.cache.directory),
         "corpus": songs.corpus,
         "tracks": json.loads(songs.table.reset_index().to_json(orient="records", double_precision=15)),
     }
@@ -69,12 +70,19 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """What `measure_alone` asks of its process."""
     tracks = Tracks(pd.DataFrame(request["tracks"]).set_index("track_id"), request["corpus"])
     trainer = read_settings(request["trainer"])
-    costs = measure_costs(Path(request["model"]), tracks, trainer=trainer, max_seconds=request["max_seconds"])
+    cache, seconds = Path(request["cache"]), request["max_seconds"]
+    costs = measure_costs(Path(request["model"]), tracks, trainer=trainer, max_seconds=seconds, cache=cache)
     return costs | {"threads": _threads(), "machine": machine()}
 
 
 def measure_costs(
-    model: Path, tracks: Tracks, *, trainer: TrainerSettings, max_seconds: float, songs: int = _SONGS
+    model: Path,
+    tracks: Tracks,
+    *,
+    trainer: TrainerSettings,
+    max_seconds: float,
+    cache: Path | None = None,
+    songs: int = _SONGS,
 ) -> dict[str, Any]:
     """Measure what a saved pipeline needs to predict one song, in this process.
 
@@ -91,6 +99,8 @@ def measure_costs(
         Device and threads.
     max_seconds : float
         Only the beginning of longer audio is decoded.
+    cache : Path, optional
+        Folder in which published weights of frozen networks are, as they are for `predict`; nothing else of it is read.
     songs : int
         At most how many are measured.
 
@@ -107,14 +117,14 @@ def measure_costs(
     measured = rest or [first]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        cache = ScratchCache(folder)
-        loaded = read_pipeline(model, Context(cache, workers=1, max_seconds=max_seconds, trainer=trainer, views=False))
+        scratch = ScratchCache(cache or folder)
+        loaded = read_pipeline(model, Context(scratch, workers=1, max_seconds=max_seconds, trainer=trainer, views=False))
         sources = [(member, member.features) for member in loaded.members if member.features.ready_file is not None]
 
         def unseen(song: Tracks) -> Call:
             """Prediction of a song of which nothing is in the cache, nor others in a file of ready features."""
             own = Path(tempfile.mkdtemp(dir=folder))
-            cache.forget()
+            scratch.forget()
             for number, (member, features) in enumerate(sources):
                 member.read_features_from(str(write_ready(features, song.ids, own / str(number))))
             return lambda: loaded.predict_proba(song)

@@ -19,12 +19,15 @@ class FeatureSettings(Settings):
     ----------
     of_audio : bool
         Whether anything is read of the audio.
+    are_sequences : bool
+        Whether each song has a sequence of vectors, from a source (`genrefusion.features.sources`).
     with_gaps : bool
         Whether single values may be missing (NaN), as estimators on vectors take them.
     """
 
     name: str = MISSING
     of_audio: ClassVar[bool] = True
+    are_sequences: ClassVar[bool] = False
     with_gaps: ClassVar[bool] = False
 
     @property
@@ -81,11 +84,12 @@ class TableFeatures(FeatureSettings):
         return self.path
 
 
-@registered("features", "precomputed")
+@registered("features", "precomputed", "genrefusion.features.precomputed:ReadySequences")
 @dataclass
 class PrecomputedFeatures(FeatureSettings):
     """A sequence of vectors for each track, from any encoder."""
 
+    are_sequences: ClassVar[bool] = True
     name: str = "precomputed"
     path: str | None = setting(
         None,
@@ -100,11 +104,12 @@ class PrecomputedFeatures(FeatureSettings):
         return self.path
 
 
-@registered("features", "audio_encoder")
+@registered("features", "audio_encoder", "genrefusion.features.audio_encoder:EncodedWindows")
 @dataclass
 class AudioEncoderFeatures(FeatureSettings):
     """Vectors of a frozen audio encoder from Hugging Face, one for each window of a song."""
 
+    are_sequences: ClassVar[bool] = True
     name: str = "audio_encoder"
     model: str | None = setting(
         None,
@@ -117,11 +122,12 @@ class AudioEncoderFeatures(FeatureSettings):
     hop_seconds: float = setting(5.0, low=0.1, high=60, help="from one window to the next")
 
 
-@registered("features", "musicnn")
+@registered("features", "musicnn", "genrefusion.features.musicnn:TagSequences")
 @dataclass
 class MusicnnFeatures(FeatureSettings):
     """Vectors of the tag network musicnn, trained on the Million Song Dataset."""
 
+    are_sequences: ClassVar[bool] = True
     name: str = "musicnn"
     layers: list[str] = setting(
         factory=lambda: ["tags"],
@@ -134,7 +140,10 @@ class MusicnnFeatures(FeatureSettings):
     )
     hop_seconds: float = setting(3.0, low=0.016, high=600, help="from one patch of 3 s to the next")
     weights: str = setting(
-        "musicnn", help="musicnn: fetched from PyPI once; or the path of the wheel or of safetensors"
+        "musicnn",
+        path=True,
+        names=("musicnn",),
+        help="musicnn: fetched from PyPI once; or the path of the wheel or of safetensors",
     )
 
 

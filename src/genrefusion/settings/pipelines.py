@@ -272,6 +272,12 @@ class XgboostSettings(PipelineSettings):
     text: TextSettings = setting(factory=TextSettings)
     text_estimator: str = setting("logistic", choices=_ESTIMATORS, help="of the lyrics, in late fusion")
     balanced: bool = setting(True, help="weigh tracks so that all genres count the same")
+    artist_weight: float = setting(0.0, low=0, high=1, help="0: every track counts the same; 1: every artist")
+    statistics: list[str] = setting(
+        factory=lambda: ["mean", "std", "max"],
+        choices={"mean": "", "std": "standard deviation", "max": "maximum"},
+        help="over time, of features that are sequences of vectors",
+    )
     top_features: int | None = setting(
         None, low=1, high=100_000, help="keep the best ones by gain on the training tracks"
     )
@@ -281,7 +287,12 @@ class XgboostSettings(PipelineSettings):
     max_depth: int = setting(2, low=1, high=50, help="of a tree")
     subsample: float = setting(0.7, low=0.01, high=1, help="share of the tracks that each tree sees")
     colsample: float = setting(0.05, low=0.001, high=1, help="share of the columns that each tree sees")
-    c: float = setting(1.0, low=1e-6, high=1e6, help="of svm and logistic")
+    c: float | None = setting(
+        1.0,
+        low=1e-6,
+        high=1e6,
+        help="of svm and logistic; null: chosen by log loss in folds by artist within the training tracks",
+    )
 
 
 @registered("pipeline", "ensemble", "genrefusion.pipelines.ensemble:EnsemblePipeline")

@@ -25,7 +25,7 @@ from genrefusion.features.cache import FeatureCache
 from genrefusion.features.mel import frame_columns, frame_starts
 from genrefusion.features.text_encoder import TokenEncoder
 from genrefusion.models.crnn import Trunk
-from genrefusion.pipelines.audio_side import step_seconds, window_seconds
+from genrefusion.pipelines.audio_side import step_seconds
 from genrefusion.pipelines.base import Context
 from genrefusion.reports.attention_plots import SongPicture, on_time, plot_song, plot_words
 from genrefusion.runs.explain import deletion as deletion_test
@@ -39,7 +39,7 @@ from genrefusion.runs.store import open_run
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.composing import configs_directory, register
-from genrefusion.settings.features import AudioEncoderFeatures, MelFeatures
+from genrefusion.settings.features import MelFeatures
 from genrefusion.settings.mistakes import in_words
 from genrefusion.settings.pipelines import TextEncoderSettings
 from genrefusion.settings.trainer import TrainerSettings
@@ -179,11 +179,6 @@ def test_positions_of_the_published_network_leave_out_its_padding() -> None:
     second = 12000 / 256
     assert spans.shape == (15, 2)
     np.testing.assert_allclose(spans[[0, 1, -1]] * second, [[0, 59], [59, 155], [1307, 1366]])
-
-
-def test_windows_of_an_audio_encoder_lie_where_they_were_cut() -> None:
-    features = AudioEncoderFeatures(model="x", window_seconds=5, hop_seconds=4)
-    np.testing.assert_allclose(window_seconds(12, features), [[0, 5], [4, 9], [7, 12]])
 
 
 def test_timelines_have_a_span_for_each_position(part: Part, songs: list[AttendedSong]) -> None:
