@@ -290,9 +290,11 @@ def _published_way(run: Path, song: Path) -> Work:
     from genrefusion import load_pipeline
     from genrefusion.features.mel import cut_frame, frame_columns, frame_starts
     from genrefusion.pipelines.multiframe import MultiframePipeline
+    from genrefusion.settings.features import MelFeatures
 
     pipeline = load_pipeline(run)
     assert isinstance(pipeline, MultiframePipeline)
+    assert isinstance(pipeline.features, MelFeatures)
     s, networks = pipeline.features, [network.eval() for network in pipeline.networks_]
 
     @torch.inference_mode()

@@ -126,7 +126,9 @@ class EncodedWindows(AudioSource):
     def extractor(self) -> AudioEncoder:
         """The encoder, which is loaded when a song is not in the cache."""
         around = self.surroundings
-        return AudioEncoder(self.features, max_seconds=around.max_seconds, device=around.device, precision=around.precision)
+        return AudioEncoder(
+            self.features, max_seconds=around.max_seconds, device=around.device, precision=around.precision
+        )
 
     @property
     def _network(self) -> Any:

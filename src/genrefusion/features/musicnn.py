@@ -25,11 +25,11 @@ from genrefusion.core.files import atomic_path, locked, write_atomically
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import load_audio, sha256_of
 from genrefusion.features.descriptors import hann, mel_filters
+from genrefusion.features.sources import AudioSource
+from genrefusion.features.text_encoder import MADE_ON, Device, on_cpu
 from genrefusion.models.msd import TAGS
 from genrefusion.models.musicnn import BANDS, COLUMNS, Musicnn, from_published
 from genrefusion.models.tensor_bundle import read_tensors
-from genrefusion.features.sources import AudioSource
-from genrefusion.features.text_encoder import MADE_ON, Device, on_cpu
 from genrefusion.settings.features import MusicnnFeatures
 
 Array = npt.NDArray[np.float32]
@@ -101,7 +101,9 @@ class MusicnnExtractor:
     name = "musicnn"
     version = 1
 
-    def __init__(self, settings: MusicnnFeatures, weights: Path, *, max_seconds: float, device: Device = on_cpu) -> None:
+    def __init__(
+        self, settings: MusicnnFeatures, weights: Path, *, max_seconds: float, device: Device = on_cpu
+    ) -> None:
         self.settings = settings
         self.max_seconds = max_seconds
         self._device = device

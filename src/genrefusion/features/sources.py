@@ -1,7 +1,7 @@
 """What gives each song a sequence of vectors: a frozen network that hears it, or a ready file.
 
-A source is written beside what it runs, and named by its settings (`genrefusion.settings.registry`): a further encoder is
-one module, its settings, and one YAML file.
+A source is written beside what it runs, and named by its settings (`genrefusion.settings.registry`): a further encoder
+is one module, its settings, and one YAML file.
 """
 
 from __future__ import annotations

@@ -82,7 +82,9 @@ def segment_spans(seconds: float, segment_seconds: float) -> list[tuple[float, f
     return [(seconds * i / n, seconds * (i + 1) / n) for i in range(n)]
 
 
-def read_vectors(settings: FeatureSettings, tracks: Tracks, surroundings: Surroundings, *, workers: int) -> AudioVectors:
+def read_vectors(
+    settings: FeatureSettings, tracks: Tracks, surroundings: Surroundings, *, workers: int
+) -> AudioVectors:
     """Compute or look up the rows of each track.
 
     Parameters

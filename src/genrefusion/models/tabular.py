@@ -269,10 +269,10 @@ class TabularModel:
 
     def _weights(self, labels: Labels, groups: Sequence[Labels]) -> npt.NDArray[np.float64]:
         """How much each row counts; 1 on average."""
-        weights = np.ones(len(labels))
+        weights: npt.NDArray[np.float64] = np.ones(len(labels))
         if self.settings.artist_weight and groups:
             _, artists, tracks = np.unique(groups[0], return_inverse=True, return_counts=True)
-            weights = tracks[artists] ** -self.settings.artist_weight
+            weights = np.asarray(tracks[artists] ** -self.settings.artist_weight)
         if not self.settings.balanced:
             return np.asarray(weights / weights.mean())
         return np.asarray(weights * (len(labels) / (len(self.classes) * np.bincount(labels, weights)))[labels])
@@ -288,16 +288,18 @@ class TabularModel:
         def loss(c: float) -> float:
             total = 0.0
             for fitted, held in folds:
-                model = TabularModel(self.kind, replace(self.settings, c=c), self.n_classes, seed=self.seed, device="cpu")
+                model = TabularModel(
+                    self.kind, replace(self.settings, c=c), self.n_classes, seed=self.seed, device="cpu"
+                )
                 model.fit(rows[fitted], labels[fitted], groups=[numbers[fitted] for numbers in groups])
                 true = model.predict_proba(rows[held])[np.arange(len(held)), labels[held]]
                 total -= float(weights[held] @ np.log(np.maximum(true, np.finfo(np.float64).eps)))
             return total
 
-        return min(_POSSIBLE_C, key=loss)
+        best: float = min(_POSSIBLE_C, key=loss)
+        return best
 
     def _scikit(self, labels: Labels, groups: Sequence[Labels]) -> Pipeline:
-        s = self.settings
         prepare = (SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
         if self.kind == "random_forest":
             forest = RandomForestClassifier(_TREES, random_state=self.seed, n_jobs=self.threads or -1)

@@ -222,9 +222,7 @@ def audio_side(settings: CoattentionSettings, features: FeatureSettings, context
         return SourceSide(settings, features, context)
     if isinstance(features, MelFeatures):
         return Convolutions(settings, features, context)
-    raise UserError(
-        f"features={features.name} gives no sequences: choose mel, musicnn, precomputed or audio_encoder."
-    )
+    raise UserError(f"features={features.name} gives no sequences: choose mel, musicnn, precomputed or audio_encoder.")
 
 
 def step_seconds(columns: int, features: MelFeatures, trunk: Trunk) -> Array:

@@ -85,7 +85,6 @@ class Context:
 
         return make_accelerator(self.trainer).device
 
-
     def surroundings(self) -> Surroundings:
         """The same for what computes features."""
         precision = "bfloat16" if self.trainer.mixed_precision == "bf16" else "float32"

@@ -135,7 +135,10 @@ def require_readable_frames(features: FeatureSettings, weights: str) -> None:
         or others than the published weights were trained on.
     """
     if not isinstance(features, MelFeatures):
-        raise UserError(f"features={features.name}: the network reads mel-spectrograms (features=mel), or sequences of vectors.")
+        raise UserError(
+            f"features={features.name}: the network reads mel-spectrograms (features=mel), or sequences of vectors "
+            "(musicnn, precomputed, audio_encoder)."
+        )
     if weights != "none":
         msd.require_published_frames(features)
         return

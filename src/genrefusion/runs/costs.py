@@ -118,7 +118,9 @@ def measure_costs(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         scratch = ScratchCache(cache or folder)
-        loaded = read_pipeline(model, Context(scratch, workers=1, max_seconds=max_seconds, trainer=trainer, views=False))
+        loaded = read_pipeline(
+            model, Context(scratch, workers=1, max_seconds=max_seconds, trainer=trainer, views=False)
+        )
         sources = [(member, member.features) for member in loaded.members if member.features.ready_file is not None]
 
         def unseen(song: Tracks) -> Call:

@@ -84,7 +84,9 @@ class Rule:
     def check(self, name: str, value: Any) -> None:
         """Refuse a value, or one of a list, that is not possible; the name is the one that is typed."""
         if self.choices and isinstance(value, list) and not 0 < len(set(value)) == len(value):
-            raise UserError(f"{name}=[{','.join(map(str, value))}]: one or more of {', '.join(self.choices)}, each once.")
+            raise UserError(
+                f"{name}=[{','.join(map(str, value))}]: one or more of {', '.join(self.choices)}, each once."
+            )
         for each in value if isinstance(value, list) else [value]:
             if self.choices:
                 check_choice(name, each, self.choices)
