@@ -23,7 +23,9 @@ def test_an_unpacked_wheel_trains_from_any_folder(tmp_path: Path) -> None:
     subprocess.run([*build, str(REPOSITORY)], check=True, capture_output=True)
     wheel = next(tmp_path.glob("genrefusion-*.whl"))
     with zipfile.ZipFile(wheel) as file:
-        assert "genrefusion/prediction.schema.json" in file.namelist()
+        assert {"genrefusion/prediction.schema.json", "genrefusion/pipelines/ready_reference.json"} <= set(
+            file.namelist()
+        )
         file.extractall(tmp_path / "site")
     code = (
         "import genrefusion.cli as c, genrefusion.settings.composing as g, pathlib; "

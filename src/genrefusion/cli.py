@@ -27,7 +27,10 @@ def evaluate() -> None:
 
 
 def predict() -> None:
-    """Name the genre of songs: ``predict run=DIR audio=PATH``."""
+    """Name the genre of songs: ``predict run=DIR audio=PATH``.
+
+    Without training, of seven genres: ``predict model=musicnn audio=PATH``.
+    """
     run_command("predict", usage=predict.__doc__, given=take_names("audio", "lyrics"))
 
 

@@ -261,6 +261,30 @@ def test_a_run_on_ready_features_is_refused(demo: Tracks, tmp_path: Path, write_
         predict(str(tmp_path / "run"), write_tone(tmp_path / "song.wav"))
 
 
+def test_a_run_on_composed_songs_says_once_what_answers_for_real_ones(
+    run: Path, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.wav", "b.wav"):
+        write_tone(tmp_path / "my songs" / name)
+    assert predict([str(run), str(run)], tmp_path / "my songs") == 0
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert line.startswith(f"note     run={run},{run} learned from composed songs")
+    assert line.endswith(f"predict model=musicnn 'audio={tmp_path}/my songs'")
+    jsonschema.validate(json.loads(printed.out), SCHEMA)
+
+    real = shutil.copytree(run, tmp_path / "real")
+    record = json.loads((real / "run.json").read_text())
+    (real / "run.json").write_text(json.dumps(record | {"synthetic": False}))
+    assert predict(str(real), tmp_path / "my songs") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_of_a_run_programs_get_what_they_always_got(run: Path, write_tone: WriteTone, tmp_path: Path, answers) -> None:
+    (answer,) = answers(str(run), write_tone(tmp_path / "song.wav", seconds=4))
+    assert sorted(answer) == sorted(SCHEMA["items"]["required"])
+
+
 def test_a_moved_run_predicts_without_its_corpus(
     run: Path, demo: Tracks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -293,6 +317,7 @@ def test_unreadable_files_are_named_and_the_rest_goes_on(
     captured = capsys.readouterr()
     assert [Path(song["audio"]).name for song in json.loads(captured.out)] == ["good.wav"]
     named = dict(line.removeprefix(f"{tmp_path}/").split("   ", 1) for line in captured.err.splitlines())
+    assert "composed songs" in named.pop("note")
     assert named.pop("cut.ogg").startswith(("cut off", "damaged"))
     assert named == {
         "empty.flac": "empty",
@@ -339,7 +364,7 @@ def test_one_song_of_wild_samples_takes_no_others_along(
     assert predict(str(run), tmp_path, form=form) == 1
     captured = capsys.readouterr()
     assert "good.wav" in captured.out
-    again, loud = captured.err.splitlines()
+    _, again, loud = captured.err.splitlines()
     assert again == f"{tmp_path}/link   behind links in a circle (to the whole folder, in which it lies)"
     assert loud.startswith(f"{tmp_path}/loud.wav   holds samples up to 1e+30, where 1 is full scale")
 

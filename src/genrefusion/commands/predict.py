@@ -8,17 +8,19 @@ is named: a song is seldom asked for twice, and a folder of them would fill the 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
 from genrefusion.commands.predict_formats import SongFiles, SongPrediction, show_predictions
-from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.commands.predict_models import Answering, JoinedRuns, ReadyNetwork, runs_to_ask
+from genrefusion.core.errors import UserError
+from genrefusion.core.files import note
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.streams import write_utf_8_to_pipes
 from genrefusion.core.terminal import Terminal, shown, shown_lines
@@ -27,54 +29,14 @@ from genrefusion.data.sidecars import SIDECARS, Sidecars
 from genrefusion.data.song_files import grouped, is_hidden, songs_at
 from genrefusion.data.tags import find_lyrics
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import FeatureCache, ScratchCache, cache_to_read
-from genrefusion.metrics.predictions import Prediction, mean_prediction
-from genrefusion.pipelines.base import Context, Predictor
-from genrefusion.runs.store import Run, open_run
+from genrefusion.features.cache import ScratchCache, cache_to_read
+from genrefusion.runs.store import Run
 from genrefusion.settings.commands import PredictConfig
 
 Answer = tuple[SongPrediction | None, list[str]]
 """What was found of a song, and its problems."""
 
 _AT_ONCE = 2  # songs for each worker: they are in memory together
-
-
-@dataclass(frozen=True)
-class Model:
-    """What was trained in one run.
-
-    Attributes
-    ----------
-    run : Run
-        The run.
-    pipelines : list of Predictor
-        One for each fold; their mean is the answer.
-    cache : FeatureCache
-        Where they keep features.
-    """
-
-    run: Run
-    pipelines: list[Predictor]
-    cache: FeatureCache
-
-    @property
-    def uses(self) -> frozenset[str]:
-        """Sides of which a song must have one."""
-        return self.pipelines[0].uses
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Shortest audio that it takes, and the length of which it takes the beginning; in seconds."""
-        settings = self.run.record["config"]["data"]
-        return settings["min_seconds"], settings["max_seconds"]
-
-    def predict(self, tracks: Tracks) -> Prediction:
-        """Predict the tracks that have a side to read; without any, the tables are empty."""
-        without = set(tracks.lacking(*sorted(self.uses)))
-        able = tracks.subset([track for track in tracks.ids if track not in without])
-        if not len(able):
-            return Prediction(pd.DataFrame())
-        return mean_prediction([pipeline.predict_proba(able) for pipeline in self.pipelines])
 
 
 def run(config: PredictConfig) -> None:
@@ -92,8 +54,8 @@ def predict_files(config: PredictConfig) -> int:
     Parameters
     ----------
     config : PredictConfig
-        `run` is a run folder or a list of them, `audio` a file, a folder or a pattern, `lyrics` a file or a folder;
-        `format` is ``table``, ``json`` or ``csv``.
+        `run` is a run folder or a list of them, or else `model` is ``musicnn``; `audio` is a file, a folder or a
+        pattern, `lyrics` a file or a folder; `format` is ``table``, ``json`` or ``csv``.
 
     Returns
     -------
@@ -106,11 +68,8 @@ def predict_files(config: PredictConfig) -> int:
     UserError
         There is no run or no song, or the runs cannot be joined.
     """
-    folders = config.run if isinstance(config.run, list) else [config.run]
-    if not config.run or not all(folders) or not (config.audio or config.lyrics):
-        raise UserError("predict needs run=DIR, the folder of a run, and audio=PATH: a song, a folder or a pattern.")
-    runs = [open_run(Path(str(folder))) for folder in folders]
-    _require_same_genres(runs)
+    _require_what_to_ask(config)
+    runs = [] if config.model else runs_to_ask(config)
     lyrics = Path(config.lyrics) if config.lyrics else None
     songs, lost, notes = _listed(config.audio, lyrics)
     terminal = Terminal(quiet=config.format != "table")
@@ -118,8 +77,9 @@ def predict_files(config: PredictConfig) -> int:
         write_utf_8_to_pipes()
     folder = cache_folder(config.cache) / "features"
     cache = cache_to_read(folder) if config.cache else ScratchCache(folder)
-    models = _load(runs, config, cache)
-    _require_sides(models, config)
+    model: Answering
+    model = JoinedRuns(runs, config, cache) if runs else ReadyNetwork(config, cache, terminal)
+    _note_composed(runs, config)
     answered = 0
 
     def counted(
@@ -133,12 +93,12 @@ def predict_files(config: PredictConfig) -> int:
                     notes.append(f"{shown(answer.song.path)}   {answer.song.note}")
             yield given
 
-    found = counted(answer(models, songs, lyrics, workers=config.workers))
+    found = counted(answer(model, songs, lyrics, workers=config.workers))
     if len(songs) > 1:
         found = terminal.track(found, "predict", len(songs), "songs")
     problems = show_predictions(
         found,
-        sorted(runs[0].record["genres"]),
+        model.genres,
         config.format,
         Path(config.output) if config.plot else None,
         terminal,
@@ -151,13 +111,13 @@ def predict_files(config: PredictConfig) -> int:
     return 1 if problems or not answered else 0
 
 
-def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, workers: int) -> Iterator[Answer]:
+def answer(model: Answering, songs: list[SongFiles], lyrics: Path | None, *, workers: int) -> Iterator[Answer]:
     """Predict songs one after another.
 
     Parameters
     ----------
-    models : list of Model
-        Whose answers are averaged; of a song that lacks a side, those that can do without it.
+    model : Answering
+        What names their genres.
     songs : list of SongFiles
         Where they are.
     lyrics : Path, optional
@@ -170,29 +130,26 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
     (SongPrediction or None, list of str)
         Of each song in order, and what could not be read, by name.
     """
-    limits = [model.limits for model in models if "audio" in model.uses]
-    shortest, longest = max(a for a, _ in limits) if limits else 0.0, max(b for _, b in limits) if limits else 0.0
-    reads_lyrics = any(pipeline.reads_lyrics for model in models for pipeline in model.pipelines)
     sidecars = Sidecars()
 
     def read(song: SongFiles) -> tuple[SongFiles | None, list[str]]:
         problems = []
-        if song.audio is not None and limits:
+        if song.audio is not None and model.limits:
             song.digest, problem = digest_audio(song.audio)
             try:
                 if not problem:
-                    sound = usable_sound(song.audio, shortest, longest)
+                    sound = usable_sound(song.audio, *model.limits)
                     song.seconds, song.note = sound.seconds, sound.note
             except AudioError as error:
                 problem = str(error)
             if problem:
                 return None, [f"{shown(song.audio)}   {problem}"]
-        if reads_lyrics:
+        if model.reads_lyrics:
             song.lyrics = find_lyrics(song.path, given=lyrics if song.audio else song.path, sidecars=sidecars)
             problems = [shown(song.lyrics.problem)] if song.lyrics.problem else []
-        if limits and song.audio is None:
+        if model.limits and song.audio is None:
             song.lacks = "audio"
-        elif reads_lyrics and not song.lyrics.text:
+        elif model.reads_lyrics and not song.lyrics.text:
             song.lacks = "lyrics"
         return song, problems
 
@@ -200,15 +157,14 @@ def answer(models: list[Model], songs: list[SongFiles], lyrics: Path | None, *, 
         chunk = [replace(song) for song in songs[first : first + _AT_ONCE * workers]]  # what is found is forgotten
         with decoded_once():
             checked = Parallel(n_jobs=workers, prefer="threads")(delayed(read)(song) for song in chunk)
-            answers = _answers(models, [song for song, _ in checked if song is not None])
-        for model in models:
-            model.cache.forget()
+            answers = _answers(model, [song for song, _ in checked if song is not None])
+        model.cache.forget()
         for song, problems in checked:
             given = None if song is None else answers[song.path]
             yield (None, [*problems, given]) if isinstance(given, str) else (given, problems)
 
 
-def _answers(models: list[Model], songs: list[SongFiles]) -> dict[Path, SongPrediction | str]:
+def _answers(model: Answering, songs: list[SongFiles]) -> dict[Path, SongPrediction | str]:
     """SongPrediction of each song, or what is wrong with it."""
     if not songs:
         return {}
@@ -224,29 +180,13 @@ def _answers(models: list[Model], songs: list[SongFiles]) -> dict[Path, SongPred
     )
     tracks = Tracks(table, "songs")
     for song, digests in zip(songs, tracks.all_digests(), strict=True):
-        song.trained_on = any(not model.run.trained_on.songs.isdisjoint(digests) for model in models)
+        song.trained_on = model.knows(digests)
     try:
-        predictions = [model.predict(tracks) for model in models]
+        return {song.path: given for song, given in zip(songs, model.answers(tracks, songs), strict=True)}
     except UserError as error:
         if len(songs) == 1:
             return {songs[0].path: f"{shown(songs[0].path)}   {error}"}
-        return {path: given for song in songs for path, given in _answers(models, [song]).items()}
-    return {song.path: _joined(models, predictions, song, str(number)) for number, song in enumerate(songs)}
-
-
-def _joined(models: list[Model], predictions: list[Prediction], song: SongFiles, track: str) -> SongPrediction | str:
-    """Mean of what the models that could read a song say; of its frames too, where they all have the same."""
-    able = [(m, p) for m, p in zip(models, predictions, strict=True) if track in p.tracks.index]
-    if not able:
-        sides = " and no ".join(sorted(frozenset().union(*(model.uses for model in models))))
-        return f"{shown(song.path)}   no {sides}, which the run needs"
-    genres = pd.concat([p.tracks.loc[[track]] for _, p in able]).mean()
-    spans = [[] if song.seconds is None else m.pipelines[0].frame_spans(song.seconds) for m, _ in able]
-    if not spans[0] or any(other != spans[0] for other in spans[1:]):
-        return SongPrediction(song, genres, [])
-    rows = np.mean([p.frames.loc[track].to_numpy() for _, p in able if p.frames is not None], axis=0)
-    frames = [(span, pd.Series(row, index=genres.index)) for span, row in zip(spans[0], rows, strict=True)]
-    return SongPrediction(song, genres, frames)
+        return {path: given for song in songs for path, given in _answers(model, [song]).items()}
 
 
 def _listed(audio: str | None, lyrics: Path | None) -> tuple[list[SongFiles], list[str], list[str]]:
@@ -275,43 +215,26 @@ def _named_as_lyrics(path: Path) -> bool:
     return path.suffix.lower() in SIDECARS and not is_hidden(path.name) and path.is_file()
 
 
-def _load(runs: list[Run], config: PredictConfig, cache: FeatureCache) -> list[Model]:
-    models = []
-    for run in runs:
-        context = Context(
-            cache,
-            workers=config.workers,
-            max_seconds=run.record["config"]["data"]["max_seconds"],
-            trainer=config.trainer,
-            views=False,
+def _require_what_to_ask(config: PredictConfig) -> None:
+    """Refuse to begin without songs, or without the one thing that names their genres."""
+    runs = config.run if isinstance(config.run, list) else [config.run]
+    if config.run and config.model:
+        raise UserError("run=DIR asks a run, model=musicnn the published network: leave one of them out.")
+    if config.run and config.features.weights != type(config.features).weights:
+        raise UserError("features.weights is of model=musicnn; a run knows its own. Leave it out.")
+    if not (config.model or (config.run and all(runs))) or not (config.audio or config.lyrics):
+        raise UserError(
+            "predict needs run=DIR, the folder of a run, or model=musicnn, which needs no training, and audio=PATH: "
+            "a song, a folder or a pattern."
         )
-        models.append(Model(run, run.pipelines(context), cache))
-    return models
 
 
-def _require_same_genres(runs: list[Run]) -> None:
-    first = runs[0]
-    for other in runs[1:]:
-        differing = sorted(set(first.record["genres"]) ^ set(other.record["genres"]))
-        if differing:
-            names = [
-                f"{genre}: only in {(first if genre in first.record['genres'] else other).directory}"
-                for genre in differing
-            ]
-            raise UserError(f"run=[…]: runs that know other genres cannot be joined:\n{bullet_list(names)}")
-
-
-def _require_sides(models: list[Model], config: PredictConfig) -> None:
-    """Refuse runs that read what songs do not have, and lyrics that no run reads."""
-    for model in models:
-        for member in model.pipelines[0].members:
-            if (ready := member.features.ready_file) is not None:
-                raise UserError(
-                    f"run={model.run.directory}: reads ready features ({ready}), which other songs do not have.\nTrain "
-                    "a run that computes its own, such as experiment=multiframe or experiment=xgboost."
-                )
-    reads_lyrics = any(model.pipelines[0].reads_lyrics for model in models)
-    if config.lyrics and not reads_lyrics:
-        raise UserError(f"lyrics={shown(config.lyrics)}: the run reads no lyrics. Leave it out.")
-    if not config.audio and not any("lyrics" in model.uses for model in models):
-        raise UserError("predict needs audio=PATH for this run: a song, a folder or a pattern.")
+def _note_composed(runs: Sequence[Run], config: PredictConfig) -> None:
+    """Say of runs that learned from composed songs that real ones are others, and what answers for those."""
+    composed = [str(run.directory) for run in runs if run.record["synthetic"]]
+    if composed:
+        audio = shlex.quote(f"audio={config.audio or 'PATH'}")
+        note(
+            f"run={','.join(composed)} learned from composed songs, which tells little of real ones; for those: "
+            f"predict model=musicnn {audio}"
+        )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from genrefusion.core.terminal import Terminal, clock, shown
 from genrefusion.data.tags import FoundLyrics
 
 BAR_WIDTH = 24
+SHOWN_TAGS = 5
 LONGEST_NAME = 150
 """Bytes of a song's name that its picture's name takes over; file systems end at 255."""
 
@@ -71,11 +73,14 @@ class SongPrediction:
         Probability of each genre.
     frames : list of ((float, float), Series)
         Beginning and end of each frame in seconds, and its probabilities.
+    tags : DataFrame
+        Probability of each tag, indexed by ``begin`` and ``end`` in seconds; empty where none are heard.
     """
 
     song: SongFiles
     genres: pd.Series
     frames: list[tuple[tuple[float, float], pd.Series]]
+    tags: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def show_predictions(
@@ -124,14 +129,14 @@ def show_predictions(
         if pictures is not None:
             terminal.say("drawn", str(_draw(found, pictures, drawn)))
     if form == "json":
-        print(json.dumps(records, indent=2, ensure_ascii=False))  # noqa: T201 (a program that reads it gets a list)
+        print(_as_json(records))  # noqa: T201 (a program that reads it gets a list)
     return problems
 
 
 def as_record(answer: SongPrediction) -> dict[str, Any]:
     """Turn an answer into plain objects; ``prediction.schema.json`` describes them."""
     song = answer.song
-    return {
+    record = {
         "audio": None if song.audio is None else encodable(song.audio),
         "seconds": None if song.seconds is None else round(song.seconds, 3),
         "lyrics": encodable(song.lyrics.source) or None,
@@ -143,6 +148,9 @@ def as_record(answer: SongPrediction) -> dict[str, Any]:
             for (begin, end), row in answer.frames
         ],
     }
+    if len(answer.tags):
+        record["tags"] = _tags_record(answer.tags)
+    return record
 
 
 def encodable(name: object) -> str:
@@ -157,6 +165,21 @@ def percent(probability: float) -> str:
 
 def _rounded(row: pd.Series) -> dict[str, float]:
     return {str(genre): round(float(p), 6) for genre, p in row.items()}
+
+
+def _tags_record(tags: pd.DataFrame) -> dict[str, Any]:
+    """Times, and probabilities by tag, as lists that are read side by side."""
+    return {
+        "begin": [round(begin, 3) for begin, _ in tags.index],
+        "end": [round(end, 3) for _, end in tags.index],
+        "probabilities": {str(tag): [float(f"{p:.3g}") for p in column] for tag, column in tags.items()},
+    }
+
+
+def _as_json(records: list[dict[str, Any]]) -> str:
+    """Indented, but for lists of numbers, which have one line each."""
+    text = json.dumps(records, indent=2, ensure_ascii=False)
+    return re.sub(r"\[\n\s+([-+.\de,\s]+?)\n\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def _show_table(answer: SongPrediction, terminal: Terminal) -> None:
@@ -174,6 +197,9 @@ def _show_table(answer: SongPrediction, terminal: Terminal) -> None:
     if song.note:
         facts.append(song.note)
     terminal.say("song", "   ".join(facts))
+    if len(answer.tags):
+        highest = answer.tags.mean().nlargest(SHOWN_TAGS)
+        terminal.say("tags", ", ".join(f"{tag} {percent(p)}" for tag, p in highest.items()))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(justify="right")

@@ -73,10 +73,29 @@ class EvaluateConfig(Settings):
 
 
 @dataclass
+class WeightsFile(Settings):
+    """Where published weights are."""
+
+    settings_group = "features"
+
+    weights: str = setting(
+        "musicnn",
+        path=True,
+        names=("musicnn",),
+        help="of model=musicnn; musicnn: fetched from PyPI once; or the path of the wheel or of safetensors",
+    )
+
+
+@dataclass
 class PredictConfig(Settings):
     """Everything that `predict` takes."""
 
     run: Any = setting(None, path=True, help="the folder of a run, or several as [A,B], whose answers are averaged")
+    model: str | None = setting(
+        None,
+        choices={"musicnn": "the published tag network: blues, country, hiphop, jazz, metal, pop, rock"},
+        help="in place of a run, without training",
+    )
     audio: str | None = setting(None, path=True, help="a song, a folder or a pattern")
     lyrics: str | None = setting(
         None, path=True, help="a file, or a folder with SONG.lrc or SONG.txt; null: beside the song, or its tags"
@@ -84,6 +103,7 @@ class PredictConfig(Settings):
     format: str = setting("table", choices=("table", "json", "csv"), help="of the answers")
     plot: bool = setting(False, help="draw each song too, as a PNG")
     output: str = setting("predictions", path=True, help="folder of the drawings")
+    features: WeightsFile = setting(factory=WeightsFile)
     trainer: Any = setting(MISSING, help=_TRAINER)
     cache: str | None = setting(
         None, path=True, help="null: features are computed and forgotten; or a folder to keep them in"
