@@ -57,7 +57,7 @@ EXPERIMENTS = {
         "text_encoder.max_tokens=500",
     ],
     "co-attention": COATTENTION,
-    "multiframe on tags": ["experiment=multiframe", *TAGS, *READER],
+    "multiframe on tags": ["experiment=multiframe", *TAGS, *READER, "pipeline.epochs=60"],
     "logistic on tags": ["experiment=xgboost", "pipeline.estimator=logistic", *TAGS],
     "co-attention with tags": [*COATTENTION, *TAGS],
     "co-attention of the lyrics alone": [*COATTENTION, "features=none", "pipeline.sides=lyrics"],
