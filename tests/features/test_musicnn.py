@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import librosa
@@ -95,3 +97,26 @@ def test_a_source_says_when_each_vector_is_heard_and_what_its_values_are(tmp_pat
     np.testing.assert_allclose(spans, [[0, 2.992], [2, 4.992], [4, 6.992], [6, 8.992], [7.52, 10.5]], atol=0.02)
     assert source.channels[0] == "rock"
     assert source.parameters() == 792_079
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from genrefusion.core.machine import peak_memory_mb
+from genrefusion.features.musicnn import MusicnnExtractor
+from genrefusion.settings.features import MusicnnFeatures
+
+MusicnnExtractor(MusicnnFeatures(hop_seconds=6), Path(sys.argv[1]), max_seconds=7200)(Path(sys.argv[2]))
+print(peak_memory_mb())
+"""
+
+
+@pytest.mark.long
+def test_memory_does_not_grow_with_the_patches_of_a_song(tmp_path: Path, musicnn_weights: Path) -> None:
+    minutes, peaks = (7, 35), []
+    for length in minutes:
+        song = noise(tmp_path / f"{length}.wav", 60 * length)
+        command = [sys.executable, "-c", PEAK, str(musicnn_weights), str(song)]
+        peaks.append(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    decoded = 60 * (minutes[1] - minutes[0]) * 16_000 * 4 / 2**20
+    assert peaks[1] - peaks[0] < 2 * decoded + 30  # decoding holds the samples twice
