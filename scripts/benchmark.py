@@ -3,6 +3,7 @@
     python scripts/benchmark.py extraction
     python scripts/benchmark.py training --json training.json
     python scripts/benchmark.py inference --weights msd_crnn.hdf5
+    python scripts/benchmark.py encoder
     python scripts/benchmark.py kill --seed 0
     python scripts/benchmark.py scale --tracks 1000 10000 100000
 
@@ -219,7 +220,7 @@ BENCHMARKS: dict[str, Callable[..., Rows]] = {
 }
 
 
-APART = {"kill": "benchmarks.kill", "scale": "benchmarks.scale"}
+APART = {"encoder": "benchmarks.encoder", "kill": "benchmarks.kill", "scale": "benchmarks.scale"}
 """Benchmarks with a table, and options, of their own."""
 
 

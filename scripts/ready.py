@@ -49,7 +49,7 @@ def make_reference(table: Path, source: str) -> dict[str, object]:
     tracks = open_corpus("data=manifest", f"data.manifest={table}")
     context = Context(FeatureCache(cache_folder(None) / "features"), terminal=Terminal())
     heard = audio_source(MusicnnFeatures(), context.surroundings()).sequences(tracks)
-    means = np.mean([np.asarray(patches, np.float64).mean(axis=0) for patches in heard.values()], axis=0)
+    means = np.mean([np.exp(np.asarray(patches, np.float64)).mean(axis=0) for patches in heard.values()], axis=0)
     return {
         "what": "mean of each tag of musicnn (MSD): over the patches of a song, 3 s side by side, then over the songs",
         "source": source,

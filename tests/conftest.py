@@ -147,7 +147,7 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def musicnn_weights(cache: Path) -> Path:
     """Published weights of the tag network, fetched from PyPI."""
-    from genrefusion.features.musicnn import find_weights
+    from genrefusion.features.musicnn_weights import find_weights
 
     try:
         return find_weights("musicnn", cache / "weights", Terminal(quiet=True))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import zipfile
+import subprocess
+import sys
 from pathlib import Path
 
 import librosa
@@ -10,23 +11,15 @@ import soundfile
 import torch
 
 from conftest import shared
-from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import load_audio
 from genrefusion.features.cache import FeatureCache
-from genrefusion.features.musicnn import (
-    MusicnnExtractor,
-    find_weights,
-    load_musicnn,
-    log_mel,
-    patch_starts,
-)
+from genrefusion.features.musicnn import MusicnnExtractor, log_mel, patch_starts
+from genrefusion.features.musicnn_weights import load_musicnn
 from genrefusion.features.sources import Surroundings, audio_source
 from genrefusion.features.text_encoder import on_cpu
 from genrefusion.models.musicnn import COLUMNS
 from genrefusion.settings.features import MusicnnFeatures
-
-QUIET = Terminal(quiet=True)
 
 
 def noise(path: Path, seconds: float) -> Path:
@@ -52,27 +45,39 @@ def test_the_spectrogram_of_a_file_is_that_of_the_published_code(clip: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("columns", "hop_seconds", "starts"),
+    ("columns", "hop", "starts"),
     [
-        pytest.param(100, None, [0], id="shorter than a patch"),
-        pytest.param(187, None, [0], id="one patch"),
-        pytest.param(2 * 187 + 93, None, [0, 187], id="less than half a patch left"),
-        pytest.param(2 * 187 + 94, None, [0, 187, 281], id="half a patch left"),
-        pytest.param(187 + 62, 1.0, [0, 62], id="a second apart"),
+        pytest.param(100, 3, [0], id="shorter than a patch"),
+        pytest.param(187, 3, [0], id="one patch"),
+        pytest.param(2 * 187 + 93, 3, [0, 187], id="less than half a patch left"),
+        pytest.param(2 * 187 + 94, 3, [0, 187, 281], id="half a patch left"),
+        pytest.param(187 + 62, 1, [0, 62], id="a second apart"),
     ],
 )
-def test_patches_lie_side_by_side_or_a_hop_apart(columns: int, hop_seconds: float | None, starts: list[int]) -> None:
-    assert patch_starts(columns, hop_seconds) == starts
+def test_patches_lie_side_by_side_or_a_hop_apart(columns: int, hop: float, starts: list[int]) -> None:
+    assert patch_starts(columns, hop) == starts
 
 
-def test_layers_lie_side_by_side_and_a_long_song_is_read_in_pieces(tmp_path: Path, musicnn_weights: Path) -> None:
-    song = noise(tmp_path / "song.wav", 100)
-    settings = MusicnnFeatures(layers=["penultimate", "tags"], hop_seconds=2)
+@pytest.mark.parametrize(("seconds", "hop"), [(80, 1), (400, 45)], ids=["overlapping", "far apart"])
+def test_layers_lie_side_by_side_and_a_long_song_is_read_in_pieces(
+    seconds: int, hop: int, tmp_path: Path, musicnn_weights: Path
+) -> None:
+    song = noise(tmp_path / "song.wav", seconds)
+    settings = MusicnnFeatures(layers=["penultimate", "tags"], hop_seconds=hop)
     vectors = MusicnnExtractor(settings, musicnn_weights, max_seconds=600)(song)
     mel = torch.from_numpy(log_mel(load_audio(song, sample_rate=16_000)))
-    whole = load_musicnn(musicnn_weights)(mel, patch_starts(len(mel), 2))
-    assert vectors.shape == (50, 250)
-    np.testing.assert_allclose(vectors, torch.cat([whole.penultimate, whole.tags], dim=1), atol=1e-5)
+    whole = load_musicnn(musicnn_weights)(mel, patch_starts(len(mel), hop))
+    np.testing.assert_allclose(vectors, torch.cat([whole.penultimate, whole.log_tags], dim=1), atol=1e-5)
+
+
+def test_of_the_precisions_one_is_usual_and_the_other_a_part_of_the_key(tmp_path: Path, musicnn_weights: Path) -> None:
+    song = noise(tmp_path / "song.wav", 6)
+    usual, rounded = (
+        MusicnnExtractor(MusicnnFeatures(), musicnn_weights, max_seconds=600, precision=precision)
+        for precision in ("float32", "bfloat16")
+    )
+    assert rounded.parameters() == dict(usual.parameters()) | {"precision": "bfloat16"}
+    assert np.abs(np.exp(rounded(song)) - np.exp(usual(song))).max() <= 0.003
 
 
 def test_a_song_shorter_than_a_patch_is_followed_by_silence(tmp_path: Path, musicnn_weights: Path) -> None:
@@ -84,7 +89,7 @@ def test_a_song_shorter_than_a_patch_is_followed_by_silence(tmp_path: Path, musi
 
 def test_a_source_says_when_each_vector_is_heard_and_what_its_values_are(tmp_path: Path, musicnn_weights: Path) -> None:
     features = MusicnnFeatures(layers=["tags", "penultimate"], hop_seconds=2, weights=str(musicnn_weights))
-    around = Surroundings(FeatureCache(tmp_path), QUIET, 600.0, on_cpu)
+    around = Surroundings(FeatureCache(tmp_path), Terminal(quiet=True), 600.0, on_cpu)
     source = audio_source(features, around)
     vectors = source.extractor()(noise(tmp_path / "song.wav", 10.5))
     spans = source.spans(10.5)
@@ -94,33 +99,24 @@ def test_a_source_says_when_each_vector_is_heard_and_what_its_values_are(tmp_pat
     assert source.parameters() == 792_079
 
 
-def test_the_licence_lies_beside_the_weights(musicnn_weights: Path) -> None:
-    licence = musicnn_weights.with_name("musicnn.LICENSE.md").read_text("utf-8")
-    assert "Permission to use, copy, modify, and/or distribute" in licence
+PEAK = """
+import sys
+from pathlib import Path
+from genrefusion.core.machine import peak_memory_mb
+from genrefusion.features.musicnn import MusicnnExtractor
+from genrefusion.settings.features import MusicnnFeatures
+
+MusicnnExtractor(MusicnnFeatures(hop_seconds=6), Path(sys.argv[1]), max_seconds=7200)(Path(sys.argv[2]))
+print(peak_memory_mb())
+"""
 
 
-def test_without_a_network_one_sentence_names_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_CONFIG_FILE": "/dev/null"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PIP_RETRIES", "0")
-    monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
-    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    with pytest.raises(UserError, match=r"musicnn==0\.1\.0 cannot be fetched[\s\S]*features\.weights=PATH"):
-        find_weights("musicnn", tmp_path, QUIET)
-    assert not list(tmp_path.glob("*.safetensors"))
-
-
-def test_another_wheel_is_refused(tmp_path: Path) -> None:
-    wheel = tmp_path / "musicnn-0.1.0.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("musicnn/MSD_musicnn/.index", b"")
-    with pytest.raises(UserError, match="not the wheel"):
-        find_weights(str(wheel), tmp_path, QUIET)
-
-
-@pytest.mark.parametrize("content", [b"", b"text"], ids=["empty", "text"])
-def test_a_file_that_holds_no_weights_is_refused(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "x.safetensors"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"not the weights of musicnn==0\.1\.0"):
-        load_musicnn(path)
+@pytest.mark.long
+def test_memory_does_not_grow_with_the_patches_of_a_song(tmp_path: Path, musicnn_weights: Path) -> None:
+    minutes, peaks = (7, 35), []
+    for length in minutes:
+        song = noise(tmp_path / f"{length}.wav", 60 * length)
+        command = [sys.executable, "-c", PEAK, str(musicnn_weights), str(song)]
+        peaks.append(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    decoded = 60 * (minutes[1] - minutes[0]) * 16_000 * 4 / 2**20
+    assert peaks[1] - peaks[0] < 2 * decoded + 30  # decoding holds the samples twice

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import shared
-from genrefusion.features.musicnn import load_musicnn
+from conftest import REPOSITORY, shared
+from genrefusion.features.musicnn_weights import load_musicnn
 from genrefusion.models.musicnn import COLUMNS, Musicnn
+
+sys.path.insert(0, str(REPOSITORY / "scripts"))
+from benchmarks.encoder import plainly
 
 MADE = np.load(Path(__file__).parents[1] / "golden" / "musicnn_made.npz")
 
@@ -23,39 +27,38 @@ def trained_like() -> Musicnn:
     return network
 
 
-def plainly(network: Musicnn, patch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tags and penultimate vector of one patch as the layers are described, one after the other."""
-    pad, relu = torch.nn.functional.pad, torch.relu
-    x = ((patch - network.input_norm.running_mean) / (network.input_norm.running_var + 1e-3).sqrt()) * (
-        network.input_norm.weight
-    ) + network.input_norm.bias
-    front = []
-    for conv, norm in zip(network.tall, network.tall_norm, strict=True):
-        maps = relu(conv(pad(x, (0, 0, 3, 3))[None, None]))
-        front.append(norm(maps.flatten(2)).view_as(maps).amax(3))
-    for conv, norm, before, after in zip(network.long, network.long_norm, (63, 31, 15), (64, 32, 16), strict=True):
-        maps = relu(conv(pad(x, (0, 0, before, after))[None, None]))
-        front.append(norm(maps.flatten(2)).view_as(maps).amax(3))
-    levels = [torch.cat(front, 1)]
-    for conv, norm in zip(network.through_time, network.through_time_norm, strict=True):
-        above = norm(relu(conv(levels[-1])))
-        levels.append(above + levels[-1] if len(levels) > 1 else above)
-    channels = torch.cat(levels, 1)[0]
-    pooled = torch.stack([value for channel in channels for value in (channel.max(), channel.mean())])
-    hidden = network.hidden_norm(relu(network.hidden(network.pooled_norm(pooled[None]))))
-    return torch.sigmoid(network.output(hidden))[0], hidden[0]
+LENGTH = 3 * COLUMNS + 10
 
 
-@pytest.mark.parametrize("hop", [COLUMNS, 62], ids=["side by side", "overlapping"])
-def test_patches_of_a_song_are_answered_as_each_by_itself(hop: int) -> None:
+@pytest.mark.parametrize(
+    "starts",
+    [
+        pytest.param([0, 187, 374], id="side by side"),
+        pytest.param([0, 187, 374, 384], id="and one flush with the end"),
+        pytest.param([*range(0, 384, 62), 384], id="a second apart"),
+        pytest.param([*range(3, 384, 37)], id="37 columns apart"),
+        pytest.param([*range(100, 108)], id="a column apart"),
+        pytest.param([0, 1, 300], id="two together and one by itself"),
+        pytest.param([0, 380], id="far apart"),
+        pytest.param([200], id="one"),
+    ],
+)
+def test_patches_of_a_song_are_answered_as_each_by_itself(starts: list[int]) -> None:
     network = trained_like()
-    mel = torch.rand(2 * COLUMNS + 10, 96, generator=torch.Generator().manual_seed(1)) * 3
-    starts = range(0, len(mel) - COLUMNS + 1, hop)
+    mel = torch.rand(LENGTH, 96, generator=torch.Generator().manual_seed(1)) * 3
     answers = network(mel, starts)
     for start, tags, penultimate in zip(starts, answers.tags, answers.penultimate, strict=True):
         expected = plainly(network, mel[start : start + COLUMNS])
         torch.testing.assert_close(tags, expected[0], atol=1e-6, rtol=0)
         torch.testing.assert_close(penultimate, expected[1], atol=1e-5, rtol=0)
+
+
+def test_the_logarithm_of_a_tag_that_is_all_but_impossible_is_finite() -> None:
+    network = trained_like()
+    network.output.bias.fill_(-200)
+    answers = network(torch.rand(COLUMNS, 96, generator=torch.Generator().manual_seed(1)), [0])
+    assert (answers.tags == 0).all()
+    torch.testing.assert_close(answers.log_tags, network.output(answers.penultimate))
 
 
 def agree_with_the_original(patches: np.ndarray, tags: np.ndarray, penultimate: np.ndarray, weights: Path) -> None:
@@ -73,3 +76,15 @@ def test_made_patches_are_answered_as_by_the_original_graph(musicnn_weights: Pat
 def test_real_patches_are_answered_as_by_the_original_graph(musicnn_weights: Path) -> None:
     with np.load(shared("musicnn/reference.npz")) as real:
         agree_with_the_original(real["patches"], real["tags"], real["penultimate"], musicnn_weights)
+
+
+def test_in_bfloat16_the_answers_are_nearly_the_same(musicnn_weights: Path) -> None:
+    network = load_musicnn(musicnn_weights)
+    mel = torch.from_numpy(MADE["patches"].reshape(-1, 96))
+    starts = range(0, len(mel) - COLUMNS + 1, 62)
+    exact = network(mel, starts)
+    rounded = network(mel, starts, torch.bfloat16)
+    assert (rounded.tags - exact.tags).abs().max() <= 0.003
+    for found, expected in zip(rounded, exact, strict=True):
+        assert found.dtype == torch.float32
+        assert torch.cosine_similarity(found, expected).min() >= 0.999

@@ -179,14 +179,14 @@ class ReadyNetwork(Answering):
     needs_audio = True
 
     def __init__(self, config: PredictConfig, cache: FeatureCache, terminal: Terminal) -> None:
-        from genrefusion.features import musicnn  # with PyTorch, which not all runs need
+        from genrefusion.features import musicnn, musicnn_weights  # with PyTorch, which not all runs need
         from genrefusion.pipelines import ready
 
         _require_sides(self, config)
         self._ready = ready
         self.cache = cache
         self.genres = sorted(ready.TAG_OF)
-        weights = musicnn.find_weights(config.features.weights, cache.directory / "weights", terminal)
+        weights = musicnn_weights.find_weights(config.features.weights, cache.directory / "weights", terminal)
         context = Context(cache, max_seconds=self.limits[1], trainer=config.trainer)
         context.device()  # or a missing one would be said of each song
         self._source = musicnn.TagSequences(MusicnnFeatures(weights=str(weights)), context.surroundings())

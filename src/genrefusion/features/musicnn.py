@@ -1,17 +1,9 @@
-"""Vectors of songs by the tag network musicnn, whose published weights are fetched once.
-
-The weights lie in the wheel ``musicnn`` 0.1.0 on PyPI, under the ISC licence. It cannot be installed beside this
-package, as it wants TensorFlow and an old numpy; nothing of its code is run.
-"""
+"""Vectors of songs by the published tag network musicnn."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import subprocess
-import sys
-import tempfile
-import zipfile
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,30 +11,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
+import torch
 
-from genrefusion.core.errors import UserError
-from genrefusion.core.files import atomic_path, locked, write_atomically
-from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import load_audio, sha256_of
 from genrefusion.features.descriptors import hann, mel_filters
+from genrefusion.features.musicnn_weights import find_weights, load_musicnn
 from genrefusion.features.sources import AudioSource
 from genrefusion.features.text_encoder import MADE_ON, Device, on_cpu
 from genrefusion.models.msd import TAGS
-from genrefusion.models.musicnn import BANDS, COLUMNS, Musicnn, from_published
-from genrefusion.models.tensor_bundle import read_tensors
+from genrefusion.models.musicnn import BANDS, COLUMNS, Musicnn
 from genrefusion.settings.features import MusicnnFeatures
 
 Array = npt.NDArray[np.float32]
 
 RATE, N_FFT, HOP = 16_000, 512, 256
-REQUIREMENT = "musicnn==0.1.0"
-_INDEX, _DATA = "musicnn/MSD_musicnn/.index", "musicnn/MSD_musicnn/.data-00000-of-00001"
-_SHA256 = {
-    _INDEX: "87f3e0f3550c8d3bafc840374003e5c8af5eeb5ecf6add61af09a7822d3282c8",
-    _DATA: "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6",
-}
-_LICENCE = "musicnn-0.1.0.dist-info/LICENSE.md"
-_AT_ONCE = 24  # patches: bounds the memory, however long a song is
+
+_PATCHES, _SPAN = 64, 64 * COLUMNS
+"""Patches that are computed together, and columns within which they begin: they bound the memory of a long song."""
 
 
 def log_mel(audio: Array) -> Array:
@@ -60,23 +45,27 @@ def log_mel(audio: Array) -> Array:
     -------
     Array, shape (1 + samples // 256, 96)
     """
-    return _mel_of_padded(np.pad(audio, N_FFT // 2))
+    return _columns(audio, 0, 1 + len(audio) // HOP)
 
 
-def _mel_of_padded(padded: Array) -> Array:
+def _columns(audio: Array, first: int, count: int) -> Array:
+    """Some columns of the spectrogram, as `log_mel` has them; there may be more than the audio is long."""
+    begin = first * HOP - N_FFT // 2
+    end = begin + (count - 1) * HOP + N_FFT
+    padded = np.pad(audio[max(0, begin) : end], (max(0, -begin), max(0, end - len(audio))))
     windows = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
     spectrum = scipy.fft.rfft(windows * hann(N_FFT), axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    mel: Array = np.log10(10_000 * (power @ mel_filters(RATE, N_FFT, BANDS).T) + 1).astype(np.float32)
+    power = spectrum.real**2 + spectrum.imag**2
+    mel: Array = np.log10(10_000 * (power @ mel_filters(RATE, N_FFT, BANDS).T) + 1)
     return mel
 
 
-def patch_starts(columns: int, hop_seconds: float | None) -> list[int]:
-    """First column of each patch: so far apart, or side by side; one more is flush with the end if half a hop is left.
+def patch_starts(columns: int, hop_seconds: float) -> list[int]:
+    """First column of each patch; one more is flush with the end if half a hop is left there.
 
     A song that is shorter than a patch has one, which reaches past its end.
     """
-    hop = COLUMNS if hop_seconds is None else max(1, round(hop_seconds * RATE / HOP))
+    hop = max(1, int(hop_seconds * RATE / HOP))
     starts = list(range(0, max(1, columns - COLUMNS + 1), hop))
     if columns - (starts[-1] + COLUMNS) >= hop / 2:
         starts.append(columns - COLUMNS)
@@ -91,32 +80,42 @@ class MusicnnExtractor:
     settings : MusicnnFeatures
         Layers and distance of the patches.
     weights : Path
-        See `find_weights`.
+        See `genrefusion.features.musicnn_weights.find_weights`.
     max_seconds : float
         Only the beginning of a longer song is read.
     device : callable
         Where the network computes; asked once, when the first song is.
+    precision : str
+        In which its first layer is computed: ``float32`` or ``bfloat16``.
     """
 
     name = "musicnn"
-    version = 1
+    version = 2
 
     def __init__(
-        self, settings: MusicnnFeatures, weights: Path, *, max_seconds: float, device: Device = on_cpu
+        self,
+        settings: MusicnnFeatures,
+        weights: Path,
+        *,
+        max_seconds: float,
+        device: Device = on_cpu,
+        precision: str = "float32",
     ) -> None:
         self.settings = settings
         self.max_seconds = max_seconds
         self._device = device
+        self.precision = precision
         self.weights = weights
 
     def parameters(self) -> Mapping[str, Any]:
         """What decides the result beside the audio."""
-        return {
+        found = {
             "layers": list(self.settings.layers),
             "hop_seconds": self.settings.hop_seconds,
             "weights": sha256_of(self.weights),
             "max_seconds": self.max_seconds,
         } | MADE_ON
+        return found if self.precision == "float32" else found | {"precision": self.precision}
 
     @functools.cached_property
     def device(self) -> Any:
@@ -135,18 +134,24 @@ class MusicnnExtractor:
 
     def _vectors(self, audio: Array) -> Iterator[Array]:
         """A few patches at once: neither spectrogram nor maps of a long song are in memory as a whole."""
-        import torch
-
-        columns = 1 + len(audio) // HOP
-        padded = np.pad(audio, (N_FFT // 2, N_FFT // 2 + max(0, COLUMNS - columns) * HOP))
-        starts = patch_starts(columns, self.settings.hop_seconds)
-        for first in range(0, len(starts), _AT_ONCE):
-            some = starts[first : first + _AT_ONCE]
-            mel = _mel_of_padded(padded[some[0] * HOP : (some[-1] + COLUMNS - 1) * HOP + N_FFT])
+        for starts in _together(patch_starts(1 + len(audio) // HOP, self.settings.hop_seconds)):
+            first = starts[0]
+            mel = torch.from_numpy(_columns(audio, first, starts[-1] - first + COLUMNS)).to(self.device)
             with torch.inference_mode():
-                answers = self.network(torch.from_numpy(mel).to(self.device), [start - some[0] for start in some])
-            layers = [getattr(answers, layer) for layer in self.settings.layers]
+                answers = self.network(mel, [start - first for start in starts], getattr(torch, self.precision))
+            layers = [getattr(answers, _ATTRIBUTES[layer]) for layer in self.settings.layers]
             yield torch.cat(layers, dim=1).cpu().numpy()
+
+
+_ATTRIBUTES = {"tags": "log_tags", "penultimate": "penultimate", "pooled": "pooled"}
+"""Of `genrefusion.models.musicnn.Answers`, by layer."""
+
+
+def _together(starts: list[int]) -> Iterator[list[int]]:
+    """Patches that are computed at once: neighbours, not too many and not too far apart."""
+    places = enumerate(starts)
+    for _, some in itertools.groupby(places, key=lambda place: (place[0] // _PATCHES, place[1] // _SPAN)):
+        yield [start for _, start in some]
 
 
 class TagSequences(AudioSource):
@@ -177,95 +182,6 @@ class TagSequences(AudioSource):
         """The network; its weights are fetched here, if they were not before."""
         around = self.surroundings
         weights = find_weights(self.features.weights, around.cache.directory / "weights", around.terminal)
-        return MusicnnExtractor(self.features, weights, max_seconds=around.max_seconds, device=around.device)
-
-
-def find_weights(weights: str, folder: Path, terminal: Terminal) -> Path:
-    """Locate the weights as safetensors; they are fetched and converted where that was not done before.
-
-    Parameters
-    ----------
-    weights : str
-        ``"musicnn"``, or the path of the wheel or of what it was converted to.
-    folder : Path
-        Where they are kept, with their licence beside them.
-    terminal : Terminal
-        Told what is fetched.
-
-    Raises
-    ------
-    UserError
-        There is no such file, it is another one, or nothing can be fetched.
-    """
-    given = Path(weights).expanduser()
-    if weights != "musicnn" and not given.is_file():
-        raise UserError(f"features.weights={weights}: no such file. Give the path of the wheel or of safetensors.")
-    if weights != "musicnn" and given.suffix != ".whl":
-        return given
-    ready = folder / "musicnn.safetensors"
-    if ready.is_file():
-        return ready
-    with locked(folder / "musicnn.lock"), tempfile.TemporaryDirectory() as temporary:
-        if not ready.is_file():  # no other process was faster
-            if weights == "musicnn":
-                terminal.say("fetch", f"{REQUIREMENT} (PyPI, 29 MB, ISC licence), for the weights of features=musicnn")
-                given = _fetch(Path(temporary))
-            _convert(given, ready)
-    return ready
-
-
-def _fetch(folder: Path) -> Path:
-    """Fetch the wheel with pip, which knows the user's index, proxy and mirrors."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
-    done = subprocess.run(  # noqa: S603 (this interpreter's pip)
-        [*command, "--disable-pip-version-check", "--dest", str(folder), REQUIREMENT],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = sorted(folder.glob("*.whl"))
-    if not found:
-        said = done.stderr.strip().splitlines() or ["pip said nothing"]
-        raise UserError(
-            f"features.weights=musicnn: {REQUIREMENT} cannot be fetched ({said[-1].removeprefix('ERROR: ')}).\n"
-            f"Where there is a network: pip download --no-deps {REQUIREMENT}\n"
-            "and give the path of the file that it leaves: features.weights=PATH"
+        return MusicnnExtractor(
+            self.features, weights, max_seconds=around.max_seconds, device=around.device, precision=around.precision
         )
-    return found[0]
-
-
-def _convert(wheel: Path, to: Path) -> None:
-    """Write the weights of a wheel as safetensors, and the licence beside them."""
-    from safetensors.torch import save_file
-
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            index, data, licence = (archive.read(name) for name in (_INDEX, _DATA, _LICENCE))
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise UserError(f"{wheel}: not the wheel {REQUIREMENT} ({error}).") from error
-    for name, content in ((_INDEX, index), (_DATA, data)):
-        if hashlib.sha256(content).hexdigest() != _SHA256[name]:
-            raise UserError(f"{wheel}: {name} is not that of {REQUIREMENT} (its SHA-256 differs). Fetch it anew.")
-    write_atomically(to.with_name("musicnn.LICENSE.md"), licence)
-    with atomic_path(to) as temporary:
-        save_file(from_published(read_tensors(index, data)).state_dict(), temporary)
-
-
-def load_musicnn(weights: Path) -> Musicnn:
-    """Read the network.
-
-    Raises
-    ------
-    UserError
-        The file holds other weights.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    network = Musicnn()
-    try:
-        network.load_state_dict(load_file(weights))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        first = str(error).splitlines()[0]
-        raise UserError(f"features.weights={weights}: not the weights of {REQUIREMENT} ({first}).") from error
-    return network

@@ -7,6 +7,7 @@ on PyPI (ISC licence).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,8 +24,9 @@ COLUMNS = 187
 
 _TALL = ((7, 38), (7, 67))  # columns x bands
 _LONG = (128, 64, 32)  # columns
-_EDGE = 3  # columns at both ends of a patch that a tall filter sees together with zeros beyond it
 _EPSILON = 1e-3
+_AT_ONCE = 1 << 21
+"""Values that filters find before the maximum is taken of them: some megabytes, which stay near the processor."""
 
 
 class Answers(NamedTuple):
@@ -32,24 +34,29 @@ class Answers(NamedTuple):
 
     Attributes
     ----------
-    tags : Tensor, shape (patches, 50)
-        Probability of each of `TAGS`.
+    log_tags : Tensor, shape (patches, 50)
+        Natural logarithm of the probability of each of `TAGS`; finite however small that is.
     penultimate : Tensor, shape (patches, 200)
         What the last layer reads.
     pooled : Tensor, shape (patches, 1506)
         Maximum and mean over time of each channel, one after the other.
     """
 
-    tags: Tensor
+    log_tags: Tensor
     penultimate: Tensor
     pooled: Tensor
+
+    @property
+    def tags(self) -> Tensor:
+        """Probability of each tag, shape (patches, 50)."""
+        return self.log_tags.exp()
 
 
 class Musicnn(nn.Module):
     """The network, for prediction only.
 
-    What the tall filters see is computed once for a song, however close its patches lie: all but three columns at both
-    ends of a patch are the same for every patch that has them. Batch normalisation comes after each rectifier.
+    Batch normalisation comes after each rectifier. What a filter of the first layer sees wholly inside a patch it sees
+    in every patch that has it, so that patches which overlap share it.
     """
 
     def __init__(self) -> None:
@@ -68,7 +75,7 @@ class Musicnn(nn.Module):
         self.output = nn.Linear(200, len(TAGS))
         self.eval().requires_grad_(requires_grad=False)
 
-    def forward(self, mel: Tensor, starts: Sequence[int]) -> Answers:
+    def forward(self, mel: Tensor, starts: Sequence[int], dtype: torch.dtype = torch.float32) -> Answers:
         """What it makes of the patches of a spectrogram.
 
         Parameters
@@ -77,57 +84,85 @@ class Musicnn(nn.Module):
             See `genrefusion.features.musicnn.log_mel`.
         starts : sequence of int
             First column of each patch.
+        dtype : torch.dtype
+            In which the filters of the first layer are computed, which take nearly all the time; what they find goes
+            on in single precision.
         """
         mel = self.input_norm(mel[:, None])[:, 0]
-        patches = torch.stack([mel[start : start + COLUMNS] for start in starts])
-        inner = self._tall(mel[None])[0]
-        tall = torch.stack([inner[:, start : start + COLUMNS - 2 * _EDGE] for start in starts])
-        begins = self._tall(nn.functional.pad(patches[:, : 2 * _EDGE], (0, 0, _EDGE, 0)))
-        ends = self._tall(nn.functional.pad(patches[:, -2 * _EDGE :], (0, 0, 0, _EDGE)))
-        return self._classify(torch.cat([torch.cat([begins, tall, ends], dim=2), self._long(patches)], dim=1))
-
-    def _tall(self, mels: Tensor) -> Tensor:
-        """Shape (patches, 408, columns - 6)."""
-        layers = zip(self.tall, self.tall_norm, strict=True)
-        return torch.cat([_highest(mels, conv, norm) for conv, norm in layers], dim=1)
-
-    def _long(self, patches: Tensor) -> Tensor:
-        """Shape (patches, 153, columns), with zeros beyond both ends, one more behind than before."""
-        found = []
-        for conv, norm, columns in zip(self.long, self.long_norm, _LONG, strict=True):
-            padded = nn.functional.pad(patches, (0, 0, columns // 2 - 1, columns // 2))
-            found.append(torch.cat([_highest(patch[None], conv, norm) for patch in padded]))
-        return torch.cat(found, dim=1)
+        banks = zip([*self.tall, *self.long], [*self.tall_norm, *self.long_norm], strict=True)
+        return self._classify(torch.cat([_of_patches(mel, starts, *bank, dtype) for bank in banks], dim=2))
 
     def _classify(self, front: Tensor) -> Answers:
+        """What comes after the first layer; that has found `front`, shape (patches, 187, 561)."""
         levels = [front]
         for conv, norm in zip(self.through_time, self.through_time_norm, strict=True):
-            above = norm(torch.relu(conv(levels[-1])))
+            above = _normalised(torch.relu(_through_time(levels[-1], conv)), norm)
             levels.append(above if len(levels) == 1 else above + levels[-1])
-        channels = torch.cat(levels, dim=1)
-        pooled = torch.stack([channels.amax(dim=2), channels.mean(dim=2)], dim=2).flatten(1)
-        penultimate = self.hidden_norm(torch.relu(self.hidden(self.pooled_norm(pooled))))
-        return Answers(torch.sigmoid(self.output(penultimate)), penultimate, pooled)
+        pooled = [torch.stack([level.amax(dim=1), level.mean(dim=1)], dim=2).flatten(1) for level in levels]
+        vectors = torch.cat(pooled, dim=1)
+        penultimate = self.hidden_norm(torch.relu(self.hidden(self.pooled_norm(vectors))))
+        return Answers(nn.functional.logsigmoid(self.output(penultimate)), penultimate, vectors)
 
 
-def _highest(mels: Tensor, conv: nn.Module, norm: nn.Module, *, columns: int = 64) -> Tensor:
-    """Maximum over the bands of ``norm(relu(conv(mel)))``, shape (patches, channels, columns that the filters fit in).
+def _of_patches(mel: Tensor, starts: Sequence[int], conv: nn.Module, norm: nn.Module, dtype: torch.dtype) -> Tensor:
+    """What a bank of filters finds in each column of each patch, shape (patches, 187, channels).
 
-    Rectifier and normalisation rise or fall all the way, so they come after the maximum, or after the minimum of the
-    channels whose scale is negative, and see but one value of a column. A few columns at once stay near the processor.
+    A filter sees some columns before and some behind its own, and zeros beyond both ends of the patch. Only where it
+    sees these does it find something else than in the whole spectrogram, which is looked through once where that is
+    less work than each patch by itself.
     """
     assert isinstance(conv, nn.Conv2d)
+    before, behind = (conv.kernel_size[0] - 1) // 2, conv.kernel_size[0] // 2
+    reach, pad = before + behind, nn.functional.pad
+    patches = torch.stack([mel[start : start + COLUMNS] for start in starts])
+    if len(mel) + len(starts) * reach >= len(starts) * COLUMNS:
+        return _highest(pad(patches, (0, 0, before, behind)), conv, norm, dtype)
+    whole = _highest(mel[None], conv, norm, dtype)[0]
+    inner = torch.stack([whole[start : start + COLUMNS - reach] for start in starts])
+    begins = _highest(pad(patches[:, :reach], (0, 0, before, 0)), conv, norm, dtype)
+    ends = _highest(pad(patches[:, -reach:], (0, 0, 0, behind)), conv, norm, dtype)
+    return torch.cat([begins, inner, ends], dim=1)
+
+
+def _highest(mels: Tensor, conv: nn.Conv2d, norm: nn.Module, dtype: torch.dtype) -> Tensor:
+    """Maximum over the bands of ``norm(relu(conv(mel)))``, shape (mels, columns that the filters fit in, channels).
+
+    Rectifier and normalisation rise or fall all the way, so they come after the maximum, or after the minimum of the
+    channels whose scale is negative, and see but one value of a column.
+    """
     assert isinstance(norm, nn.BatchNorm1d)
     assert conv.bias is not None
     sign = torch.where(norm.weight < 0, -1.0, 1.0)
-    weight = (conv.weight * sign[:, None, None, None]).contiguous(memory_format=torch.channels_last)
-    length = conv.kernel_size[0] - 1
-    pieces = [
-        nn.functional.conv2d(mels[:, None, first : first + columns + length], weight).amax(dim=3)
-        for first in range(0, mels.shape[1] - length, columns)
-    ]
-    highest = torch.cat(pieces, dim=2) * sign[:, None] + conv.bias[:, None]
-    found: Tensor = norm(torch.relu(highest))
+    found = _maximum(mels.to(dtype), (conv.weight * sign[:, None, None, None]).to(dtype))
+    return _normalised(torch.relu(found * sign + conv.bias), norm)
+
+
+def _maximum(mels: Tensor, weight: Tensor) -> Tensor:
+    """Maximum over the bands of ``conv(mel)``, some columns at once; shape (mels, columns, channels)."""
+    reach, bands = weight.shape[2] - 1, mels.shape[2] - weight.shape[3] + 1
+    columns, most = mels.shape[1] - reach, _AT_ONCE // (len(weight) * bands)
+    length = math.ceil(columns / math.ceil(columns / most))  # as many for each piece, as nearly as can be
+    # A copy, as one with a single input channel is said to lie that way already. Convolution and maximum are twice as
+    # fast with the channels side by side.
+    weight = weight.clone(memory_format=torch.channels_last)
+    found = []
+    for some in torch.split(mels, max(1, most // length)):
+        pieces = [some[:, None, first : first + length + reach] for first in range(0, columns, length)]
+        highest = [nn.functional.max_pool2d(nn.functional.conv2d(piece, weight), (1, bands)) for piece in pieces]
+        found.append(torch.cat([each[..., 0].mT for each in highest], dim=1))
+    return torch.cat(found).float()
+
+
+def _through_time(rows: Tensor, conv: nn.Module) -> Tensor:
+    """``conv`` along the columns of patches, shape (patches, columns, channels), whose channels stay side by side."""
+    assert isinstance(conv, nn.Conv1d)
+    weight = conv.weight[..., None].contiguous(memory_format=torch.channels_last)
+    return nn.functional.conv2d(rows.mT[..., None], weight, conv.bias, padding=(conv.kernel_size[0] // 2, 0))[..., 0].mT
+
+
+def _normalised(rows: Tensor, norm: nn.Module) -> Tensor:
+    """Normalise the last axis of three."""
+    found: Tensor = norm(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])
     return found
 
 

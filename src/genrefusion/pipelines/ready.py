@@ -35,13 +35,13 @@ PATCHES_OF_A_FRAME = 10
 """Tags are heard every 3 s; genres are told every 30 s, as those of the frames of other systems."""
 
 
-def tag_table(tags: npt.ArrayLike, spans: list[tuple[float, float]]) -> pd.DataFrame:
-    """Tags of the patches of a song with their times.
+def tag_table(log_tags: npt.ArrayLike, spans: list[tuple[float, float]]) -> pd.DataFrame:
+    """Probabilities of the tags in the patches of a song, with their times.
 
     Parameters
     ----------
-    tags : array, shape (patches, 50)
-        What ``features=musicnn`` gives: probabilities.
+    log_tags : array, shape (patches, 50)
+        What ``features=musicnn`` gives: their logarithms.
     spans : list of (float, float)
         Beginning and end of each patch in seconds.
 
@@ -51,7 +51,7 @@ def tag_table(tags: npt.ArrayLike, spans: list[tuple[float, float]]) -> pd.DataF
         Indexed by ``begin`` and ``end``; columns are tags.
     """
     times = pd.MultiIndex.from_tuples(spans, names=["begin", "end"])
-    return pd.DataFrame(np.asarray(tags, dtype=np.float64), times, list(TAGS))
+    return pd.DataFrame(np.exp(np.asarray(log_tags, dtype=np.float64)), times, list(TAGS))
 
 
 def genres_of(tags: pd.DataFrame) -> pd.Series:
