@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -112,6 +113,19 @@ def test_a_cache_that_cannot_be_written_is_named_with_its_setting(tmp_path: Path
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match=r"^cache .*: Not a directory.* Take another folder: cache=FOLDER"):
         find_weights("musicnn", tmp_path / "file" / "weights", QUIET)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("musicnn_weights")
+def test_a_disk_that_is_full_is_named_with_its_setting(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # no file can grow beyond it, pip's neither
+    try:
+        with pytest.raises(UserError, match=r"^cache .*: File too large .* another folder: cache=FOLDER"):
+            find_weights("musicnn", tmp_path / "weights", QUIET)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert names(tmp_path / "weights") == []
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>"], ids=["empty", "a page"])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from genrefusion.core.disks import disks_in_words
 from genrefusion.core.errors import UserError
+from genrefusion.core.faults import FULL, fault_of
 from genrefusion.core.files import require_file, scratch_beside, write_atomically
 from genrefusion.core.folders import cache_place
 from genrefusion.core.terminal import Terminal
@@ -86,6 +87,8 @@ def _fetch(folder: Path, terminal: Terminal) -> Path:
     if wheel is None:
         said = done.stderr.strip().splitlines() or ["pip said nothing"]
         reason = said[-1].removeprefix("ERROR: ").rstrip(".")
+        if (number := fault_of(RuntimeError(reason))) in FULL:
+            raise OSError(number, reason, str(folder))
         raise UserError(
             f"features.weights=musicnn: {REQUIREMENT} cannot be fetched, for want of a network or otherwise "
             f"(pip: {reason}).\n{_CURE}"
