@@ -57,7 +57,7 @@ EXPERIMENTS = {
         "text_encoder.max_tokens=500",
     ],
     "co-attention": COATTENTION,
-    "multiframe on tags": ["experiment=multiframe", *TAGS, *READER, "pipeline.epochs=60"],
+    "multiframe on what tags come from": ["experiment=multiframe", *TAGS, "features.layers=[penultimate]", *READER],
     "logistic on tags": ["experiment=xgboost", "pipeline.estimator=logistic", *TAGS],
     "co-attention with tags": [*COATTENTION, *TAGS],
     "co-attention of the lyrics alone": [*COATTENTION, "features=none", "pipeline.sides=lyrics"],
@@ -102,7 +102,8 @@ def fit(overrides: list[str], tracks: Tracks, fold: Fold, cache: Path, *, epochs
     from genrefusion.features.cache import FeatureCache
 
     has_trees = overrides[0].startswith("experiment=xgboost")
-    if not has_trees and not overrides[0].startswith("experiment=multiframe"):
+    trains_convolutions = overrides[0].startswith("experiment=multiframe") and TAGS[0] not in overrides
+    if not has_trees and not trains_convolutions:
         epochs = 4 * epochs - 3  # two or three steps each
     small = ["features.frame_seconds=3", "pipeline.trunk.width=4", f"pipeline.trunk.epochs={min(epochs, 8)}"]
     config = compose_train(*TINY_DATA, *overrides, *(small if overrides == COATTENTION else []))
