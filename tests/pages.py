@@ -79,6 +79,7 @@ def write_explanations(folder: Path, *songs: dict[str, Any], difference: tuple[f
     (folder / "songs.json").write_text(json.dumps({"songs": [usual | song for song in songs]}))
     low, high = difference
     metrics = {"mean_difference": (low + high) / 2, "mean_difference_ci95": [low, high], "songs": 9}
+    metrics |= {"tokens": {"attended": 1.25, "random": 1.2}}
     (folder / "deletion.json").write_text(json.dumps(metrics))
 
 

@@ -260,7 +260,7 @@ def _draw_times(axis: Axes, song: SongPicture, rows: Array) -> None:
     """What the whole song gives the words of the map."""
     axis.barh(range(len(rows)), song.shares[rows] / song.even[rows], color="C0")
     axis.axvline(1, color="k", ls="--", lw=1)
-    axis.set(xlabel="whole song, times the even\nshare (dashed)", ylim=(len(rows) - 0.5, -0.5), yticks=[])
+    axis.set(xlabel="whole song, times\nthe even share (dashed)", ylim=(len(rows) - 0.5, -0.5), yticks=[])
 
 
 def _draw_lyrics(axis: Axes, lyrics: LyricsPicture) -> None:

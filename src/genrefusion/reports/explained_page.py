@@ -102,7 +102,8 @@ def _deletion(metrics: dict[str, Any]) -> dict[str, Any]:
     """The test's result, and whether it lets one say that the prediction rests on the words that get most."""
     low, high = metrics["mean_difference_ci95"]
     difference = f"{metrics['mean_difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
-    return {"difference": difference, "songs": metrics["songs"], "rests": high < 0}
+    tokens = {kind: f"{mean:.1f}" for kind, mean in metrics["tokens"].items()}
+    return {"difference": difference, "songs": metrics["songs"], "tokens": tokens, "rests": high < 0}
 
 
 def _read(path: Path) -> dict[str, Any]:

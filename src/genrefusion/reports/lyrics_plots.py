@@ -24,7 +24,7 @@ Row = list[tuple[int, float]]
 FARTHEST = 4.0
 """Times its even share that a word has to get for the strongest colour; one over that for the other end."""
 
-_COLORS = LinearSegmentedColormap.from_list("times", ["#b5d0e6", "white", "#e58a2e"])
+_COLORS = LinearSegmentedColormap.from_list("times", ["#cbdeec", "white", "#e58a2e"])
 SCALE = _COLORS.with_extremes(bad="0.85")
 """From a quarter of the even share over the even share to four times as much; the style of the pages has the same."""
 
@@ -154,7 +154,7 @@ class LyricsPicture:
         for place, number in enumerate(self._shown):
             column, line = divmod(place, self._of_column)
             left, base = column * self._column + _MARGIN, -(line + 0.75) * _ROW
-            if number > last + 1:
+            if any(self._rows[last + 1 : number]):
                 axes.text(left - 0.04, base, "…", transform=inches, ha="right", size=_FONT_SIZE, color="0.4")
             for word, x in self._placed(self._rows[number]):
                 corner, width, height = (left + x, base - 0.25 * _ROW), self._widths[word], 0.94 * _ROW
