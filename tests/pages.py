@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 SCRIPT, IMAGE, TEMPLATE = "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{7*7}}"
@@ -61,14 +63,34 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def open_in_browser(page: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """Open a page, 400 pixels wide, in a frame of another that looks at it.
+def write_explanations(folder: Path, *songs: dict[str, Any], difference: tuple[float, float] = (-0.2, -0.1)) -> None:
+    """Files that explaining leaves, as far as a page shows them, of songs with some of their facts."""
+    (folder / "audio").mkdir(parents=True)
+    usual = {"track_id": "a", "fold": 0, "genre": "pop", "predicted": "rock", "probability": 0.75, "picture": "a.png"}
+    usual |= {
+        "before": ["", " "],
+        "words": ["Oh", "yeah"],
+        "tokens": [1, 2],
+        "shares": [0.5, 0.5],
+        "times": [1.5, 0.75],
+    }
+    for path in (*(folder / f"{name}.png" for name in ("words", "deletion")), folder / "audio" / "a.png"):
+        plt.imsave(path, np.zeros((200, 300, 3)))
+    (folder / "songs.json").write_text(json.dumps({"songs": [usual | song for song in songs]}))
+    low, high = difference
+    metrics = {"mean_difference": (low + high) / 2, "mean_difference_ci95": [low, high], "songs": 9}
+    metrics |= {"tokens": {"attended": 1.25, "random": 1.2}}
+    (folder / "deletion.json").write_text(json.dumps(metrics))
+
+
+def open_in_browser(page: Path, folder: Path, *, width: int = 400) -> tuple[dict[str, Any], list[str]]:
+    """Open a page, so many pixels wide, in a frame of another that looks at it.
 
     Returns the natural widths of its pictures and how far it is wider than the frame, and the lines of the console.
     """
     folder.mkdir()
     (folder / "frame.html").write_text(
-        f"""<!DOCTYPE html><iframe id="page" width="400" height="800" src="{page.as_uri()}"></iframe><pre id="seen"></pre>
+        f"""<!DOCTYPE html><iframe id="page" width="{width}" height="800" src="{page.as_uri()}"></iframe><pre id="seen"></pre>
         <script>addEventListener("load", () => {{
           const shown = document.getElementById("page").contentDocument;
           const widths = [...shown.images].map(image => image.naturalWidth);

@@ -21,6 +21,7 @@ from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig, PredictConfig
 from genrefusion.settings.data import ManifestData
 from genrefusion.settings.trainer import TrainerSettings
+from pages import Page
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
@@ -55,6 +56,15 @@ def test_an_old_run_is_evaluated_to_its_own_predictions(name: str, old: Path) ->
     pd.testing.assert_frame_equal(probabilities(again), probabilities(saved), atol=1e-3)
     assert figures["test"]["n"] == len(saved)
     assert figures["test"]["accuracy"] == (saved["genre"] == saved["predicted"]).mean()
+
+
+def test_what_an_old_run_looked_at_is_in_its_report(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genrefusion.runs.explain.explain.MOST_SONGS", 1)
+    run = old / "runs" / "coattention"
+    evaluate_run(EvaluateConfig(run=str(run), explain=1, trainer=TrainerSettings()), quiet=True)
+    (song,) = json.loads((run / "explanations" / "songs.json").read_text())["songs"]
+    assert song["track_id"] in TEST
+    assert len(Page(run / "report.html").all("article")) == 1
 
 
 def test_an_old_run_is_evaluated_in_any_folder(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -17,7 +18,7 @@ from genrefusion.reports.run_page import MOST_ERRORS, write_report
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.trainer import TrainerSettings
-from pages import IMAGE, SCRIPT, TEMPLATE, Page, needs_chromium, open_in_browser
+from pages import IMAGE, SCRIPT, TEMPLATE, Page, needs_chromium, open_in_browser, write_explanations
 
 pytestmark = pytest.mark.slow
 
@@ -212,6 +213,39 @@ def test_an_evaluation_has_a_page_of_its_own(folds: Path, demo: Tracks, tmp_path
     assert record["signature"] in text
     assert "Synthetic corpus." not in text
     assert (tmp_path / "run" / "report.html").read_bytes() == (folds / "report.html").read_bytes()
+
+
+def test_what_was_explained_is_on_the_page_as_it_was_written(folds: Path, tmp_path: Path) -> None:
+    shutil.copytree(folds, tmp_path / "run")
+    words = [SCRIPT, IMAGE, TEMPLATE, "愛", "שלום", "&amp;", "a\u0301"]
+    before = ["", " ", "\n", "\n\n", "", "  ", "\t"]
+    song = {
+        "track_id": IMAGE,
+        "words": words,
+        "before": before,
+        "tokens": [2] * 7,
+        "times": [1.0, 8.0, 0.5, 1, 1, 1, 1],
+    }
+    write_explanations(tmp_path / "run" / "explanations", song, {"track_id": SCRIPT, "genre": TEMPLATE})
+    page = Page(rebuild(tmp_path / "run"))
+    assert "".join(itertools.chain(*zip(before, words, strict=True))) in page.text
+    assert f"true genre: {TEMPLATE} · predicted: rock, 0.75" in page.text
+    assert {"script", "a"}.isdisjoint(tag for tag, _ in page.tags)
+    titles = [span["title"] for span in page.all("span") if "title" in span]
+    assert titles[:2] == ["1.00 times its even share, 2 tokens", "8.00 times its even share, 2 tokens"]
+    assert "What was looked at" not in Page(folds / "report.html").text
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [400, 1400])
+def test_lyrics_fit_into_a_narrow_and_a_wide_window(folds: Path, width: int, tmp_path: Path) -> None:
+    shutil.copytree(folds, tmp_path / "run")
+    words = ["x" * 500, *["love"] * 300]
+    many = {"words": words, "before": [" "] * 301, "tokens": [1] * 301, "times": [1.5] * 301, "track_id": "y" * 200}
+    write_explanations(tmp_path / "run" / "explanations", many)
+    seen, console = open_in_browser(rebuild(tmp_path / "run"), tmp_path / "browser", width=width)
+    assert seen["overflow"] <= 0
+    assert console == []
 
 
 @needs_chromium

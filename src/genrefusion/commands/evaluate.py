@@ -47,7 +47,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     goes to ``evaluations/<corpus>/`` in the run folder; the run itself is not changed. Of a run that cannot be written
     the figures are shown alone. With ``calibrate`` the result
     with calibrated probabilities goes to ``evaluations/<corpus>_calibrated/`` as well. With ``explain`` what a
-    co-attention run looked at goes to ``explanations/``, in the run folder or for another corpus beside its result.
+    co-attention run looked at goes to ``explanations/``, in the run folder or for another corpus beside its result, and
+    into the report; where these are the run's own test tracks, into that of the run too.
 
     Parameters
     ----------
@@ -89,6 +90,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
             metrics = calibrate(folder, val, others[0], by_fold=scored.own, title=scored.title, terminal=terminal)
         if config.explain:
             explain(to_explain, scored.explanations(folder), config.explain, title=scored.title, terminal=terminal)
+        _report(scored, folder, explained=bool(config.explain), kept=same)
     if closed is not None:
         terminal.say("note", f"{run.directory}: {closed.strerror}. The figures are not kept")
         return metrics
@@ -137,6 +139,13 @@ class _Scored:
         return f"{self.tracks.corpus}{' (synthetic)' if self.tracks.synthetic else ''}"
 
     @property
+    def evaluated(self) -> dict[str, Any]:
+        """What ``evaluation.json`` and the report say of it."""
+        tracks = self.tracks
+        facts = {"corpus": tracks.corpus, "corpus_digest": tracks.digest, "synthetic": tracks.synthetic}
+        return facts | {"protocol": self.protocol, "skipped": tracks.skipped, "run": self.run.directory.resolve().name}
+
+    @property
     def title(self) -> str:
         return f"{self.run.record['name']}, {self.corpus}, {self.protocol}"
 
@@ -174,16 +183,25 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
 def _write(scored: _Scored, tables: dict[str, pd.DataFrame], folder: Path, terminal: Terminal) -> dict[str, Any]:
     """Write and show what the predictions say; returns the figures."""
     run, tracks = scored.run, scored.tracks
-    evaluated = {"corpus": tracks.corpus, "corpus_digest": tracks.digest, "synthetic": tracks.synthetic}
-    evaluated |= {"protocol": scored.protocol, "skipped": tracks.skipped, "run": run.directory.resolve().name}
     write_tables(tables, folder)
-    write_json(evaluated, folder / "evaluation.json")
+    write_json(scored.evaluated, folder / "evaluation.json")
     write_names(tracks, folder, of={track for _, part in scored.parts for track in part.ids})
     metrics = summarise(folder, tracks.table["genre"], title=scored.title)
     terminal.say("evaluate", f"{run.record['name']} on {scored.corpus}, {scored.protocol}")
     show_metrics(metrics, terminal)
-    write_report(folder, run.record | {"evaluated": evaluated})
     return metrics
+
+
+def _report(scored: _Scored, folder: Path, *, explained: bool, kept: bool) -> None:
+    """Write the page of an evaluation with what is explained, now or before of the same predictions.
+
+    What is explained of the run's own tracks the page of the run shows too.
+    """
+    run = scored.run
+    explanations = scored.explanations(folder if explained else scored.target) if explained or kept else None
+    write_report(folder, run.record | {"evaluated": scored.evaluated}, explanations=explanations)
+    if explained and scored.own:
+        write_report(run.directory, run.record)
 
 
 def _place(run: Run, tracks: Tracks, *, own: bool) -> str:

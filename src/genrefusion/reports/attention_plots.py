@@ -12,14 +12,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 
 from genrefusion.features.mel import DYNAMIC_RANGE
-from genrefusion.reports.plots import STYLE, save_figure
+from genrefusion.reports.lyrics_plots import SCALE, SCALE_TICKS, LyricsPicture, installed_fonts, strength
+from genrefusion.reports.plots import STYLE, mark_minutes, save_figure
 
 Array = npt.NDArray[Any]
 
-MOST_WORDS = 25
+MOST_WORDS = 20
 _LONGEST = 18  # characters of a word that are shown
+_WIDTH = 10  # inches
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,14 @@ class SongPicture:
     ----------
     words : list of str
         In the order of the song.
+    before : list of str
+        What stands before each word: nothing, spaces, ends of lines.
     shares : Array, shape (words,)
         They sum to 1.
     even : Array, shape (words,)
         The shares if all tokens got the same.
-    attention : Array, shape (words, positions)
-        Part of each position's attention that goes to each word.
+    times : Array, shape (words, positions)
+        What each position of the audio gives each word, as a multiple of the word's even share.
     weights : Array, shape (positions,)
         They sum to 1.
     spans : Array, shape (positions, 2)
@@ -47,9 +53,10 @@ class SongPicture:
     """
 
     words: list[str]
+    before: list[str]
     shares: Array
     even: Array
-    attention: Array
+    times: Array
     weights: Array
     spans: Array
     mel: Array | None
@@ -57,7 +64,10 @@ class SongPicture:
 
 
 def plot_song(song: SongPicture, path: Path, *, title: str) -> None:
-    """Draw spectrogram, share of each second, and the words that are attended to most against the seconds.
+    """Draw the audio in time, the words that get most against the audio, and the lyrics with colours behind the words.
+
+    Everywhere a word's share is shown against its even share, so that a word of several tokens looks as one of a single
+    token does if their tokens get the same.
 
     Parameters
     ----------
@@ -67,54 +77,64 @@ def plot_song(song: SongPicture, path: Path, *, title: str) -> None:
     title : str
         Says track, true and predicted genre.
     """
-    rows = np.sort(np.argsort(-song.shares, kind="stable")[:MOST_WORDS])
-    edges, attention, density = on_time(song.spans, song.attention[rows], song.weights)
-    unit = "position" if song.mel is None else "second"
-    top = [] if song.mel is None else [1.3]
-    heights = [*top, 1.1, 0.5 + 0.2 * len(rows)]
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(
-            len(heights), 2, figsize=(10, 0.9 + sum(heights)), height_ratios=heights, width_ratios=(4, 1), squeeze=False
-        )
+    rows = np.sort(np.argsort(-song.shares / song.even, kind="stable")[:MOST_WORDS])
+    heights = [*_audio_heights(song), 0.5 + 0.2 * len(rows)]
+    with plt.style.context(STYLE), plt.rc_context({"font.family": installed_fonts()}):
+        lyrics = LyricsPicture(song.words, song.before, song.shares, song.even, width=_WIDTH - 0.3)
+        above, below = 1.0 + sum(heights), 0.6 + lyrics.height
+        figure = plt.figure(figsize=(_WIDTH, above + below))
+        figure.suptitle(textwrap.fill(title, 100), x=0.01, ha="left", fontsize=10)
+        parts: Any = figure.subfigures(2, 1, height_ratios=(above, below))
+        charts, text = parts
+        axes = charts.subplots(len(heights), 2, sharex="col", height_ratios=heights, width_ratios=(4, 1), squeeze=False)
         for axis in axes[:-1, 1]:
             axis.set_axis_off()
-        for axis in axes[:-1, 0]:
-            axis.sharex(axes[-1, 0])
-            axis.tick_params(labelbottom=False)
-        figure.suptitle(textwrap.fill(title, 100), x=0.01, ha="left", fontsize=10)
-        if song.mel is not None:
-            _draw_mel(axes[0, 0], song.mel, song.column_seconds)
-        axes[-2, 0].stairs(100 * density, edges, color="C1", lw=1.6, baseline=None)
-        axes[-2, 0].set(ylabel=f"audio's share\n(% a {unit})", ylim=(0, None))
-        shown = axes[-1, 0].pcolormesh(
-            edges, np.arange(len(rows) + 1) - 0.5, 100 * np.ma.masked_invalid(attention), cmap="Blues", vmin=0
-        )
-        axes[-1, 0].set_yticks(range(len(rows)), [_shorten(song.words[row]) for row in rows], fontsize=8)
-        axes[-1, 0].set(xlabel="position in the song" if song.mel is None else "time (s)", ylim=(len(rows) - 0.5, -0.5))
-        axes[-1, 0].set_ylabel(f"words, in the order of the song\n({len(rows)} of {len(song.words)})")
+        _draw_audio(axes[:-1, 0], song)
+        shown = _draw_map(axes[-1, 0], song, rows)
+        _draw_times(axes[-1, 1], song, rows)
         scale = axes[-2, 1].inset_axes((0.0, 0.6, 1.0, 0.15))
-        figure.colorbar(shown, cax=scale, label="attention (%)", orientation="horizontal")
-        axes[-1, 1].barh(range(len(rows)), 100 * song.shares[rows], color="C0")
-        axes[-1, 1].plot(100 * song.even[rows], range(len(rows)), "|", color="k", ms=9, mew=1.6)
-        axes[-1, 1].set(xlabel="word's share (%)\nblack: even spread", ylim=axes[-1, 0].get_ylim(), yticks=[])
+        bar = figure.colorbar(shown, cax=scale, orientation="horizontal", ticks=list(SCALE_TICKS))
+        bar.set_ticklabels(list(SCALE_TICKS.values()), fontsize=8)
+        bar.set_label("share of the attention,\ntimes the word's even share", fontsize=8)
+        _draw_lyrics(text.subplots(), lyrics)
         save_figure(figure, path)
 
 
-def on_time(spans: Array, attention: Array, weights: Array) -> tuple[Array, Array, Array]:
-    """Lay positions out in time; where frames overlap, their attention is averaged and their shares are added.
+def plot_audio(song: SongPicture, path: Path) -> None:
+    """Draw spectrogram and share of each second alone, small, as it stands beside the lyrics on a page.
+
+    Parameters
+    ----------
+    song : SongPicture
+    path : Path
+        PNG file to write.
+    """
+    heights = _audio_heights(song)
+    with plt.style.context(STYLE):
+        size = (5.2, 0.6 + sum(heights))
+        figure, axes = plt.subplots(len(heights), 1, sharex=True, figsize=size, height_ratios=heights, squeeze=False)
+        _draw_audio(axes[:, 0], song)
+        _label_time(axes[-1, 0], song)
+        save_figure(figure, path)
+
+
+def on_time(spans: Array, times: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Lay positions out in time; where frames overlap, what they give words is averaged, their own shares are added.
 
     Parameters
     ----------
     spans : Array, shape (positions, 2)
         Beginning and end of each.
-    attention : Array, shape (words, positions)
+    times : Array, shape (words, positions)
+        What each position gives each word.
     weights : Array, shape (positions,)
+        Shares of the positions.
 
     Returns
     -------
     edges : Array, shape (cells + 1,)
         Every moment at which a position begins or ends.
-    attention : Array, shape (words, cells)
+    times : Array, shape (words, cells)
         NaN where nothing was read.
     density : Array, shape (cells,)
         Share for each unit of time; it integrates to the sum of the weights.
@@ -124,7 +144,7 @@ def on_time(spans: Array, attention: Array, weights: Array) -> tuple[Array, Arra
     middle = (edges[:-1] + edges[1:]) / 2
     covers = ((spans[:, :1] <= middle) & (middle < spans[:, 1:])).astype(np.float64)
     count = covers.sum(axis=0)
-    mean = np.where(count > 0, attention @ covers / np.maximum(count, 1), np.nan)
+    mean = np.where(count > 0, times @ covers / np.maximum(count, 1), np.nan)
     return edges, mean, (weights / (spans[:, 1] - spans[:, 0])) @ covers
 
 
@@ -197,6 +217,56 @@ def _draw_curve(axis: Any, x: Array, points: list[dict[str, Any]], color: str, s
     low, high = np.array([point["ci95"] for point in points]).T
     axis.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
     axis.plot(x, [point["probability"] for point in points], style, color=color, label=label)
+
+
+def _audio_heights(song: SongPicture) -> list[float]:
+    return [1.1] if song.mel is None else [1.3, 1.1]
+
+
+def _draw_audio(axes: Array, song: SongPicture) -> None:
+    """Spectrogram, where there is one, and the share of each moment."""
+    edges, _, density = on_time(song.spans, song.times, song.weights)
+    unit = "position" if song.mel is None else "second"
+    if song.mel is not None:
+        _draw_mel(axes[0], song.mel, song.column_seconds)
+    axes[-1].stairs(100 * density, edges, color="C1", lw=1.6, baseline=None)
+    axes[-1].set(ylabel=f"audio's share\n(% a {unit})", ylim=(0, 110 * density.max()))
+
+
+def _label_time(axis: Axes, song: SongPicture) -> None:
+    """From the beginning to the end of the song, or of the frames that reach past it."""
+    end = float(song.spans.max())
+    if song.mel is None:
+        axis.set(xlabel="position in the song", xlim=(0, end))
+        return
+    end = max(end, song.mel.shape[1] * song.column_seconds)
+    mark_minutes(axis, end)
+    axis.set(xlabel="time in the song (minutes:seconds)", xlim=(0, end))
+
+
+def _draw_map(axis: Axes, song: SongPicture, rows: Array) -> QuadMesh:
+    """Some words, in the order of the song, against time: what each moment gives them."""
+    edges, times, _ = on_time(song.spans, song.times[rows], song.weights)
+    colors = np.ma.masked_invalid(strength(times))
+    shown = axis.pcolormesh(edges, np.arange(len(rows) + 1) - 0.5, colors, cmap=SCALE, vmin=-1, vmax=1)
+    axis.set_yticks(range(len(rows)), [_shorten(song.words[row]) for row in rows], fontsize=8)
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.set_ylabel(f"words that get most for their even\nshare ({len(rows)} of {len(song.words)})")
+    _label_time(axis, song)
+    return shown
+
+
+def _draw_times(axis: Axes, song: SongPicture, rows: Array) -> None:
+    """What the whole song gives the words of the map."""
+    axis.barh(range(len(rows)), song.shares[rows] / song.even[rows], color="C0")
+    axis.axvline(1, color="k", ls="--", lw=1)
+    axis.set(xlabel="whole song, times\nthe even share (dashed)", ylim=(len(rows) - 0.5, -0.5), yticks=[])
+
+
+def _draw_lyrics(axis: Axes, lyrics: LyricsPicture) -> None:
+    some = "" if lyrics.shown == lyrics.rows else f"; of {lyrics.rows} lines the {lyrics.shown} that get most"
+    axis.set_title(f"Lyrics, behind each word its share of the whole song's attention in the same colours{some}")
+    lyrics.draw(axis)
 
 
 def _draw_mel(axis: Any, mel: Array, column_seconds: float) -> None:

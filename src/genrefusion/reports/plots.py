@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
@@ -13,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import auc, roc_curve
 
@@ -217,9 +220,7 @@ def plot_song(
                     hatch=look["hatch"],
                 )
                 below = top
-            step = next((step for step in _TICKS if edges[-1] <= 8 * step), _TICKS[-1])
-            ticks = np.arange(0, edges[-1] + 1, step)
-            course.set_xticks(ticks, [f"{tick // 60:.0f}:{tick % 60:02.0f}" for tick in ticks])
+            mark_minutes(course, edges[-1])
             course.set(xlabel="minutes", ylabel="probability", ylim=(0, 1), xlim=(0, edges[-1]), title=title)
         else:
             figure, bars = plt.subplots(figsize=(5, height))
@@ -258,11 +259,31 @@ def draw_spectrogram(audio: npt.NDArray[np.float32], *, sample_rate: int, title:
     return figure
 
 
+def mark_minutes(axis: Axes, seconds: float) -> None:
+    """Mark an axis that begins at 0 s in minutes and seconds, as 1:30; eight marks at most up to so many seconds."""
+    step = next((step for step in _TICKS if seconds <= 8 * step), _TICKS[-1])
+    ticks = np.arange(0, seconds + 1, step)
+    axis.set_xticks(ticks, [minutes(tick) for tick in ticks])
+
+
+def minutes(seconds: float) -> str:
+    """Time in a song as it is read, such as 1:30."""
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG and close it; letters that no font has become boxes, which is no news to the user."""
+    """Write a figure as PNG and close it."""
     try:
-        with atomic_path(path) as temporary, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "(?s).*([Gg]lyph .*missing|does not support .* natively)")
+        with atomic_path(path) as temporary, missing_letters():
             figure.savefig(temporary, format="png")
     finally:
         plt.close(figure)
+
+
+@contextlib.contextmanager
+def missing_letters() -> Iterator[None]:
+    """Say nothing of letters that no font has: they become boxes, which is no news to the user."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(?s).*([Gg]lyph .*missing|does not support .* natively)")
+        yield

@@ -17,6 +17,7 @@ from genrefusion.core.files import write_atomically
 from genrefusion.core.machine import machine_name
 from genrefusion.metrics.predictions import read_predictions, worst_errors
 from genrefusion.metrics.scores import METRICS
+from genrefusion.reports.explained_page import explained_section
 from genrefusion.reports.pages import Cell, Column, Picture, data_uri, render
 from genrefusion.reports.terminal_tables import metric_rows, notes
 
@@ -52,7 +53,7 @@ MOST_SKIPPED = 1000
 """Tracks that are listed; ``run.json`` has all of them."""
 
 
-def write_report(directory: Path, record: dict[str, Any]) -> Path:
+def write_report(directory: Path, record: dict[str, Any], *, explanations: Path | None = None) -> Path:
     """Write ``report.html`` from the files of a run folder, or of a folder with an evaluation of a run.
 
     Parameters
@@ -63,6 +64,8 @@ def write_report(directory: Path, record: dict[str, Any]) -> Path:
     record : dict
         What ``run.json`` holds. For an evaluation also ``evaluated``: its ``corpus``, ``corpus_digest``, ``synthetic``,
         ``protocol``, ``skipped``, and the ``run``'s name.
+    explanations : Path, optional
+        Folder with what was explained, if anything was; by default ``explanations`` in `directory`.
 
     Returns
     -------
@@ -71,6 +74,7 @@ def write_report(directory: Path, record: dict[str, Any]) -> Path:
     """
     metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     predictions = read_predictions(directory / "predictions" / "test.csv")
+    names = read_names(directory / "tracks.csv")
     subject = record | record.get("evaluated", {})
     page = render(
         "run.html.j2",
@@ -86,9 +90,10 @@ def write_report(directory: Path, record: dict[str, Any]) -> Path:
         folds=_folds(metrics.get("folds", [])),
         pictures=pictures(directory / "figures"),
         genres=genres_section(metrics["test"]["genres"]),
-        errors=_errors(predictions, read_names(directory / "tracks.csv")),
+        errors=_errors(predictions, names),
         wrong=int((predictions["genre"] != predictions["predicted"]).sum()),
         songs=len(predictions),
+        explained=explained_section(explanations or directory / "explanations", names),
         skipped=dict(itertools.islice(subject["skipped"].items(), MOST_SKIPPED)),
         skipped_count=len(subject["skipped"]),
         genres_without=[] if "evaluated" in record else record.get("genres_without", []),

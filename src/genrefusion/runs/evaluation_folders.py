@@ -21,7 +21,7 @@ WRITTEN = (
     *("predictions/test.csv", "frames/test.csv", "views/*/test.csv", "tracks.csv", "metrics.json", "report.html"),
     *("figures/confusion.png", "figures/roc.png", "figures/reliability.png", "calibration.json"),
     *("explanations/words.csv", "explanations/words.png", "explanations/deletion.csv", "explanations/deletion.png"),
-    "explanations/deletion.json",
+    *("explanations/deletion.json", "explanations/songs.json"),
 )
 """What an evaluation leaves, by its path in the folder; beside it pictures of songs, which have their names."""
 
@@ -104,7 +104,8 @@ def _put_in_place(folder: Path, target: Path, keep: Sequence[str]) -> None:
 
 def _kept(target: Path, keep: Sequence[str]) -> Iterator[Path]:
     """Files that no evaluation wrote, and those in folders to keep."""
-    written = [*WRITTEN, *(f"explanations/{glob.escape(name)}" for name in _pictures(target))]
+    names = [glob.escape(name) for name in _pictures(target)]
+    written = [*WRITTEN, *(f"explanations/{place}{name}" for name in names for place in ("", "audio/"))]
     for folder, inner, files in os.walk(target):
         links = [name for name in inner if (Path(folder) / name).is_symlink()]
         for path in (Path(folder) / name for name in (*files, *links)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -21,19 +22,20 @@ from genrefusion.commands.evaluate import evaluate_run
 from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
+from genrefusion.features.audio_encoder import window_starts
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.mel import frame_columns, frame_starts
 from genrefusion.features.text_encoder import TokenEncoder
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.audio_side import step_seconds
 from genrefusion.pipelines.base import Context
-from genrefusion.reports.attention_plots import SongPicture, on_time, plot_song, plot_words
+from genrefusion.reports.attention_plots import on_time, plot_words
 from genrefusion.runs.explain import deletion as deletion_test
 from genrefusion.runs.explain import explain as explaining
 from genrefusion.runs.explain import songs as explained
 from genrefusion.runs.explain.deletion import REMOVED
-from genrefusion.runs.explain.explain import file_name
-from genrefusion.runs.explain.songs import AttendedSong, Part, spread, word_shares, words_table
+from genrefusion.runs.explain.explain import file_name, of_positions
+from genrefusion.runs.explain.songs import AttendedSong, Part, position_times, spread, word_shares, words_table
 from genrefusion.runs.explain.words import words_of
 from genrefusion.runs.store import open_run
 from genrefusion.runs.training import run_experiment
@@ -43,6 +45,7 @@ from genrefusion.settings.features import MelFeatures
 from genrefusion.settings.mistakes import in_words
 from genrefusion.settings.pipelines import TextEncoderSettings
 from genrefusion.settings.trainer import TrainerSettings
+from pages import Page
 
 pytestmark = pytest.mark.long
 
@@ -109,7 +112,10 @@ def test_explaining_leaves_whole_files_and_nothing_in_the_cache(run: Path, cache
         "deletion.csv",
         "deletion.png",
         "deletion.json",
+        "songs.json",
+        "audio",
     }
+    assert {path.name for path in (folder / "audio").iterdir()} == {path.name for path in pictures}
     assert json.loads((folder / "deletion.json").read_text())["songs"] == 2
     assert pd.read_csv(folder / "deletion.csv")["track_id"].nunique() == 2
 
@@ -127,9 +133,27 @@ def test_explanations_of_another_corpus_lie_beside_its_figures(
     before = set(run.parent.rglob("*.png"))
     evaluate_run(config, quiet=True)
     (folder,) = (run / "evaluations").glob("*/explanations")
-    expected = {*map(file_name, [*hostile, "x", "y", "z"]), "words.png", "deletion.png"}
+    names = [*map(file_name, [*hostile, "x", "y", "z"])]
     written = {path for path in set(run.parent.rglob("*.png")) - before if path.parent.name != "figures"}
-    assert written == {folder / name for name in expected}
+    expected = {folder / name for name in (*names, "words.png", "deletion.png")}
+    assert written == expected | {folder / "audio" / name for name in names}
+    evaluate_run(replace(config, explain=0), quiet=True)
+    assert "What was looked at" in Page(folder.parent / "report.html").text, "what was explained before stays"
+
+
+def test_reports_show_the_songs_that_were_explained(run: Path, demo: Tracks, few_songs: None) -> None:
+    evaluate_run(settings(run, 2), quiet=True)
+    saved = json.loads((run / "explanations" / "songs.json").read_text())["songs"]
+    for page in (Page(run / "report.html"), Page(run / "evaluations" / "demo" / "report.html")):
+        assert len(page.all("article")) == len(saved) == 2
+        for song in saved:
+            lyrics = "".join(itertools.chain(*zip(song["before"], song["words"], strict=True)))
+            assert [lyrics] == demo.subset([song["track_id"]]).lyrics
+            assert lyrics in page.text
+            assert str(demo.table.loc[song["track_id"], "title"]) in page.text
+            np.testing.assert_allclose(
+                song["times"], np.array(song["shares"]) * sum(song["tokens"]) / song["tokens"], atol=1e-3
+            )
 
 
 @pytest.mark.parametrize("track", ["../../etc/x", "a/b", "..", "", "$x$", "words", "deletion", "é" * 300, "a b", ".a"])
@@ -181,6 +205,15 @@ def test_positions_of_the_published_network_leave_out_its_padding() -> None:
     np.testing.assert_allclose(spans[[0, 1, -1]] * second, [[0, 59], [59, 155], [1307, 1366]])
 
 
+@pytest.mark.parametrize("samples", [480000, 480003, 480200, 480500, 400000, 399999, 79999, 80001])
+def test_each_window_has_a_place_in_time_whatever_is_left_over(samples: int) -> None:
+    heard = window_starts(samples, 80000, 80000)
+    columns = 1 + round(samples * 12000 / 16000) // 256
+    known = np.array(window_starts(int((columns - 1) * 256 / 12000 * 16000), 80000, 80000))
+    spans = of_positions(np.stack([known, known + 80000], axis=1) / 16000, len(heard))
+    np.testing.assert_allclose(spans[:, 0], np.array(heard) / 16000, atol=0.025)
+
+
 def test_timelines_have_a_span_for_each_position(part: Part, songs: list[AttendedSong]) -> None:
     found = part.pipelines[0].timelines(part.tracks)
     for song in songs:
@@ -212,6 +245,31 @@ def test_tokens_of_one_place_are_one_word_and_unspaced_scripts_are_parted() -> N
     assert words_of("a \U0001f3b5 b", [(0, 1), (2, 3), (2, 3), (2, 3), (3, 5)]).of_token.tolist() == [0, 1, 1, 1, 2]
     assert words_of("愛の歌", [(0, 1), (1, 2), (2, 3)]).forms == ["愛", "の", "歌"]
     assert words_of("", []).forms == []
+
+
+def test_words_and_what_stands_before_them_are_the_lyrics(cache: Path) -> None:
+    text = " Don't  unbelievably\n\nsupercalifragilistic, 愛の歌 love!"
+    words = words_of(
+        text, TokenEncoder(TextEncoderSettings(window=8, overlap=1), FeatureCache(cache), QUIET).offsets(text)
+    )
+    assert "".join(itertools.chain(*zip(words.before, words.forms, strict=True))) == text
+
+
+def test_what_positions_give_words_agrees_with_a_slow_loop() -> None:
+    words = words_of("unbelievable love of mine", [(0, 2), (2, 6), (6, 12), (13, 17), (18, 20), (21, 25)])
+    over_words = np.random.default_rng(0).dirichlet(np.ones(7), 4)[:, 1:]  # a part goes to what stands for nothing
+    expected = np.empty((4, 4))
+    for position in range(4):
+        for word, tokens in enumerate([[0, 1, 2], [3], [4], [5]]):
+            share = sum(over_words[position, token] for token in tokens) / sum(over_words[position])
+            expected[word, position] = share / (len(tokens) / 6)
+    np.testing.assert_allclose(position_times(over_words, words), expected)
+
+
+def test_a_word_of_several_tokens_is_neutral_where_attention_is_even() -> None:
+    words = words_of("unbelievable love", [(0, 2), (2, 6), (6, 12), (13, 17)])
+    np.testing.assert_allclose(position_times(np.full((3, 4), 0.2), words), 1)
+    np.testing.assert_allclose(word_shares(np.full(4, 0.25), words) / words.even, 1)
 
 
 def test_words_that_are_cut_off_come_in_no_other_way(cache: Path) -> None:
@@ -281,13 +339,9 @@ def test_deletion_figures_are_the_means_of_the_table(deletion: pd.DataFrame) -> 
 
 @pytest.mark.parametrize("words", [["$\\bad{", "_x_", "50%"], ["שלום", "愛", "👩‍👧", "\u0e40"], ["x" * 500]])
 def test_words_of_any_kind_are_drawn(tmp_path: Path, words: list[str], recwarn: pytest.WarningsRecorder) -> None:
-    n = len(words)
-    even, spans = np.full(n, 1 / n), np.array([[0.0, 1.0], [1.0, 2.0]])
-    picture = SongPicture(words, even, even, np.full((n, 2), 0.1), np.array([0.5, 0.5]), spans, None, 0.0)
-    plot_song(picture, tmp_path / "song.png", title="$\\bad{ " + words[0])
     table = pd.DataFrame({"genre": "$a", "word": words, "songs": 3, "times": 2.0})
     plot_words(table, ["$a", "b"], tmp_path / "words.png", title="$x_")
-    assert plt.imread(tmp_path / "song.png").size
+    assert plt.imread(tmp_path / "words.png").size
     assert not [w for w in recwarn if "lyph" in str(w.message)]
 
 

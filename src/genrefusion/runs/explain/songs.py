@@ -50,7 +50,7 @@ class AttendedSong:
         Whose pipeline read it.
     words : Words
     shares : Array, shape (words,)
-        Share of each word; they sum to 1.
+        Share of each word; they sum to 1. Those of `Words.even` are what they have to be compared with.
     attention : Attention, optional
         Kept of the songs that are drawn.
     """
@@ -161,6 +161,29 @@ def token_shares(attention: Attention) -> Array:
 def word_shares(tokens: Array, words: Words) -> Array:
     """Sum the shares of each word's tokens."""
     return np.bincount(words.of_token, weights=tokens, minlength=len(words.spans)).astype(np.float64)
+
+
+def position_times(over_words: Array, words: Words) -> Array:
+    """What each position of the audio gives each word, as a multiple of the word's even share.
+
+    ``(sum of a position's attention to the word's k tokens) / (that to all n tokens) / (k / n)``: 1 for all words where
+    the attention is even, however many tokens they have, and whatever goes to the vectors that stand for nothing.
+
+    Parameters
+    ----------
+    over_words : Array, shape (positions, tokens)
+        See `Attention`.
+    words : Words
+
+    Returns
+    -------
+    Array, shape (words, positions)
+    """
+    of_words = np.zeros((len(words.spans), len(over_words)))
+    np.add.at(of_words, words.of_token, over_words.T)
+    to_all = np.maximum(of_words.sum(axis=0), np.finfo(np.float64).tiny)
+    times: Array = of_words / to_all / words.even[:, None]
+    return times
 
 
 def words_table(songs: Sequence[AttendedSong], *, fewest: int = FEWEST_SONGS) -> pd.DataFrame:

@@ -38,6 +38,12 @@ class Words:
         return [self.text[a:b] for a, b in self.spans]
 
     @property
+    def before(self) -> list[str]:
+        """What stands before each word: nothing, spaces, ends of lines. With the words it is the whole text."""
+        begins = [0, *(stop for _, stop in self.spans[:-1])]
+        return [self.text[behind:start] for behind, (start, _) in zip(begins, self.spans, strict=True)]
+
+    @property
     def even(self) -> Array:
         """What each word would get if all tokens got the same, shape (words,)."""
         return self.n_tokens / len(self.of_token)
