@@ -1,13 +1,15 @@
 """Token embeddings of lyrics by a transformer.
 
 Long lyrics are read in overlapping windows, so that each token sees some of what is before and behind it; nothing is
-cut off but what lies beyond the number of tokens that the settings allow, and how much that is can be asked.
+cut off but what lies beyond the number of tokens that the settings allow, and how much that is can be asked. Windows of
+like lengths pass the network together.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,15 @@ HalfArray = npt.NDArray[np.float16]
 ENCODER_VERSION = 2
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MADE_ON = {"device": "cpu"}
-"""Part of the key of what frozen encoders computed, on whatever device: they agree but for the last digits."""
+"""Part of the key of what frozen encoders computed in single precision, on whatever device and in whatever batch: they
+agree but for the last digits."""
+
+_BATCH_TEXTS = 16
+_BATCH_CHARACTERS = 60_000
+"""Of texts that are embedded together, at most; one text may be longer. Some 15,000 tokens, in windows."""
+
+_BATCH_TOKENS = 4096
+"""Of the windows that pass the network at once, padding counted; one window may be longer."""
 
 Device = Callable[[], Any]
 """Asked where to compute, as PyTorch names it, when something has to be."""
@@ -70,15 +80,24 @@ class TokenEncoder:
         Shows how far it is.
     device : callable
         Where the transformer computes; it changes last digits, and not the key of what is cached.
+    precision : str
+        As in `TrainerSettings.mixed_precision`; with ``bf16`` products of matrices are computed in bfloat16, and what
+        comes of it has a key of its own. Anything else is single precision.
     """
 
     def __init__(
-        self, settings: TextEncoderSettings, cache: FeatureCache, terminal: Terminal, device: Device = on_cpu
+        self,
+        settings: TextEncoderSettings,
+        cache: FeatureCache,
+        terminal: Terminal,
+        device: Device = on_cpu,
+        precision: str = "no",
     ) -> None:
         self.settings = settings
         self.cache = cache
         self.terminal = terminal
         self.device = device
+        self.bfloat16 = precision == "bf16"
 
     def embed(self, texts: Sequence[str]) -> list[LazyArray]:
         """Token embeddings of each text in half precision, shape (tokens, width); no rows for an empty text."""
@@ -86,7 +105,7 @@ class TokenEncoder:
 
     def embed_anew(self, texts: Sequence[str]) -> list[HalfArray]:
         """Token embeddings as `embed` gives them, for texts that are read once: the cache does not keep them."""
-        return [self.transformer.encode(text)[0].astype(np.float16) for text in texts]
+        return [vectors.astype(np.float16) for vectors, _ in self.transformer.encode(texts)]
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """First character of each token that is used, and the one behind it."""
@@ -109,33 +128,46 @@ class TokenEncoder:
         found = store.find(digests, kinds)
         missing = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in found}
         if missing:
-            done = store.fill(missing, kinds, lambda digest: self._computed(missing[digest], kinds))
+            # Batches of all texts, those that are there too: a run that was killed goes on with the batches it had.
+            batches = [
+                [digest for digest in batch if digest in missing]
+                for batch in _like_lengths(dict(zip(digests, texts, strict=True)))
+            ]
+            done = store.fill_batches(batches, kinds, lambda batch: self._computed(batch, missing, kinds))
             for _ in self.terminal.track(done, "embed", len(missing), "lyrics"):
                 pass
             found = store.find(digests, kinds)
         return [found[digest] for digest in digests]
 
-    def _computed(self, text: str, kinds: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
-        vectors, total = self.transformer.encode(text)
-        mean = vectors.astype(np.float64).mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1])
-        arrays = {
-            "tokens": vectors.astype(np.float16),
-            "counts": np.array([len(vectors), total]),
-            "mean": mean.astype(np.float32),
-        }
-        return {kind: arrays[kind] for kind in kinds}
+    def _computed(
+        self, digests: Sequence[str], texts: Mapping[str, str], kinds: tuple[str, ...]
+    ) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """Arrays of the texts with these digests."""
+        computed = {}
+        for digest, (vectors, total) in zip(
+            digests, self.transformer.encode([texts[digest] for digest in digests]), strict=True
+        ):
+            mean = vectors.astype(np.float64).mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1])
+            arrays = {
+                "tokens": vectors.astype(np.float16),
+                "counts": np.array([len(vectors), total]),
+                "mean": mean.astype(np.float32),
+            }
+            computed[digest] = {kind: arrays[kind] for kind in kinds}
+        return computed
 
     def _store(self) -> Store:
         s = self.settings
         reading = {"window": s.window, "overlap": s.overlap, "max_tokens": s.max_tokens}
         parameters = reading | {"model": model_identity(s.model)}
-        return self.cache.store(Recipe("text", ENCODER_VERSION, parameters, MADE_ON))
+        made_with = MADE_ON | ({"precision": "bf16"} if self.bfloat16 else {})
+        return self.cache.store(Recipe("text", ENCODER_VERSION, parameters, made_with))
 
     @functools.cached_property
     def transformer(self) -> Transformer:
         """The encoder itself; it is loaded when a text is not in the cache."""
         tokenizer, network = load_pretrained(self.settings.model)
-        return Transformer(self.settings, tokenizer, network.to(self.device()))
+        return Transformer(self.settings, tokenizer, network.to(self.device()), bfloat16=self.bfloat16)
 
     @property
     def width(self) -> int:
@@ -147,9 +179,24 @@ class TokenEncoder:
         return sum(p.numel() for p in self.transformer.network.parameters())
 
 
-def minilm_encoder(cache: FeatureCache, terminal: Terminal, device: Device = on_cpu) -> TokenEncoder:
+def minilm_encoder(
+    cache: FeatureCache, terminal: Terminal, device: Device = on_cpu, precision: str = "no"
+) -> TokenEncoder:
     """MiniLM on texts of any length that occurs."""
-    return TokenEncoder(TextEncoderSettings(max_tokens=100_000), cache, terminal, device)
+    return TokenEncoder(TextEncoderSettings(max_tokens=100_000), cache, terminal, device, precision)
+
+
+def _like_lengths(texts: Mapping[str, str]) -> list[list[str]]:
+    """Names of texts in batches of about one length, the longest first; the order of the texts does not matter."""
+    batches: list[list[str]] = []
+    characters = 0
+    for name in sorted(texts, key=lambda name: (-len(texts[name]), name)):
+        characters += len(texts[name])
+        if not batches or len(batches[-1]) == _BATCH_TEXTS or characters > _BATCH_CHARACTERS:
+            batches.append([])
+            characters = len(texts[name])
+        batches[-1].append(name)
+    return batches
 
 
 class Transformer:
@@ -161,10 +208,13 @@ class Transformer:
         How texts are cut into windows.
     tokenizer, network
         As `load_pretrained` gives them.
+    bfloat16 : bool
+        Compute products of matrices in bfloat16.
     """
 
-    def __init__(self, settings: TextEncoderSettings, tokenizer: Any, network: Any) -> None:
+    def __init__(self, settings: TextEncoderSettings, tokenizer: Any, network: Any, *, bfloat16: bool = False) -> None:
         self.settings = settings
+        self.bfloat16 = bfloat16
         self.tokenizer = tokenizer
         self.network = network.eval()
         most = int(getattr(self.network.config, "max_position_embeddings", 512))
@@ -180,19 +230,46 @@ class Transformer:
         found = self.tokenizer(text, add_special_tokens=False, verbose=False, return_offsets_mapping=True)
         return [(int(a), int(b)) for a, b in found["offset_mapping"]]
 
-    def encode(self, text: str) -> tuple[Array, int]:
-        """Embeddings of the tokens that are used, shape (tokens, width), and the number of all tokens."""
+    def encode(self, texts: Sequence[str]) -> list[tuple[Array, int]]:
+        """Embed texts, whose windows are read together.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            All their vectors are in memory at once.
+
+        Returns
+        -------
+        list of (Array, int)
+            Of each text the embeddings of the tokens that are used, shape (tokens, width), and the number of all
+            tokens.
+        """
+        tokens = [self.tokens(text) for text in texts]
+        used = [each[: self.settings.max_tokens] for each in tokens]
+        spans = [
+            window_spans(len(each), self.settings.window - 2, self.settings.overlap) if each else [] for each in used
+        ]
+        states = iter(self._states([each[a:b] for each, cut in zip(used, spans, strict=True) for a, b in cut]))
+        nothing = np.zeros((0, int(self.network.config.hidden_size)), np.float32)
+        vectors = [stitch(list(itertools.islice(states, len(cut))), cut) if cut else nothing for cut in spans]
+        return [(found, len(each)) for found, each in zip(vectors, tokens, strict=True)]
+
+    def _states(self, windows: Sequence[Sequence[int]]) -> list[Array]:
+        """Last hidden states of the tokens of each window, shape (tokens, width)."""
         import torch
 
-        tokens = self.tokens(text)
-        used = tokens[: self.settings.max_tokens]
-        if not used:
-            return np.zeros((0, int(self.network.config.hidden_size)), np.float32), 0
-        spans = window_spans(len(used), self.settings.window - 2, self.settings.overlap)
-        ids, mask = (each.to(self.network.device) for each in self.pad([used[a:b] for a, b in spans]))
-        with torch.inference_mode():
-            states = self.network(input_ids=ids, attention_mask=mask).last_hidden_state[:, 1:].float().cpu().numpy()
-        return stitch(states, spans), len(tokens)
+        device = self.network.device
+        states: dict[int, Array] = {}
+        order = sorted(range(len(windows)), key=lambda number: -len(windows[number]))
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16):
+            while order:
+                count = max(1, _BATCH_TOKENS // (len(windows[order[0]]) + 2))
+                batch, order = order[:count], order[count:]
+                ids, mask = (each.to(device) for each in self.pad([windows[number] for number in batch]))
+                found = self.network(input_ids=ids, attention_mask=mask).last_hidden_state.float().cpu().numpy()
+                # Copies, so that no padding stays in memory.
+                states |= {n: row[1 : len(windows[n]) + 1].copy() for n, row in zip(batch, found, strict=True)}
+        return [states[number] for number in range(len(windows))]
 
     def pad(self, windows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         """Token ids with the special ones around each window, and the mask of what is no padding."""
@@ -218,13 +295,13 @@ def window_spans(n_tokens: int, width: int, overlap: int) -> list[tuple[int, int
     return [(start, min(start + width, n_tokens)) for start in starts]
 
 
-def stitch(states: Array, spans: Sequence[tuple[int, int]]) -> Array:
+def stitch(states: Sequence[Array], spans: Sequence[tuple[int, int]]) -> Array:
     """Join the windows: of what two of them share, each gives the half that lies deeper in it.
 
     Parameters
     ----------
-    states : Array, shape (windows, positions, width)
-        Outputs of the network; positions behind a window's end are padding.
+    states : sequence of Array, shape (positions, width)
+        Outputs of the network for each window; positions behind a window's end are padding.
     spans : sequence of (int, int)
         Tokens of each window, as `window_spans` gives them.
     """
@@ -233,7 +310,7 @@ def stitch(states: Array, spans: Sequence[tuple[int, int]]) -> Array:
     for number, (start, stop) in enumerate(spans):
         last = number + 1 == len(spans)
         end = stop if last else (spans[number + 1][0] + stop + 1) // 2
-        parts.append(states[number, begin - start : end - start])
+        parts.append(states[number][begin - start : end - start])
         begin = end
     return np.concatenate(parts)
 

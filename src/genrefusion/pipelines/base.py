@@ -22,6 +22,7 @@ from genrefusion.core.files import write_atomically
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
+from genrefusion.features.text_encoder import Device
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.settings.fields import as_saved, found_near
 from genrefusion.settings.registry import behind, find
@@ -83,6 +84,11 @@ class Context:
         from genrefusion.training.loop import make_accelerator  # with PyTorch, which not all pipelines need
 
         return make_accelerator(self.trainer).device
+
+    @property
+    def for_encoders(self) -> tuple[FeatureCache, Terminal, Device, str]:
+        """What a frozen text encoder works with: cache, terminal, device and precision."""
+        return self.cache, self.terminal, self.device, self.trainer.mixed_precision
 
 
 class Predictor(Protocol):

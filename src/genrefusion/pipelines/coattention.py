@@ -95,8 +95,7 @@ class CoattentionPipeline(Pipeline):
     @property
     def encoder(self) -> TokenEncoder:
         """What the lyrics are read with."""
-        context = self.context
-        return TokenEncoder(self.settings.encoder, context.cache, context.terminal, context.device)
+        return TokenEncoder(self.settings.encoder, *self.context.for_encoders)
 
     @property
     def _sides(self) -> frozenset[str]:

@@ -158,12 +158,12 @@ class VectorReader:
         elif kind == "vectors":
             blocks.append(Scaled(MeanWordVector(Path(s.encoder.model).expanduser()), 1.0, "word_vectors"))
         else:
-            encoder = TokenEncoder(s.encoder, self.context.cache, self.context.terminal, self.context.device)
+            encoder = TokenEncoder(s.encoder, *self.context.for_encoders)
             blocks.append(Scaled(MeanEmbedding(encoder), 1.0, "mean_embedding"))
         if s.style:
             blocks.append(Scaled(Style(), _BESIDE, "style"))
         if s.embedding:
-            encoder = minilm_encoder(self.context.cache, self.context.terminal, self.context.device)
+            encoder = minilm_encoder(*self.context.for_encoders)
             blocks.append(Scaled(MeanEmbedding(encoder), _BESIDE, "embedding"))
         return blocks
 
@@ -249,7 +249,7 @@ class HeadReader(NetworkReader):
 
     def __init__(self, settings: LyricsSettings, context: Context) -> None:
         super().__init__(settings, context)
-        self.encoder = TokenEncoder(settings.encoder, context.cache, context.terminal, context.device)
+        self.encoder = TokenEncoder(settings.encoder, *context.for_encoders)
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Embed, and load the transformer: a fit asks it for its width."""
