@@ -288,10 +288,10 @@ class TunedReader(NetworkReader):
 
     @property
     def transformer(self) -> Transformer:
-        """Tokenizer and a network of its own, with the weights that it begins with."""
+        """Tokenizer, and a network with the weights that it begins with, of which each fit trains a copy."""
         if self._transformer is None:
             tokenizer, network = load_pretrained(self.settings.encoder.model)
-            self._transformer = Transformer(self.settings.encoder, tokenizer, copy.deepcopy(network))
+            self._transformer = Transformer(self.settings.encoder, tokenizer, network)
         return self._transformer
 
     def prepare(self, texts: Sequence[str]) -> None:
