@@ -18,13 +18,11 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.features.cache import FeatureCache, LazyArray
 from genrefusion.features.text_encoder import (
     TokenEncoder,
-    Transformer,
     _minilm_folder,
     load_pretrained,
     model_identity,
-    stitch,
-    window_spans,
 )
+from genrefusion.features.transformer import Transformer, stitch, window_spans
 from genrefusion.settings.pipelines import TextEncoderSettings
 
 

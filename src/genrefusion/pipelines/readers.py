@@ -27,12 +27,11 @@ from genrefusion.features.cache import LazyArray
 from genrefusion.features.text_encoder import (
     Coverage,
     TokenEncoder,
-    Transformer,
     load_pretrained,
     minilm_encoder,
-    window_spans,
 )
 from genrefusion.features.text_vectors import MeanEmbedding, MeanWordVector, Scaled, Style, TextVectors, Words
+from genrefusion.features.transformer import Transformer, window_spans
 from genrefusion.metrics import scores
 from genrefusion.models.folds import forget_folds, inner_folds
 from genrefusion.models.lyrics import LyricsHead, TunedTransformer, make_estimator
