@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,7 +35,15 @@ POSITIONS, LEVELS = 12, (16, 32, 32, 32)  # of the narrow network's convolutions
 def training() -> Rows:
     """Training steps of the networks, and the lyrics that are embedded before."""
     torch.manual_seed(0)
-    return _frozen() | _convolutions() | _co_attention() | _like_lengths() | _lyrics()
+    return _frozen() | _convolutions() | _co_attention() | _in_small_pages() | _like_lengths() | _lyrics()
+
+
+def _in_small_pages() -> Rows:
+    """Two of the steps in a process where tensors lie in pages of 4 KiB, and all is as it was with 0.2.0."""
+    environment = os.environ | {"THP_MEM_ALLOC_ENABLE": "0"}
+    command = [sys.executable, "-m", "benchmarks.training"]
+    said = subprocess.run(command, cwd=Path(__file__).parents[1], env=environment, capture_output=True, check=True)  # noqa: S603 (our own words)
+    return dict(json.loads(said.stdout))
 
 
 def _frozen() -> Rows:
@@ -150,3 +162,18 @@ def _songs(words: Sequence[int]) -> Sequences:
     audio = {name: rng.normal(size=(1, POSITIONS, sum(LEVELS))).astype(np.float32) for name in names}
     text = {name: rng.normal(size=(n, TEXT_WIDTH)).astype(np.float16) for name, n in zip(names, words, strict=True)}
     return Sequences(names, audio, text, rng.integers(0, CLASSES, len(words)).tolist())
+
+
+def _as_it_was() -> Rows:
+    frames = torch.randn(BATCH, 96, 469), torch.randint(0, CLASSES, (BATCH,))
+    songs = _songs([500] * BATCH)
+    pairs = songs.collate([songs[i] for i in range(BATCH)])
+    narrow = FrameClassifier(CLASSES, width=16, column_norm=False, dropout=0.3)
+    network = _with_a_mask_a_word(_network())
+    return compare({"from scratch, small pages, channels first": partial(_step(narrow), *frames)}) | compare(
+        {"co-attention, 500 words, small pages, a mask a word": partial(_step(network), *pairs)}
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(_as_it_was()))
