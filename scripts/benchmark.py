@@ -18,11 +18,9 @@ import json
 import os
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,13 +28,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile
 
+from benchmarks.timing import REPEATS, Rows, Work, compare
+
 if TYPE_CHECKING:
     from genrefusion.features.cache import FeatureCache
 
-Work = Callable[[], object]
-Rows = dict[str, dict[str, float]]
-
-REPEATS = 7
 SONG_SECONDS = 180
 
 
@@ -73,43 +69,10 @@ def extraction() -> Rows:
 
 
 def training() -> Rows:
-    """One pass over 16 frames of 29.12 s: through the frozen network as a whole, and from cached outputs.
+    """Training steps of the networks, and the lyrics that are embedded before; see ``benchmarks/training.py``."""
+    from benchmarks import training as steps
 
-    And one training step of the narrow network from scratch on 16 frames of 10 s, in the order of layers used here and
-    in the published one.
-    """
-    import torch
-    from torch import nn
-
-    from genrefusion.models.crnn import FrameClassifier
-
-    torch.manual_seed(0)
-    full = FrameClassifier(10, width=64, column_norm=True, dropout=0.3)
-    frames, classes = torch.randn(16, 96, 1366), torch.randint(0, 10, (16,))
-    with torch.no_grad():
-        cached = torch.cat([full.trunk.sequence(frame[None]) for frame in frames])
-
-    def step(model: nn.Module, inputs: torch.Tensor) -> None:
-        torch.autograd.backward(nn.functional.cross_entropy(model(inputs), classes))
-
-    def whole() -> None:
-        with torch.no_grad():
-            outputs = torch.cat([full.trunk.sequence(half) for half in torch.chunk(frames, 2)])
-        step(full.head, outputs)
-
-    narrow, published = (FrameClassifier(10, width=16, column_norm=False, dropout=0.3) for _ in range(2))
-    for block in published.trunk.blocks:
-        assert isinstance(block, nn.Sequential)
-        block[2], block[3] = block[3], block[2]
-    short = torch.randn(16, 96, 469)
-    frozen = compare({"frozen network, every epoch": whole, "cached outputs": lambda: step(full.head, cached)})
-    scratch = compare(
-        {
-            "from scratch, ELU before pooling": lambda: step(published, short),
-            "from scratch, ELU after pooling": lambda: step(narrow, short),
-        }
-    )
-    return frozen | scratch
+    return steps.training()
 
 
 def features() -> Rows:
@@ -222,20 +185,6 @@ BENCHMARKS: dict[str, Callable[..., Rows]] = {
 
 APART = {"encoder": "benchmarks.encoder", "kill": "benchmarks.kill", "scale": "benchmarks.scale"}
 """Benchmarks with a table, and options, of their own."""
-
-
-def compare(alternatives: dict[str, Work], *, repeats: int = REPEATS, warm_up: bool = True) -> Rows:
-    """Median seconds of each alternative, and how many times faster it is than the first."""
-    seconds: dict[str, list[float]] = {name: [] for name in alternatives}
-    for turn in range(repeats + warm_up):
-        for name, work in alternatives.items():
-            began = time.perf_counter()
-            work()
-            if turn or not warm_up:
-                seconds[name].append(time.perf_counter() - began)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    first = next(iter(medians.values()))
-    return {name: {"median_seconds": value, "times_faster": first / value} for name, value in medians.items()}
 
 
 def _write_song(path: Path) -> Path:

@@ -27,7 +27,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -357,8 +357,8 @@ def _embed(config: Any, corpus: Path) -> None:
     class Made:
         tokens = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
 
-        def encode(self, text: str) -> tuple[Any, int]:
-            return self.tokens, 300
+        def encode(self, texts: Sequence[str]) -> list[tuple[Any, int]]:
+            return [(self.tokens, 300)] * len(texts)
 
     context = _context(config)
     encoder = TokenEncoder(config.pipeline.encoder, context.cache, context.terminal)

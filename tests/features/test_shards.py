@@ -283,6 +283,35 @@ def fill_slowly(tmp_path: Path, songs: list[str], counted: Path, start: Any) -> 
     assert store.find(songs, ["mel"]).keys() == set(songs)
 
 
+def numbered_together(songs: list[str]) -> dict[str, dict[str, np.ndarray]]:
+    return {song: numbered(song) for song in songs}
+
+
+def test_songs_that_are_computed_together_are_written_together(store: ShardStore) -> None:
+    batches = [[str(10 * batch + n) for n in range(10)] for batch in range(7)]
+    done = list(store.fill_batches(batches, ["mel"], numbered_together))
+    assert sorted(done) == sorted(song for batch in batches for song in batch)
+    for path in shard_files(store):
+        assert len(read_header(path).arrays) % 10 == 0
+    for song, arrays in store.find(done, ["mel"]).items():
+        np.testing.assert_array_equal(arrays["mel"], numbered(song)["mel"])
+
+
+def test_of_a_batch_only_what_is_missing_and_free_is_computed(store: ShardStore) -> None:
+    asked = []
+
+    def compute(songs: list[str]) -> dict[str, dict[str, np.ndarray]]:
+        asked.append(songs)
+        return numbered_together(songs)
+
+    fill(store, 2)
+    with locked(store._lock_of("3")):
+        jobs = store.fill_batches([["0", "1", "2", "3", "4"]], ["mel"], compute)
+        assert [next(jobs) for _ in range(4)] == ["0", "1", "2", "4"]
+    assert list(jobs) == ["3"]
+    assert asked == [["2", "4"], ["3"]]
+
+
 def test_processes_that_need_the_same_songs_compute_each_once(store: ShardStore, tmp_path: Path) -> None:
     songs = list(map(str, range(100)))
     start = FORK.Barrier(3)

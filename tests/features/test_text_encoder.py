@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,14 @@ from transformers import AutoModel, AutoTokenizer
 
 from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
-from genrefusion.features.cache import FeatureCache
+from genrefusion.features.cache import FeatureCache, LazyArray
 from genrefusion.features.text_encoder import (
     TokenEncoder,
     _minilm_folder,
     load_pretrained,
     model_identity,
-    stitch,
-    window_spans,
 )
+from genrefusion.features.transformer import Transformer, stitch, window_spans
 from genrefusion.settings.pipelines import TextEncoderSettings
 
 
@@ -169,6 +169,80 @@ def test_embeddings_are_computed_on_the_given_device_and_found_from_any_other(tm
     vars(elsewhere)["transformer"] = None  # nothing is left to compute
     np.testing.assert_array_equal(embedded, encoder(tmp_path).embed(["one"])[0])
     assert len(list(tmp_path.rglob("about.json"))) == 1
+
+
+LINE = "rain on the roof of the old house by the sea and nobody home to love me tonight my baby is gone"
+
+
+def texts_of_all_lengths(count: int) -> list[str]:
+    """Different texts of 2 to some 600 words."""
+    words = 40 * LINE.split()
+    return [" ".join([str(n), *words[n % 20 :][: 1 + round(600 * (n / count) ** 2)]]) for n in range(count)]
+
+
+def likeness(first: LazyArray, second: LazyArray) -> float:
+    """Least cosine of a token's two embeddings."""
+    return float(torch.cosine_similarity(*(torch.tensor(np.array(a)).float() for a in (first, second)), dim=1).min())
+
+
+def test_an_embedding_does_not_depend_on_what_is_embedded_beside_it(tmp_path: Path) -> None:
+    texts = texts_of_all_lengths(20)
+    together, anew = encoder(tmp_path / "together").embed(texts), encoder(tmp_path).embed_anew(texts)
+    for text, *found in zip(texts, together, anew, strict=True):
+        (alone,) = encoder(tmp_path / "alone").embed([text])
+        for other in found:
+            assert other.shape == alone.shape
+            assert likeness(other, alone) >= 0.9999
+            np.testing.assert_allclose(other, alone, atol=2e-3)
+
+
+def test_bfloat16_changes_little_and_has_a_key_of_its_own(tmp_path: Path) -> None:
+    texts = texts_of_all_lengths(12)
+    cache, quiet = FeatureCache(tmp_path), Terminal(quiet=True)
+    single = TokenEncoder(TextEncoderSettings(), cache, quiet).embed(texts)
+    half = TokenEncoder(TextEncoderSettings(), cache, quiet, precision="bf16").embed(texts)
+    assert all(likeness(*pair) >= 0.999 for pair in zip(half, single, strict=True))
+    assert any(np.any(np.array(a) != np.array(b)) for a, b in zip(half, single, strict=True))
+    keys = [json.loads(about.read_text())["made_with"] for about in tmp_path.rglob("about.json")]
+    assert sorted(keys, key=len) == [{"device": "cpu"}, {"device": "cpu", "precision": "bf16"}]
+
+
+def test_a_text_of_any_length_passes_the_network_in_parts(tmp_path: Path, tiny_encoder: Path) -> None:
+    sizes = []
+    long = encoder(tmp_path, model=str(tiny_encoder), max_tokens=1_000_000)
+    long.transformer.network.register_forward_pre_hook(
+        lambda _, __, given: sizes.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    (vectors,) = long.embed(["word " * 50_000])
+    assert len(vectors) == 50_000
+    assert max(sizes) <= 4096
+
+
+def test_texts_that_were_embedded_before_a_kill_are_kept_and_the_others_come_out_the_same(
+    tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(Exception):
+        pass
+
+    texts = texts_of_all_lengths(100)
+    whole = encoder(tmp_path / "whole", model=str(tiny_encoder)).embed(texts)
+    broken = encoder(tmp_path / "broken", model=str(tiny_encoder))
+    encode, calls = Transformer.encode, itertools.count()
+
+    def dies(self: Transformer, texts: list[str]) -> Any:
+        if next(calls) == 5:
+            raise Killed
+        return encode(self, texts)
+
+    monkeypatch.setattr(Transformer, "encode", dies)
+    with pytest.raises(Killed):
+        broken.embed(texts)
+    embedded = []
+    monkeypatch.setattr(Transformer, "encode", lambda self, texts: (embedded.extend(texts), encode(self, texts))[1])
+    resumed = encoder(tmp_path / "broken", model=str(tiny_encoder)).embed(texts[::-1])[::-1]
+    assert len(embedded) == 100 - 5 * 16
+    for first, second in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_many_texts_become_few_files(tmp_path: Path, tiny_encoder: Path) -> None:

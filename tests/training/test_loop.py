@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def points() -> TensorDataset:
 
 
 QUIET = Terminal(quiet=True)
+CPU = TrainerSettings(device="cpu")
 
 
 def new_network() -> nn.Module:
@@ -55,6 +56,8 @@ def fit(
     checkpoint: Checkpoint | None = None,
     watch: Watch | None = None,
     shown: Terminal = QUIET,
+    trainer: TrainerSettings = CPU,
+    lengths: Sequence[int] | None = None,
     **settings: Any,
 ) -> pd.DataFrame:
     return train_network(
@@ -63,7 +66,8 @@ def fit(
         loss=settings.pop("loss", classification_loss(mixup=0.2)),
         validate=settings.pop("validate", figures),
         settings=NetworkSettings(**({"name": "points", "epochs": 6, "batch_size": 16, "lr": 0.02} | settings)),
-        conditions=Conditions(5, TrainerSettings(device="cpu"), shown, checkpoint, watch),
+        conditions=Conditions(5, trainer, shown, checkpoint, watch),
+        lengths=lengths,
     )
 
 
@@ -108,10 +112,20 @@ def test_training_stops_when_patience_is_over() -> None:
     assert len(history) == 1 + 3
 
 
-@pytest.mark.parametrize("killed_in_epoch", [1, 3, 5])
-def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path: Path, killed_in_epoch: int) -> None:
+@pytest.mark.parametrize(
+    ("killed_in_epoch", "how"),
+    [
+        *((epoch, {}) for epoch in (1, 3, 5)),
+        (3, {"lengths": range(64)}),
+        (3, {"trainer": TrainerSettings("cpu", mixed_precision="bf16")}),
+    ],
+    ids=str,
+)
+def test_an_interrupted_training_resumes_to_the_same_weights(
+    tmp_path: Path, killed_in_epoch: int, how: dict[str, Any]
+) -> None:
     whole = new_network()
-    expected = fit(whole)
+    expected = fit(whole, **how)
 
     calls = iter(range(1, 100))
 
@@ -121,9 +135,9 @@ def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path: Path, kil
         return figures(network)
 
     with pytest.raises(Killed):
-        fit(new_network(), checkpoint=Checkpoint(tmp_path / "state.safetensors"), validate=dies)
+        fit(new_network(), checkpoint=Checkpoint(tmp_path / "state.safetensors"), validate=dies, **how)
     resumed = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
-    history = fit(resumed, checkpoint=Checkpoint(tmp_path / "state.safetensors", resume=True))
+    history = fit(resumed, checkpoint=Checkpoint(tmp_path / "state.safetensors", resume=True), **how)
     assert same(resumed, whole)
     pd.testing.assert_frame_equal(history.drop(columns="seconds"), expected.drop(columns="seconds"))
 
@@ -184,6 +198,23 @@ def test_a_loss_that_is_no_number_ends_in_a_clear_error() -> None:
 def test_weights_that_the_last_step_spoils_end_in_a_clear_error() -> None:
     with pytest.raises(UserError, match="no number any more after epoch 1"):
         fit(new_network(), validate=lambda _: {"accuracy": 0.5, "log_loss": float("nan")})
+
+
+def test_a_processor_does_not_train_in_float16() -> None:
+    with pytest.raises(UserError, match=r"mixed_precision=fp16: a processor does not.*mixed_precision=bf16, or no\."):
+        make_accelerator(TrainerSettings("cpu", mixed_precision="fp16"))
+
+
+def test_what_was_trained_in_bfloat16_is_validated_and_predicts_in_single_precision() -> None:
+    network = new_network()
+    history = fit(network, trainer=TrainerSettings("cpu", mixed_precision="bf16"), epochs=20)
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+    assert {value.dtype for value in network.parameters()} == {torch.float32}
+    alone = new_network()
+    alone.load_state_dict(network.state_dict())
+    inputs = points().tensors[0]
+    assert torch.equal(network.eval()(inputs), alone.eval()(inputs))
+    assert figures(network)["log_loss"] == history["val_log_loss"].min()
 
 
 def test_each_epoch_is_watched_and_what_the_watcher_raises_ends_the_training() -> None:

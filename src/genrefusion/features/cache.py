@@ -29,7 +29,7 @@ from genrefusion.core.files import say_not_kept
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import DECODING, AudioError
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.shards import ShardStore
+from genrefusion.features.shards import ComputeBatch, ShardStore
 
 Array = npt.NDArray[Any]
 
@@ -140,6 +140,11 @@ class Store(Protocol):
     ) -> Iterator[str]:
         """Compute the arrays of songs that have none, and tell each song that is done."""
 
+    def fill_batches(
+        self, batches: Iterable[Sequence[str]], kinds: Sequence[str], compute: ComputeBatch, *, workers: int = 1
+    ) -> Iterator[str]:
+        """Do that for songs that are computed together."""
+
 
 class FeatureCache:
     """Arrays on disk that are read where they are asked for, so that memory stays flat as a corpus grows.
@@ -230,6 +235,12 @@ class _StoreInFront:
         """Compute the arrays of songs, and tell each that is done."""
         return self.filled.fill(songs, kinds, compute, workers=workers)
 
+    def fill_batches(
+        self, batches: Iterable[Sequence[str]], kinds: Sequence[str], compute: ComputeBatch, *, workers: int = 1
+    ) -> Iterator[str]:
+        """Compute the arrays of songs together, and tell each that is done."""
+        return self.filled.fill_batches(batches, kinds, compute, workers=workers)
+
 
 class MemoryStore:
     """See `Store`."""
@@ -252,11 +263,18 @@ class MemoryStore:
         workers: int = 1,
     ) -> Iterator[str]:
         """Compute the arrays of songs, and tell each that is done."""
-        songs = list(dict.fromkeys(songs))
+        batches = [[song] for song in dict.fromkeys(songs)]
+        return self.fill_batches(batches, kinds, lambda batch: {song: compute(song) for song in batch}, workers=workers)
+
+    def fill_batches(
+        self, batches: Iterable[Sequence[str]], kinds: Sequence[str], compute: ComputeBatch, *, workers: int = 1
+    ) -> Iterator[str]:
+        """Compute the arrays of songs together, and tell each that is done."""
         run = Parallel(n_jobs=workers, prefer="threads", return_as="generator")
-        for song, arrays in zip(songs, run(delayed(compute)(song) for song in songs), strict=True):
-            self.songs.setdefault(song, {}).update(arrays)
-            yield song
+        for computed in run(delayed(compute)(list(batch)) for batch in batches):
+            for song, arrays in computed.items():
+                self.songs.setdefault(song, {}).update(arrays)
+                yield song
 
 
 def extract(

@@ -29,9 +29,10 @@ from genrefusion.features.shard_files import Shard, StoredArray, checksum, damag
 from genrefusion.features.song_locks import SongLocks
 
 Array = npt.NDArray[Any]
+ComputeBatch = Callable[[list[str]], Mapping[str, Mapping[str, Array]]]
 
 SONGS_A_SHARD = 32
-"""A process that is killed loses the work on this many songs at most; as many locks are held at once."""
+"""A process that is killed loses the work on this many songs, and on one batch, at most; as many locks are held."""
 
 _SHARD_BYTES = 64 << 20
 _RACE_NS = 2_000_000_000  # within this time a folder may change again without another modification time
@@ -96,14 +97,31 @@ class ShardStore:
         str
             Each song that is done.
         """
-        waiting = list(dict.fromkeys(songs))
+        batches = [[song] for song in dict.fromkeys(songs)]
+        return self.fill_batches(batches, kinds, lambda batch: {song: compute(song) for song in batch}, workers=workers)
+
+    def fill_batches(
+        self, batches: Iterable[Sequence[str]], kinds: Sequence[str], compute: ComputeBatch, *, workers: int = 1
+    ) -> Iterator[str]:
+        """Do what `fill` does for songs that are computed together, and written into the same file.
+
+        Parameters
+        ----------
+        batches : iterable of sequence of str
+            Songs, each in one batch.
+        compute : callable
+            Told the songs of a batch that have none, gives all kinds of each.
+        kinds, workers
+            As for `fill`.
+        """
+        waiting = [list(batch) for batch in batches if batch]
         if waiting and (error := why_not_writable(self._folder)) is not None:
             raise error  # before hours of work that could not be kept
         while waiting:
-            busy: list[str] = []
+            busy: list[list[str]] = []
             yield from self._pass(waiting, kinds, compute, workers, busy)
             if busy:
-                with locked(self._lock_of(busy[0])):
+                with locked(self._lock_of(busy[0][0])):
                     pass  # while nothing is held here, so two processes never wait for each other
             waiting = busy
         with self._lock:
@@ -111,36 +129,36 @@ class ShardStore:
 
     def _pass(
         self,
-        songs: list[str],
+        batches: list[list[str]],
         kinds: Sequence[str],
-        compute: Callable[[str], Mapping[str, Array]],
+        compute: ComputeBatch,
         workers: int,
-        busy: list[str],
+        busy: list[list[str]],
     ) -> Iterator[str]:
         """Compute all songs that no other process has, and note those that are busy."""
-        locks = SongLocks(self._lock_of, at_most=SONGS_A_SHARD + workers)
+        locks = SongLocks(self._lock_of, at_most=SONGS_A_SHARD + workers * max(map(len, batches)))
         done: dict[str, Mapping[str, Array]] = {}
 
-        def attempt(song: str) -> tuple[str, Mapping[str, Array] | None]:
-            with locks.taken(song) as mine:
-                if not mine:
-                    return song, None
+        def attempt(batch: list[str]) -> tuple[list[str], Mapping[str, Mapping[str, Array]]]:
+            with contextlib.ExitStack() as held:
+                mine = [song for song in batch if held.enter_context(locks.taken(song))]
                 with self._lock:
                     self._refresh_if_written()  # another process may have had the lock
-                    there = self._find([song], kinds)
-                return song, {} if there else compute(song)
+                    there = self._find(mine, kinds)
+                missing = [song for song in mine if song not in there]
+                computed = compute(missing) if missing else {}
+            return batch, {song: computed.get(song, {}) for song in mine}
 
         run = Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
         try:
-            for song, arrays in run(delayed(attempt)(song) for song in songs):
-                if arrays is None:
-                    busy.append(song)
-                    continue
-                done[song] = arrays
+            for batch, computed in run(delayed(attempt)(batch) for batch in batches):
+                if others := [song for song in batch if song not in computed]:
+                    busy.append(others)
+                done.update(computed)
                 size = sum(array.nbytes for each in done.values() for array in each.values())
                 if len(done) >= SONGS_A_SHARD or size >= _SHARD_BYTES:
                     self._keep(done, locks)
-                yield song
+                yield from computed
         finally:
             # Also where one song failed: what was computed of the others is kept.
             locks.end()

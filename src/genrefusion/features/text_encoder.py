@@ -22,6 +22,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import sha256_of
 from genrefusion.features.cache import FeatureCache, LazyArray, Recipe, Store
 from genrefusion.features.hugging_face import load_transformers
+from genrefusion.features.transformer import Transformer
 from genrefusion.settings.pipelines import TextEncoderSettings
 
 Array = npt.NDArray[np.float32]
@@ -30,7 +31,12 @@ HalfArray = npt.NDArray[np.float16]
 ENCODER_VERSION = 2
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MADE_ON = {"device": "cpu"}
-"""Part of the key of what frozen encoders computed, on whatever device: they agree but for the last digits."""
+"""Part of the key of what frozen encoders computed in single precision, on whatever device and in whatever batch: they
+agree but for the last digits."""
+
+_BATCH_TEXTS = 16
+_BATCH_CHARACTERS = 60_000
+"""Of texts that are embedded together, at most; one text may be longer. Some 15,000 tokens, in windows."""
 
 Device = Callable[[], Any]
 """Asked where to compute, as PyTorch names it, when something has to be."""
@@ -70,15 +76,24 @@ class TokenEncoder:
         Shows how far it is.
     device : callable
         Where the transformer computes; it changes last digits, and not the key of what is cached.
+    precision : str
+        As in `TrainerSettings.mixed_precision`; with ``bf16`` products of matrices are computed in bfloat16, and what
+        comes of it has a key of its own. Anything else is single precision.
     """
 
     def __init__(
-        self, settings: TextEncoderSettings, cache: FeatureCache, terminal: Terminal, device: Device = on_cpu
+        self,
+        settings: TextEncoderSettings,
+        cache: FeatureCache,
+        terminal: Terminal,
+        device: Device = on_cpu,
+        precision: str = "no",
     ) -> None:
         self.settings = settings
         self.cache = cache
         self.terminal = terminal
         self.device = device
+        self.bfloat16 = precision == "bf16"
 
     def embed(self, texts: Sequence[str]) -> list[LazyArray]:
         """Token embeddings of each text in half precision, shape (tokens, width); no rows for an empty text."""
@@ -86,7 +101,7 @@ class TokenEncoder:
 
     def embed_anew(self, texts: Sequence[str]) -> list[HalfArray]:
         """Token embeddings as `embed` gives them, for texts that are read once: the cache does not keep them."""
-        return [self.transformer.encode(text)[0].astype(np.float16) for text in texts]
+        return [vectors.astype(np.float16) for vectors, _ in self.transformer.encode(texts)]
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """First character of each token that is used, and the one behind it."""
@@ -109,33 +124,46 @@ class TokenEncoder:
         found = store.find(digests, kinds)
         missing = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in found}
         if missing:
-            done = store.fill(missing, kinds, lambda digest: self._computed(missing[digest], kinds))
+            # Batches of all texts, those that are there too: a run that was killed goes on with the batches it had.
+            batches = [
+                [digest for digest in batch if digest in missing]
+                for batch in _like_lengths(dict(zip(digests, texts, strict=True)))
+            ]
+            done = store.fill_batches(batches, kinds, lambda batch: self._computed(batch, missing, kinds))
             for _ in self.terminal.track(done, "embed", len(missing), "lyrics"):
                 pass
             found = store.find(digests, kinds)
         return [found[digest] for digest in digests]
 
-    def _computed(self, text: str, kinds: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
-        vectors, total = self.transformer.encode(text)
-        mean = vectors.astype(np.float64).mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1])
-        arrays = {
-            "tokens": vectors.astype(np.float16),
-            "counts": np.array([len(vectors), total]),
-            "mean": mean.astype(np.float32),
-        }
-        return {kind: arrays[kind] for kind in kinds}
+    def _computed(
+        self, digests: Sequence[str], texts: Mapping[str, str], kinds: tuple[str, ...]
+    ) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """Arrays of the texts with these digests."""
+        computed = {}
+        for digest, (vectors, total) in zip(
+            digests, self.transformer.encode([texts[digest] for digest in digests]), strict=True
+        ):
+            mean = vectors.astype(np.float64).mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1])
+            arrays = {
+                "tokens": vectors.astype(np.float16),
+                "counts": np.array([len(vectors), total]),
+                "mean": mean.astype(np.float32),
+            }
+            computed[digest] = {kind: arrays[kind] for kind in kinds}
+        return computed
 
     def _store(self) -> Store:
         s = self.settings
         reading = {"window": s.window, "overlap": s.overlap, "max_tokens": s.max_tokens}
         parameters = reading | {"model": model_identity(s.model)}
-        return self.cache.store(Recipe("text", ENCODER_VERSION, parameters, MADE_ON))
+        made_with = MADE_ON | ({"precision": "bf16"} if self.bfloat16 else {})
+        return self.cache.store(Recipe("text", ENCODER_VERSION, parameters, made_with))
 
     @functools.cached_property
     def transformer(self) -> Transformer:
         """The encoder itself; it is loaded when a text is not in the cache."""
         tokenizer, network = load_pretrained(self.settings.model)
-        return Transformer(self.settings, tokenizer, network.to(self.device()))
+        return Transformer(self.settings, tokenizer, network.to(self.device()), bfloat16=self.bfloat16)
 
     @property
     def width(self) -> int:
@@ -147,95 +175,24 @@ class TokenEncoder:
         return sum(p.numel() for p in self.transformer.network.parameters())
 
 
-def minilm_encoder(cache: FeatureCache, terminal: Terminal, device: Device = on_cpu) -> TokenEncoder:
+def minilm_encoder(
+    cache: FeatureCache, terminal: Terminal, device: Device = on_cpu, precision: str = "no"
+) -> TokenEncoder:
     """MiniLM on texts of any length that occurs."""
-    return TokenEncoder(TextEncoderSettings(max_tokens=100_000), cache, terminal, device)
+    return TokenEncoder(TextEncoderSettings(max_tokens=100_000), cache, terminal, device, precision)
 
 
-class Transformer:
-    """Tokenizer and network of an encoder.
-
-    Parameters
-    ----------
-    settings : TextEncoderSettings
-        How texts are cut into windows.
-    tokenizer, network
-        As `load_pretrained` gives them.
-    """
-
-    def __init__(self, settings: TextEncoderSettings, tokenizer: Any, network: Any) -> None:
-        self.settings = settings
-        self.tokenizer = tokenizer
-        self.network = network.eval()
-        most = int(getattr(self.network.config, "max_position_embeddings", 512))
-        if settings.window > most:
-            raise UserError(f"text_encoder.window={settings.window}: {settings.model} reads {most} tokens at once.")
-
-    def tokens(self, text: str) -> list[int]:
-        """Ids of all tokens of a text, without the special ones."""
-        return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """First character of each token, and the one behind it."""
-        found = self.tokenizer(text, add_special_tokens=False, verbose=False, return_offsets_mapping=True)
-        return [(int(a), int(b)) for a, b in found["offset_mapping"]]
-
-    def encode(self, text: str) -> tuple[Array, int]:
-        """Embeddings of the tokens that are used, shape (tokens, width), and the number of all tokens."""
-        import torch
-
-        tokens = self.tokens(text)
-        used = tokens[: self.settings.max_tokens]
-        if not used:
-            return np.zeros((0, int(self.network.config.hidden_size)), np.float32), 0
-        spans = window_spans(len(used), self.settings.window - 2, self.settings.overlap)
-        ids, mask = (each.to(self.network.device) for each in self.pad([used[a:b] for a, b in spans]))
-        with torch.inference_mode():
-            states = self.network(input_ids=ids, attention_mask=mask).last_hidden_state[:, 1:].float().cpu().numpy()
-        return stitch(states, spans), len(tokens)
-
-    def pad(self, windows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
-        """Token ids with the special ones around each window, and the mask of what is no padding."""
-        import torch
-
-        first, last = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
-        rows = [torch.tensor([first, *window, last]) for window in windows]
-        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0)
-        lengths = torch.tensor([len(row) for row in rows])
-        return ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long()
-
-
-def window_spans(n_tokens: int, width: int, overlap: int) -> list[tuple[int, int]]:
-    """First token of each window and the one behind its last: `width` tokens each, `overlap` shared with the next.
-
-    Examples
-    --------
-    >>> window_spans(10, 6, 2)
-    [(0, 6), (4, 10)]
-    """
-    step = width - overlap
-    starts = range(0, max(1, n_tokens - overlap), step)
-    return [(start, min(start + width, n_tokens)) for start in starts]
-
-
-def stitch(states: Array, spans: Sequence[tuple[int, int]]) -> Array:
-    """Join the windows: of what two of them share, each gives the half that lies deeper in it.
-
-    Parameters
-    ----------
-    states : Array, shape (windows, positions, width)
-        Outputs of the network; positions behind a window's end are padding.
-    spans : sequence of (int, int)
-        Tokens of each window, as `window_spans` gives them.
-    """
-    parts = []
-    begin = 0
-    for number, (start, stop) in enumerate(spans):
-        last = number + 1 == len(spans)
-        end = stop if last else (spans[number + 1][0] + stop + 1) // 2
-        parts.append(states[number, begin - start : end - start])
-        begin = end
-    return np.concatenate(parts)
+def _like_lengths(texts: Mapping[str, str]) -> list[list[str]]:
+    """Names of texts in batches of about one length, the longest first; the order of the texts does not matter."""
+    batches: list[list[str]] = []
+    characters = 0
+    for name in sorted(texts, key=lambda name: (-len(texts[name]), name)):
+        characters += len(texts[name])
+        if not batches or len(batches[-1]) == _BATCH_TEXTS or characters > _BATCH_CHARACTERS:
+            batches.append([])
+            characters = len(texts[name])
+        batches[-1].append(name)
+    return batches
 
 
 def model_identity(model: str) -> str:

@@ -142,7 +142,7 @@ class TextSide(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(text_width)
         self.lstm = nn.ModuleList([BidirectionalLstm(text_width, width // 2), BidirectionalLstm(width, width // 2)])
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = LockedDropout(dropout)
         self.merge = nn.Linear(text_width + width, width)
         self.absent = nn.Parameter(torch.zeros(width))
 
@@ -156,6 +156,24 @@ class TextSide(nn.Module):
         words = self.merge(self.dropout(torch.cat([read, embeddings], dim=2)))
         mean = (words * mask[:, :, None]).sum(dim=1) / lengths.clamp(min=1)[:, None]
         return words, torch.where(lengths[:, None] > 0, mean, self.absent)
+
+
+class LockedDropout(nn.Module):
+    """Dropout with one mask for all positions of a sequence (Gal and Ghahramani 2016, arXiv 1512.05287).
+
+    To draw one for each word takes a quarter of a training step.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Values of a sequence, shape (batch, positions, width), of which channels are left out."""
+        if not self.training or not self.share:
+            return values
+        mask = nn.functional.dropout(values.new_ones(len(values), 1, values.shape[2]), self.share)
+        return values * mask
 
 
 class BidirectionalLstm(nn.Module):
@@ -177,17 +195,23 @@ class BidirectionalLstm(nn.Module):
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """States, shape (batch, tokens, 2 n_units), of padded inputs, shape (batch, tokens, n_inputs)."""
-        place = torch.arange(inputs.shape[1], device=inputs.device).expand(len(inputs), -1)
+        batch, tokens = inputs.shape[:2]
+        place = torch.arange(tokens, device=inputs.device).expand(batch, -1)
         # Turns what is there round and leaves the padding behind it; done twice, everything is where it was.
-        turned = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)[:, :, None]
-        forth = self._run(0, inputs)
-        back = self._run(1, inputs.gather(1, turned.expand_as(inputs)))
-        return torch.cat([forth, back.gather(1, turned.expand_as(back))], dim=2)
+        turned = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
+        rows = (turned + tokens * torch.arange(batch, device=inputs.device)[:, None]).flatten()
+        forth, back = self._run(0, inputs), self._run(1, _in_order(inputs, rows))
+        return torch.cat([forth, _in_order(back, rows)], dim=2)
 
     def _run(self, direction: int, inputs: Tensor) -> Tensor:
         hidden, cell = self.first[direction].to(inputs.dtype).expand(len(inputs), -1, -1).unbind(1)
         states: Tensor = self.directions[direction](inputs, (hidden[None].contiguous(), cell[None].contiguous()))[0]
         return states
+
+
+def _in_order(values: Tensor, rows: Tensor) -> Tensor:
+    """Positions of all songs in another order, copied row by row, which is faster than `gather`."""
+    return values.flatten(0, 1).index_select(0, rows).view_as(values)
 
 
 class AudioSide(nn.Module):

@@ -57,6 +57,9 @@ class LyricsHead(nn.Module):
 class TunedTransformer(nn.Module):
     """A transformer and a linear layer on the mean of its outputs; all of it is trained.
 
+    Of each of its layers only the inputs are kept for the backward pass, which computes the rest again (Chen et al.
+    2016, arXiv 1604.06174): that takes a third more time, and less than half of the memory.
+
     Parameters
     ----------
     encoder : Module
@@ -70,6 +73,10 @@ class TunedTransformer(nn.Module):
     def __init__(self, encoder: Any, n_classes: int, *, dropout: float) -> None:
         super().__init__()
         self.encoder = encoder
+        if encoder.supports_gradient_checkpointing:
+            # The second name is that of transformers before 5.
+            enable = getattr(encoder, "activation_checkpointing_enable", encoder.gradient_checkpointing_enable)
+            enable({"use_reentrant": False})
         self.leave = nn.Sequential(nn.Dropout(dropout), nn.Linear(int(encoder.config.hidden_size), n_classes))
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:

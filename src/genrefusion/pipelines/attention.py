@@ -45,17 +45,18 @@ class Attention:
 def predict(models: list[nn.Module], songs: Sequences) -> Probabilities:
     """Mean of the networks' probabilities, shape (songs, classes)."""
     rows = []
-    for pairs in batches(songs, next(models[0].parameters()).device):
+    order = np.argsort(songs.lengths, kind="stable")
+    for pairs in batches(songs, order.tolist(), next(models[0].parameters()).device):
         members = [model(pairs).double().softmax(dim=1).cpu().numpy() for model in models]
         rows.append(np.mean(members, axis=0))
-    return np.concatenate(rows)
+    return np.concatenate(rows)[np.argsort(order)]
 
 
 @torch.inference_mode()
 def attend(models: list[nn.Module], songs: Sequences, *, none: int) -> Iterator[Attention]:
     """What networks with `none` vectors for "nothing" look at in each song, averaged over them, without the padding."""
     first = 0
-    for pairs in batches(songs, next(models[0].parameters()).device):
+    for pairs in batches(songs, range(len(songs)), next(models[0].parameters()).device):
         readings = [cast(CoAttentionNetwork, model).read(pairs) for model in models]
         probabilities = _mean([reading.logits.double().softmax(dim=1) for reading in readings])
         over_words = _mean([reading.over_words[:, :, none:] for reading in readings])

@@ -23,6 +23,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.sources import Surroundings
+from genrefusion.features.text_encoder import Device
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.settings.fields import as_saved, found_near
 from genrefusion.settings.registry import behind, find
@@ -89,6 +90,11 @@ class Context:
         """The same for what computes features."""
         precision = "bfloat16" if self.trainer.mixed_precision == "bf16" else "float32"
         return Surroundings(self.cache, self.terminal, self.max_seconds, self.device, precision)
+
+    @property
+    def for_encoders(self) -> tuple[FeatureCache, Terminal, Device, str]:
+        """What a frozen text encoder works with: cache, terminal, device and precision."""
+        return self.cache, self.terminal, self.device, self.trainer.mixed_precision
 
 
 class Predictor(Protocol):

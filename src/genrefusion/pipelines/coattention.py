@@ -95,8 +95,7 @@ class CoattentionPipeline(Pipeline):
     @property
     def encoder(self) -> TokenEncoder:
         """What the lyrics are read with."""
-        context = self.context
-        return TokenEncoder(self.settings.encoder, context.cache, context.terminal, context.device)
+        return TokenEncoder(self.settings.encoder, *self.context.for_encoders)
 
     @property
     def _sides(self) -> frozenset[str]:
@@ -300,6 +299,7 @@ class CoattentionPipeline(Pipeline):
             settings=self.settings,
             conditions=member_conditions(self.context, member),
             collate=songs.collate,
+            lengths=songs.lengths,
         )
         return history.assign(member=str(member))
 

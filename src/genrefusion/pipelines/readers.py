@@ -27,12 +27,11 @@ from genrefusion.features.cache import LazyArray
 from genrefusion.features.text_encoder import (
     Coverage,
     TokenEncoder,
-    Transformer,
     load_pretrained,
     minilm_encoder,
-    window_spans,
 )
 from genrefusion.features.text_vectors import MeanEmbedding, MeanWordVector, Scaled, Style, TextVectors, Words
+from genrefusion.features.transformer import Transformer, window_spans
 from genrefusion.metrics import scores
 from genrefusion.models.folds import forget_folds, inner_folds
 from genrefusion.models.lyrics import LyricsHead, TunedTransformer, make_estimator
@@ -158,12 +157,12 @@ class VectorReader:
         elif kind == "vectors":
             blocks.append(Scaled(MeanWordVector(Path(s.encoder.model).expanduser()), 1.0, "word_vectors"))
         else:
-            encoder = TokenEncoder(s.encoder, self.context.cache, self.context.terminal, self.context.device)
+            encoder = TokenEncoder(s.encoder, *self.context.for_encoders)
             blocks.append(Scaled(MeanEmbedding(encoder), 1.0, "mean_embedding"))
         if s.style:
             blocks.append(Scaled(Style(), _BESIDE, "style"))
         if s.embedding:
-            encoder = minilm_encoder(self.context.cache, self.context.terminal, self.context.device)
+            encoder = minilm_encoder(*self.context.for_encoders)
             blocks.append(Scaled(MeanEmbedding(encoder), _BESIDE, "embedding"))
         return blocks
 
@@ -249,7 +248,7 @@ class HeadReader(NetworkReader):
 
     def __init__(self, settings: LyricsSettings, context: Context) -> None:
         super().__init__(settings, context)
-        self.encoder = TokenEncoder(settings.encoder, context.cache, context.terminal, context.device)
+        self.encoder = TokenEncoder(settings.encoder, *context.for_encoders)
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Embed, and load the transformer: a fit asks it for its width."""
@@ -288,10 +287,10 @@ class TunedReader(NetworkReader):
 
     @property
     def transformer(self) -> Transformer:
-        """Tokenizer and a network of its own, with the weights that it begins with."""
+        """Tokenizer, and a network with the weights that it begins with, of which each fit trains a copy."""
         if self._transformer is None:
             tokenizer, network = load_pretrained(self.settings.encoder.model)
-            self._transformer = Transformer(self.settings.encoder, tokenizer, copy.deepcopy(network))
+            self._transformer = Transformer(self.settings.encoder, tokenizer, network)
         return self._transformer
 
     def prepare(self, texts: Sequence[str]) -> None:

@@ -47,6 +47,11 @@ class Sequences(torch.utils.data.Dataset[Item]):
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def lengths(self) -> list[int]:
+        """Words of each song, which are read one after another: what a step takes goes by the longest lyrics."""
+        return [len(self.text[song]) for song in self.ids]
+
     def __getitem__(self, number: int) -> Item:
         """Audio, shape (positions, channels), their places, words, and the class."""
         song = self.ids[number]
@@ -97,10 +102,10 @@ class Sequences(torch.utils.data.Dataset[Item]):
         return torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(squares / max(1, count))).float()
 
 
-def batches(songs: Sequences, device: torch.device) -> Iterator[Pairs]:
-    """Songs in order, padded in groups, on a device."""
-    for first in range(0, len(songs), _BATCH):
-        pairs, _ = songs.collate([songs[i] for i in range(first, min(first + _BATCH, len(songs)))])
+def batches(songs: Sequences, order: Sequence[int], device: torch.device) -> Iterator[Pairs]:
+    """Songs in an order, padded in groups, on a device."""
+    for first in range(0, len(order), _BATCH):
+        pairs, _ = songs.collate([songs[i] for i in order[first : first + _BATCH]])
         yield Pairs(*(tensor.to(device) for tensor in pairs))
 
 

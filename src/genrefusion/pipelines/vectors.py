@@ -175,7 +175,7 @@ class VectorPipeline(Pipeline):
         return TextVectors([*blocks, Style()] if s.style else blocks)
 
     def _minilm(self) -> TokenEncoder:
-        return minilm_encoder(self.context.cache, self.context.terminal, self.context.device)
+        return minilm_encoder(*self.context.for_encoders)
 
     def _new_model(self, side: str) -> TabularModel:
         s, trainer = self.settings, self.context.trainer

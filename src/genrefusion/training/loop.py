@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -26,7 +26,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast, broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from genrefusion.core.errors import UserError
 from genrefusion.core.machine import usable_cores
@@ -36,6 +36,7 @@ from genrefusion.settings.pipelines import NetworkSettings
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training import Watch
 from genrefusion.training.checkpoints import Checkpoint, Progress, read_checkpoint, write_checkpoint
+from genrefusion.training.order import LikeLengths
 
 Batch = tuple[Any, Tensor]
 Loss = Callable[[nn.Module, Any, Tensor], Tensor]
@@ -81,6 +82,7 @@ def train_network(
     settings: NetworkSettings,
     conditions: Conditions,
     collate: Collate | None = None,
+    lengths: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Train with AdamW, a warm-up and a cosine, and keep the weights of the best epoch.
 
@@ -102,6 +104,8 @@ def train_network(
         Seed, device, terminal, checkpoint.
     collate : callable, optional
         Makes a batch of a list of items; by default they are stacked.
+    lengths : sequence of int, optional
+        Of each item; those of a batch are chosen to have like ones.
 
     Returns
     -------
@@ -114,7 +118,7 @@ def train_network(
         The loss is no number any more, or the checkpoint is of another training.
     """
     terminal, checkpoint, watch = conditions.terminal, conditions.checkpoint, conditions.watch
-    trained = _prepared(network, dataset, settings, conditions.trainer, collate)
+    trained = _prepared(network, dataset, settings, conditions.trainer, collate, lengths)
     progress = Progress()
     if checkpoint and checkpoint.resume and checkpoint.path.is_file():
         progress = read_checkpoint(checkpoint.path, network, trained.optimizer)
@@ -150,7 +154,7 @@ class _Prepared:
 
     accelerator: Accelerator
     network: nn.Module
-    model: nn.Module  # the network, or with several processes what holds theirs together
+    model: nn.Module  # the network in mixed precision, with several processes in what holds theirs together
     optimizer: Any
     loader: Any
     sampler: torch.Generator
@@ -166,6 +170,7 @@ def _prepared(
     settings: NetworkSettings,
     trainer: TrainerSettings,
     collate: Collate | None,
+    lengths: Sequence[int] | None,
 ) -> _Prepared:
     accelerator = make_accelerator(trainer)
     # With the channels of a point beside each other a step takes two thirds of the time; the order of sums changes.
@@ -173,17 +178,22 @@ def _prepared(
     # Parameters that stay fixed are not given to the optimiser, so its state is in the order of the trained ones.
     optimizer = torch.optim.AdamW(_trainable(network), lr=settings.lr, weight_decay=settings.weight_decay)
     sampler = torch.Generator()
-    count = len(cast(Sized, dataset))
+    items = cast(Sized, dataset)
+    order = (
+        RandomSampler(items, generator=sampler)
+        if lengths is None
+        else LikeLengths(lengths, settings.batch_size, sampler)
+    )
     # A last batch of one item would leave batch normalisation without a variance.
     loader: Any = DataLoader(
         dataset,
         settings.batch_size,
-        shuffle=True,
+        sampler=order,
         generator=sampler,
-        drop_last=count % settings.batch_size == 1,
+        drop_last=len(items) % settings.batch_size == 1,
         collate_fn=collate,
     )
-    model, optimizer, loader = accelerator.prepare(network, optimizer, loader)
+    model, optimizer, loader = accelerator.prepare(_InMixedPrecision(network), optimizer, loader)
     return _Prepared(accelerator, network, model, optimizer, loader, sampler)
 
 
@@ -226,6 +236,21 @@ def _validated(trained: _Prepared, epoch: int, validate: Validate) -> dict[str, 
     return dict(metrics)
 
 
+class _InMixedPrecision(nn.Module):
+    """A network as it is trained.
+
+    `accelerate` changes the `forward` of what it is given for good. Here that is this module's: the network itself
+    keeps to single precision where it validates and predicts, as it will once it is saved.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.network(*inputs)
+
+
 def _trainable(network: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
@@ -236,7 +261,7 @@ def make_accelerator(trainer: TrainerSettings) -> Accelerator:
     Raises
     ------
     UserError
-        The device is not there.
+        The device is not there, or does not compute in this precision.
     """
     available = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     needed = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -257,6 +282,11 @@ def make_accelerator(trainer: TrainerSettings) -> Accelerator:
         dataloader_config=DataLoaderConfiguration(split_batches=True),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
     )
+    if trainer.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise UserError(
+            "trainer.mixed_precision=fp16: a processor does not compute in float16. Use trainer.mixed_precision=bf16, "
+            "or no."
+        )
     if accelerator.num_processes != process_count():
         raise UserError(f"trainer.device={trainer.device}: several processes need trainer.device=cuda or cpu.")
     return accelerator
