@@ -142,7 +142,7 @@ class TextSide(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(text_width)
         self.lstm = nn.ModuleList([BidirectionalLstm(text_width, width // 2), BidirectionalLstm(width, width // 2)])
-        self.dropout = LockedDropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.merge = nn.Linear(text_width + width, width)
         self.absent = nn.Parameter(torch.zeros(width))
 

@@ -299,7 +299,6 @@ class CoattentionPipeline(Pipeline):
             settings=self.settings,
             conditions=member_conditions(self.context, member),
             collate=songs.collate,
-            lengths=songs.lengths,
         )
         return history.assign(member=str(member))
 
