@@ -15,17 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
-from torch.utils.data import DataLoader
 
 from benchmarks.timing import Rows, compare
 from genrefusion.core.terminal import Terminal
 from genrefusion.features.cache import ScratchCache
 from genrefusion.features.text_encoder import TokenEncoder
-from genrefusion.models.coattention import CoAttentionNetwork, LockedDropout
+from genrefusion.models.coattention import CoAttentionNetwork
 from genrefusion.models.crnn import FrameClassifier
 from genrefusion.pipelines.sequences import Sequences
 from genrefusion.settings.pipelines import TextEncoderSettings
-from genrefusion.training.order import LikeLengths
 
 CLASSES, BATCH = 10, 32
 TEXT_WIDTH = 384  # of MiniLM
@@ -35,7 +33,7 @@ POSITIONS, LEVELS = 12, (16, 32, 32, 32)  # of the narrow network's convolutions
 def training() -> Rows:
     """Training steps of the networks, and the lyrics that are embedded before."""
     torch.manual_seed(0)
-    return _frozen() | _convolutions() | _co_attention() | _in_small_pages() | _like_lengths() | _lyrics()
+    return _frozen() | _convolutions() | _co_attention() | _in_small_pages() | _lyrics()
 
 
 def _in_small_pages() -> Rows:
@@ -85,29 +83,10 @@ def _co_attention() -> Rows:
     songs = _songs([500] * BATCH)
     batch = songs.collate([songs[i] for i in range(BATCH)])
     steps = {
-        "co-attention, 500 words, a mask a word": _step(_with_a_mask_a_word(_network())),
-        "co-attention, 500 words, a mask a song": _step(_network()),
+        "co-attention, 500 words": _step(_network()),
         "co-attention, 500 words, and bfloat16": _step(_network(), bfloat16=True),
     }
     return compare({name: partial(step, *batch) for name, step in steps.items()})
-
-
-def _like_lengths() -> Rows:
-    """Eight steps on 256 songs of 50 to 512 words: as they come, and with those of like lengths in a batch."""
-    words = np.random.default_rng(0).integers(50, 513, 8 * BATCH).tolist()
-    songs, step = _songs(words), _step(_network())
-    loaders: dict[str, Any] = {
-        "co-attention, 256 songs, as they come": DataLoader(songs, BATCH, collate_fn=songs.collate),
-        "co-attention, 256 songs, like lengths": DataLoader(
-            songs, BATCH, sampler=LikeLengths(words, BATCH, torch.Generator()), collate_fn=songs.collate
-        ),
-    }
-
-    def epoch(loader: Any) -> None:
-        for pairs, classes in loader:
-            step(pairs, classes)
-
-    return compare({name: partial(epoch, loader) for name, loader in loaders.items()}, repeats=3)
 
 
 def _lyrics() -> Rows:
@@ -146,15 +125,6 @@ def _network() -> CoAttentionNetwork:
     return CoAttentionNetwork(CLASSES, levels=LEVELS, text_width=TEXT_WIDTH)
 
 
-def _with_a_mask_a_word(network: CoAttentionNetwork) -> CoAttentionNetwork:
-    """Dropout as it was: each position has a mask of its own."""
-    for module in list(network.modules()):
-        for name, part in module.named_children():
-            if isinstance(part, LockedDropout):
-                setattr(module, name, nn.Dropout(part.share))
-    return network
-
-
 def _songs(words: Sequence[int]) -> Sequences:
     """Songs of so many words."""
     rng = np.random.default_rng(0)
@@ -169,9 +139,8 @@ def _as_it_was() -> Rows:
     songs = _songs([500] * BATCH)
     pairs = songs.collate([songs[i] for i in range(BATCH)])
     narrow = FrameClassifier(CLASSES, width=16, column_norm=False, dropout=0.3)
-    network = _with_a_mask_a_word(_network())
     return compare({"from scratch, small pages, channels first": partial(_step(narrow), *frames)}) | compare(
-        {"co-attention, 500 words, small pages, a mask a word": partial(_step(network), *pairs)}
+        {"co-attention, 500 words, small pages": partial(_step(_network()), *pairs)}
     )
 
 

@@ -14,7 +14,6 @@ from genrefusion.models.coattention import (
     BidirectionalLstm,
     CoAttentionNetwork,
     DenseCoAttention,
-    LockedDropout,
     Pairs,
 )
 
@@ -122,20 +121,6 @@ def test_a_missing_side_leaves_gradients_that_are_numbers(side: str, autocast: b
         nn.functional.cross_entropy(reading.logits, torch.tensor([0, 1])).backward()
     assert all(value.isfinite().all() for value in reading)
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
-
-
-def test_locked_dropout_leaves_out_the_same_channels_at_each_position() -> None:
-    torch.manual_seed(0)
-    dropped = LockedDropout(0.3)(torch.ones(400, 5, 50))
-    assert (dropped == dropped[:, :1]).all()
-    assert (dropped[0] != dropped[1]).any(), "songs have masks of their own"
-    assert (dropped == 0).float().mean() == pytest.approx(0.3, abs=0.02)
-    assert dropped.mean() == pytest.approx(1, abs=0.02)
-
-
-def test_locked_dropout_leaves_everything_in_when_it_predicts() -> None:
-    values = torch.randn(2, 5, 6)
-    assert torch.equal(LockedDropout(0.3).eval()(values), values)
 
 
 def test_lstm_is_that_of_torch_on_packed_sequences() -> None:

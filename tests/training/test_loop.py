@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,6 @@ def fit(
     watch: Watch | None = None,
     shown: Terminal = QUIET,
     trainer: TrainerSettings = CPU,
-    lengths: Sequence[int] | None = None,
     **settings: Any,
 ) -> pd.DataFrame:
     return train_network(
@@ -67,7 +66,6 @@ def fit(
         validate=settings.pop("validate", figures),
         settings=NetworkSettings(**({"name": "points", "epochs": 6, "batch_size": 16, "lr": 0.02} | settings)),
         conditions=Conditions(5, trainer, shown, checkpoint, watch),
-        lengths=lengths,
     )
 
 
@@ -116,7 +114,6 @@ def test_training_stops_when_patience_is_over() -> None:
     ("killed_in_epoch", "how"),
     [
         *((epoch, {}) for epoch in (1, 3, 5)),
-        (3, {"lengths": range(64)}),
         (3, {"trainer": TrainerSettings("cpu", mixed_precision="bf16")}),
     ],
     ids=str,

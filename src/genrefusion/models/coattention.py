@@ -158,24 +158,6 @@ class TextSide(nn.Module):
         return words, torch.where(lengths[:, None] > 0, mean, self.absent)
 
 
-class LockedDropout(nn.Module):
-    """Dropout with one mask for all positions of a sequence (Gal and Ghahramani 2016, arXiv 1512.05287).
-
-    To draw one for each word takes a quarter of a training step.
-    """
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Values of a sequence, shape (batch, positions, width), of which channels are left out."""
-        if not self.training or not self.share:
-            return values
-        mask = nn.functional.dropout(values.new_ones(len(values), 1, values.shape[2]), self.share)
-        return values * mask
-
-
 class BidirectionalLstm(nn.Module):
     """One layer of `torch.nn.LSTM` in each direction, with learned initial states.
 

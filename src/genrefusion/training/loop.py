@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -26,7 +26,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast, broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
-from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch.utils.data import DataLoader, Dataset
 
 from genrefusion.core.errors import UserError
 from genrefusion.core.machine import usable_cores
@@ -36,7 +36,6 @@ from genrefusion.settings.pipelines import NetworkSettings
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training import Watch
 from genrefusion.training.checkpoints import Checkpoint, Progress, read_checkpoint, write_checkpoint
-from genrefusion.training.order import LikeLengths
 
 Batch = tuple[Any, Tensor]
 Loss = Callable[[nn.Module, Any, Tensor], Tensor]
@@ -82,7 +81,6 @@ def train_network(
     settings: NetworkSettings,
     conditions: Conditions,
     collate: Collate | None = None,
-    lengths: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Train with AdamW, a warm-up and a cosine, and keep the weights of the best epoch.
 
@@ -104,8 +102,6 @@ def train_network(
         Seed, device, terminal, checkpoint.
     collate : callable, optional
         Makes a batch of a list of items; by default they are stacked.
-    lengths : sequence of int, optional
-        Of each item; those of a batch are chosen to have like ones.
 
     Returns
     -------
@@ -118,7 +114,7 @@ def train_network(
         The loss is no number any more, or the checkpoint is of another training.
     """
     terminal, checkpoint, watch = conditions.terminal, conditions.checkpoint, conditions.watch
-    trained = _prepared(network, dataset, settings, conditions.trainer, collate, lengths)
+    trained = _prepared(network, dataset, settings, conditions.trainer, collate)
     progress = Progress()
     if checkpoint and checkpoint.resume and checkpoint.path.is_file():
         progress = read_checkpoint(checkpoint.path, network, trained.optimizer)
@@ -170,7 +166,6 @@ def _prepared(
     settings: NetworkSettings,
     trainer: TrainerSettings,
     collate: Collate | None,
-    lengths: Sequence[int] | None,
 ) -> _Prepared:
     accelerator = make_accelerator(trainer)
     # With the channels of a point beside each other a step takes two thirds of the time; the order of sums changes.
@@ -179,16 +174,11 @@ def _prepared(
     optimizer = torch.optim.AdamW(_trainable(network), lr=settings.lr, weight_decay=settings.weight_decay)
     sampler = torch.Generator()
     items = cast(Sized, dataset)
-    order = (
-        RandomSampler(items, generator=sampler)
-        if lengths is None
-        else LikeLengths(lengths, settings.batch_size, sampler)
-    )
     # A last batch of one item would leave batch normalisation without a variance.
     loader: Any = DataLoader(
         dataset,
         settings.batch_size,
-        sampler=order,
+        shuffle=True,
         generator=sampler,
         drop_last=len(items) % settings.batch_size == 1,
         collate_fn=collate,
