@@ -93,6 +93,11 @@ class CoattentionPipeline(Pipeline):
         return "lyrics" in self._sides
 
     @property
+    def reads_lyrics_alone(self) -> bool:
+        """Where they are read at all."""
+        return self.reads_lyrics
+
+    @property
     def encoder(self) -> TokenEncoder:
         """What the lyrics are read with."""
         context = self.context
