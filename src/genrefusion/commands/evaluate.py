@@ -181,9 +181,10 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
 
 
 def _forgetful(config: EvaluateConfig, scored: _Scored, parts: Parts) -> Parts:
-    """The same pipelines without views, and with a cache that does not keep what is computed for them."""
+    """The same pipelines without views, that say nothing and keep nothing of what is computed for them."""
     context = parts[0][0][0].context
-    context = replace(context, views=False, cache=ReadOnlyCache(context.cache.directory))
+    cache = ReadOnlyCache(context.cache.directory)
+    context = replace(context, views=False, cache=cache, terminal=Terminal(quiet=True))
     pipelines = iter(scored.run.pipelines(context, features_path=config.features.path))
     return [([next(pipelines) for _ in several], tracks) for several, tracks in parts]
 

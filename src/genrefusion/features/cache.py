@@ -148,7 +148,14 @@ class FeatureCache:
     ----------
     directory : Path
         Made at the first write.
+
+    Attributes
+    ----------
+    keeps : bool
+        Whether what is computed stays there when the process ends.
     """
+
+    keeps = True
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -179,6 +186,8 @@ class ScratchCache(FeatureCache):
         Of what is kept on disk all the same: published weights.
     """
 
+    keeps = False
+
     def _make(self, recipe: Recipe) -> Store:
         return MemoryStore(recipe)
 
@@ -189,6 +198,8 @@ class ScratchCache(FeatureCache):
 
 class ReadOnlyCache(FeatureCache):
     """A cache whose folder cannot be written: what is there is read, what is not is computed and kept in memory."""
+
+    keeps = False
 
     def _make(self, recipe: Recipe) -> Store:
         return _StoreInFront(super()._make(recipe), MemoryStore(recipe))

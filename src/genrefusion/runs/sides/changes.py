@@ -74,6 +74,8 @@ class Change:
         How often that is done.
     needs_audio : bool
         Whether there is something to hear.
+    makes_lyrics : bool
+        Whether the lyrics are made up, and no other song has them.
     """
 
     key: str
@@ -81,6 +83,7 @@ class Change:
     make: Callable[[Songs, int], Version]
     draws: int = 1
     needs_audio: bool = True
+    makes_lyrics: bool = False
 
 
 def _same(songs: Songs, draw: int) -> Version:
@@ -151,7 +154,10 @@ CHANGES = (
     ),
     *(
         Change(
-            f"{kind}_{share * 100:.0f}", f"{share:.0%} of the words {kind}", _damage(share, misheard=kind == "misheard")
+            f"{kind}_{share * 100:.0f}",
+            f"{share:.0%} of the words {kind}",
+            _damage(share, misheard=kind == "misheard"),
+            makes_lyrics=True,
         )
         for kind in ("dropped", "misheard")
         for share in DAMAGED

@@ -125,12 +125,13 @@ def _predictions(parts: Parts, corpus: Tracks, groups: Groups, terminal: Termina
         ]
         if tables:
             found[change.key].append(pd.concat(tables, ignore_index=True))
+        if change.makes_lyrics:  # nobody asks for them again
+            parts[0][0][0].context.cache.forget()
     return found
 
 
 def _predicted(pipelines: list[Predictor], version: Version, genres: pd.Series, *, fold: int) -> pd.DataFrame:
     table = mean_prediction([pipeline.predict_proba(version.tracks) for pipeline in pipelines]).tracks
-    pipelines[0].context.cache.forget()  # lyrics that were made up: nobody asks for them again
     own = table.loc[version.tracks.ids].set_axis(pd.Index(version.of, name="track_id"))
     return with_truth(own, genres, fold=fold)
 
