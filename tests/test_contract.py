@@ -60,6 +60,18 @@ EXPERIMENTS = {
 }
 ALWAYS = ("multiframe", "knn on probabilities", "xgboost", "late fusion, stacked", "lyrics", "co-attention")
 """One of each kind; the others are left out by ``-m 'not slow'``."""
+LIKE_OTHERS = (
+    "multiframe of two members",
+    "knn on embeddings",
+    "best features",
+    "random forest",
+    "late fusion, mean",
+    "lyrics by a forest",
+    "lyrics by a perceptron",
+    "lyrics by mean embedding",
+    "co-attention of the lyrics alone",
+)
+"""Those that differ from another in one part, which has tests of its own: only ``-m ''`` runs them."""
 
 EASY = {"audio": ("classical", "hiphop", "metal"), "lyrics": ("country", "hiphop", "metal")}
 """Genres that lie far apart in sound, and in words: neighbours in sound are none in words."""
@@ -67,9 +79,15 @@ EASY = {"audio": ("classical", "hiphop", "metal"), "lyrics": ("country", "hiphop
 Make = Callable[..., Pipeline]
 
 
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    if name in LIKE_OTHERS:
+        return [pytest.mark.long]
+    return [] if name in ALWAYS else [pytest.mark.slow]
+
+
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=[] if name in ALWAYS else pytest.mark.slow) for name in EXPERIMENTS],
+    params=[pytest.param(name, marks=_marks(name)) for name in EXPERIMENTS],
 )
 def overrides(request: pytest.FixtureRequest, tiny_encoder: Path) -> list[str]:
     return [override.format(tiny=tiny_encoder) for override in EXPERIMENTS[request.param]]

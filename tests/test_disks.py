@@ -149,6 +149,7 @@ def test_resume_takes_the_run_of_the_same_corpus(songs: str, tmp_path: Path) -> 
     assert states == {"2026-01-01_00-00-00": "finished", "2026-01-01_00-00-01": "running"}
 
 
+@pytest.mark.long
 def test_resume_takes_the_sweep_of_the_same_corpus(songs: str, tmp_path: Path) -> None:
     table = Path(songs.removeprefix("data.manifest="))
     other = f"data.manifest={shutil.copy(table, table.with_name('other.csv'))}"

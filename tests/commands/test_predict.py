@@ -132,6 +132,7 @@ def test_every_pipeline_answers(name: str, runs: Runs, demo: Tracks, tmp_path: P
         assert (answer["seconds"] is None) == (name == "lyrics")
 
 
+@pytest.mark.long
 def test_a_side_may_be_missing(runs: Runs, write_tone: WriteTone, tmp_path: Path, answers: Answers) -> None:
     song = write_tone(tmp_path / "song.flac", seconds=4)
     (tmp_path / "words.txt").write_text("love and rain again")

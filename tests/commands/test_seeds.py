@@ -17,7 +17,7 @@ from genrefusion.metrics.intervals import seeds_interval
 from genrefusion.metrics.predictions import read_predictions
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_with_several_seeds_end_with_a_row_for_each_combination_of_the_rest(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

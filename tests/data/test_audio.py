@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile
+from mutagen.id3 import APIC, ID3
 
+from conftest import shared
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import (
     AudioError,
@@ -571,7 +573,28 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert digest_audio(tmp_path / "a.wav") == ("", "a pipe or a device, not a file")
 
 
-def test_a_companion_of_macos_beside_a_song_does_not_matter(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.mp3", np.full(22050, 0.1), 22050)  # without tags: libsndfile would look for one
-    (tmp_path / "._a.mp3").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
-    assert audio_problem(tmp_path / "a.mp3") == ""
+@pytest.mark.parametrize("companion", [False, True], ids=["alone", "beside a companion"])
+@pytest.mark.parametrize("tag", [0, 100, 10_000, 500_000], ids=lambda size: f"tag of {size}")
+@pytest.mark.parametrize("name", ["a.mp3", "A.MP3", "a.wav", "a"])
+def test_mp3_is_read_whatever_tag_name_and_companion_it_has(
+    name: str, tag: int, companion: bool, tmp_path: Path, song: np.ndarray
+) -> None:
+    soundfile.write(tmp_path / "plain.mp3", song, 22050)
+    if tag:
+        with_cover = ID3()
+        with_cover.add(APIC(mime="image/png", data=np.random.default_rng(0).bytes(tag)))
+        with_cover.save(tmp_path / "plain.mp3")
+    (tmp_path / "plain.mp3").rename(tmp_path / name)
+    if companion:
+        (tmp_path / f"._{name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    assert audio_problem(tmp_path / name) == ""
+    assert header_seconds(tmp_path / name) == pytest.approx(6, abs=0.1)
+    heard = load_audio(tmp_path / name)
+    assert np.corrcoef(heard[: len(song)], song)[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("clip", ["actionable", "cute", "dubstep", "thejazzpiano"])
+def test_published_mp3_is_decoded_as_by_another_program(clip: str) -> None:
+    path = shared(f"bensound/{clip}.mp3")
+    heard, expected = load_audio(path), soundfile.read(path, dtype="float32")[0]
+    np.testing.assert_allclose(heard, expected if expected.ndim == 1 else expected.mean(axis=1), atol=1e-6)

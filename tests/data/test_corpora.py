@@ -455,6 +455,7 @@ def test_another_decoder_judges_again(songs: Path, tmp_path: Path, monkeypatch: 
     assert len(verdict_files(tmp_path)) == 2
 
 
+@pytest.mark.long
 def test_a_record_of_many_files_is_read_and_merged_in_a_moment(tmp_path: Path) -> None:
     many = {f"/music/{n:06}/a song with a name.mp3": [n, n, n, f"{n:064x}"] for n in range(100_000)}
     record = tmp_path / "files.json"

@@ -368,6 +368,7 @@ print(len(held), sum(1 for line in open("/proc/self/maps") if ".safetensors" in 
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("songs", [1000, 3000])
 def test_with_64_open_files_allowed_thousands_of_songs_are_written_and_read(tmp_path: Path, songs: int) -> None:
     command = [sys.executable, "-c", LIMITED, str(tmp_path / "mel"), str(songs)]

@@ -129,6 +129,7 @@ def test_a_folder_with_a_run_is_not_overwritten(members, tmp_path):
     assert (run / "predictions" / "test.csv").read_bytes() == before
 
 
+@pytest.mark.long
 def test_runs_of_audio_and_of_lyrics_alone_are_joined_where_the_table_has_no_digests(demo, tmp_path):
     table = demo.table.reset_index()[["track_id", "genre", "artist", "audio", "lyrics"]]
     table.to_csv(tmp_path / "tracks.csv", index=False)

@@ -59,6 +59,7 @@ def test_two_processes_do_not_train_in_one_folder(demo: Tracks, tmp_path: Path) 
     assert not (tmp_path / ".lock").exists()
 
 
+@pytest.mark.long
 def test_the_interval_of_a_run_on_pieces_draws_artists(demo: Tracks, tmp_path: Path) -> None:
     words = [*TINY_DATA, "experiment=xgboost_97", "pipeline.rounds=3", "data.piece_seconds=2"]
     figures = run_experiment(compose_train(*words), tmp_path, quiet=True)

@@ -22,7 +22,7 @@ from genrefusion.data.formats import HEAD, MPEG, Kind, kind_of, not_audio
 from genrefusion.data.mixing import Array, Sound
 from genrefusion.data.mixing import AudioError as AudioError
 
-DECODING = 3
+DECODING = 4
 """Version of what is decoded and refused here; another one makes earlier verdicts and features void."""
 
 _BLOCK = 1 << 18

@@ -117,6 +117,12 @@ def count(path: Path, max_seconds: float | None = None) -> Count | None:
         return _count(content, max_seconds)
 
 
+def without_tag(path: Path) -> io.BytesIO:
+    """All that is behind an ID3 tag at the beginning, in memory."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return io.BytesIO(content[after_tag(content, 0) :])
+
+
 def rewritten(path: Path, counted: Count) -> io.BytesIO:
     """The frames that were counted, in memory, behind a header that tells their number."""
     with path.open("rb") as file:

@@ -64,7 +64,7 @@ def seconds_told(path: Path, kind: Kind | None) -> float | None:
     """Length as the header tells it, or of MP3 without such a header as its frames do; None if nothing tells it."""
     if kind is MPEG and (counted := mpeg.count(path)) is not None and not counted.believed:
         return max(counted.told, counted.frames) * counted.samples_a_frame / counted.rate or None
-    with _open(os.fsencode(path)) as file:
+    with _open(_known(path, kind)) as file:
         known = 0 < file.frames < _UNKNOWN_FRAMES
         return int(file.frames) / int(file.samplerate) if known else None
 
@@ -80,20 +80,20 @@ def refusal(path: Path, kind: Kind | None, head: bytes, error: soundfile.Libsndf
 
 def _source(path: Path, kind: Kind | None, max_seconds: float) -> Source:
     """What to open: the file, or its frames of MP3 behind a header that is true, where libsndfile errs."""
-    name = os.fsencode(path)
+    source = _known(path, kind)
     if (
         kind is not MPEG
         or (counted := mpeg.count(path, max_seconds + 1)) is None
         or counted.believed
         or counted.layer != 3
     ):
-        return name
-    with _open(name) as file:
+        return source
+    with _open(source) as file:
         guessed = int(file.frames)
     heard = _HEARD * counted.rate
     more = counted.samples > guessed + heard
     fewer = counted.samples < min(guessed, int(max_seconds * counted.rate)) - heard
-    return mpeg.rewritten(path, counted) if more or (fewer and counted.whole and not counted.told) else name
+    return mpeg.rewritten(path, counted) if more or (fewer and counted.whole and not counted.told) else source
 
 
 def _promised_frames(file: soundfile.SoundFile) -> int:
@@ -172,11 +172,21 @@ def _can_be_read(source: Source, position: int) -> bool:
 
 
 def _open(source: Source) -> soundfile.SoundFile:
-    """Open a file by its descriptor: by its name libsndfile looks into a companion ``._NAME`` of macOS, and fails."""
     if not isinstance(source, bytes):
         source.seek(0)
-        return soundfile.SoundFile(source)
-    return soundfile.SoundFile(os.open(source, os.O_RDONLY))  # closed with it, or by libsndfile where it fails
+    return soundfile.SoundFile(source)
+
+
+def _known(path: Path, kind: Kind | None) -> Source:
+    """What to open so that libsndfile knows what it is: the file by its name, or a stream of MP3 without its tag.
+
+    libsndfile tells MP3 behind a long tag, such as one with a cover, by the ending of the name alone; and where a
+    companion ``._NAME`` of macOS lies beside a file without a tag, it looks into that and fails.
+    """
+    companion = path.with_name(f"._{path.name}")
+    if kind is MPEG and (path.suffix.lower() != ".mp3" or companion.exists()):
+        return mpeg.without_tag(path)
+    return os.fsencode(path)
 
 
 def _head(path: Path) -> bytes:
