@@ -155,7 +155,7 @@ CHANGES = (
     *(
         Change(
             f"{kind}_{share * 100:.0f}",
-            f"{share:.0%} of the words {kind}",
+            f"{share * 100:.0f} % of the words {kind}",
             _damage(share, misheard=kind == "misheard"),
             makes_lyrics=True,
         )
