@@ -91,6 +91,21 @@ def test_views_are_the_predictions_from_one_side(fitted: CoattentionPipeline, pa
         pd.testing.assert_frame_equal(views[view], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_step_learns_songs_with_lyrics_without_them_too(
+    heard: bool, fitted: CoattentionPipeline, parts: tuple[Tracks, Tracks], cache: Path
+) -> None:
+    learning = pipeline(cache, "pipeline.drop_side=0", f"pipeline.heard_alone={heard}")
+    songs = with_values(parts[0], lyrics=[None, *parts[0].table["lyrics"][1:]])
+    pairs, classes = Sequences.collate(list(fitted._songs(songs)))
+    network = fitted.networks_[0]
+    found = learning._loss(network, pairs, classes)
+    alone, _ = Sequences.collate(list(fitted._songs(with_values(parts[0], lyrics=None))))
+    logits = [network(pairs), network(alone)[1:]] if heard else [network(pairs)]
+    expected = [torch.nn.functional.cross_entropy(rows, classes[-len(rows) :], reduction="sum") for rows in logits]
+    torch.testing.assert_close(found, sum(expected) / sum(map(len, logits)), atol=1e-5, rtol=1e-5)
+
+
 def test_views_are_left_out_where_nobody_asks_for_them(
     fitted: CoattentionPipeline, saved: Path, parts: tuple[Tracks, Tracks], context: Context
 ) -> None:

@@ -17,7 +17,7 @@ from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.audio_side import audio_side
 from genrefusion.pipelines.base import Context, make_pipeline
 from genrefusion.pipelines.frames import trunk_outputs
-from genrefusion.pipelines.sequences import Sequences, drop_sides
+from genrefusion.pipelines.sequences import Sequences, drop_sides, heard_alone
 from genrefusion.settings.features import MelFeatures
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training.loop import make_accelerator
@@ -87,6 +87,15 @@ def test_a_song_never_loses_both_sides(songs: Sequences) -> None:
         lost["audio"] += not there[0][0]
         lost["lyrics"] += not there[1][0]
     assert all(30 < count < 70 for count in lost.values())
+
+
+def test_songs_with_both_sides_are_heard_alone(songs: Sequences) -> None:
+    pairs, _ = songs.collate([songs[i] for i in (1, 0, 2)])
+    heard, places = heard_alone(pairs)
+    assert places.tolist() == [1], "of the others one side is there only"
+    assert not heard.text_mask.any()
+    assert torch.equal(heard.audio, pairs.audio[1:2])
+    assert heard.audio_mask.sum() == 6
 
 
 def test_tracks_with_nothing_to_read_are_named(tmp_path: Path, context: Context) -> None:

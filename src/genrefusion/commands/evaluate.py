@@ -20,15 +20,16 @@ from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.corpora import load_usable
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.cache import cache_to_read
+from genrefusion.features.cache import ReadOnlyCache, cache_to_read
 from genrefusion.features.precomputed import require_numbers, with_digests
 from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
-from genrefusion.pipelines.base import Predictor, read_features, read_settings
+from genrefusion.pipelines.base import read_features, read_settings
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import prediction_tables, show_metrics, summarise, write_names, write_tables
 from genrefusion.runs.evaluation_folders import replacing
 from genrefusion.runs.explain.explain import explain
 from genrefusion.runs.explain.songs import parts_to_explain
+from genrefusion.runs.sides.matrix import Parts, compare_sides, parts_with_sides
 from genrefusion.runs.store import Run, open_run
 from genrefusion.runs.training import make_context, say_skipped
 from genrefusion.settings.commands import EvaluateConfig
@@ -48,7 +49,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     the figures are shown alone. With ``calibrate`` the result
     with calibrated probabilities goes to ``evaluations/<corpus>_calibrated/`` as well. With ``explain`` what a
     co-attention run looked at goes to ``explanations/``, in the run folder or for another corpus beside its result, and
-    into the report; where these are the run's own test tracks, into that of the run too.
+    into the report; where these are the run's own test tracks, into that of the run too. With ``sides`` what it does
+    with the wrong sides goes to ``sides/`` beside the result.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     ------
     UserError
         The run is not finished, the corpus has genres that it does not know, or there is nothing to explain, or no
-        place for the drawings.
+        place for the drawings, or there is one side only.
     """
     if not config.run:
         raise UserError("evaluate needs run=DIR: the folder that train named in its last line.")
@@ -77,12 +79,14 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         raise closed
     scored = _prepare(config, run, terminal)
     to_explain = parts_to_explain(scored.parts) if config.explain else []
+    to_exchange = parts_with_sides(scored.parts) if config.sides else []
     tables = _predict_parts(scored.parts)
     same = _is_there(scored.target, tables)
     # What was calibrated or explained of other predictions does not go with these.
     stale = not same and (scored.calibrated / "calibration.json").is_file()
     targets = [scored.target, scored.calibrated] if config.calibrate or stale else [scored.target]
-    keep = ("explanations",) if same and not config.explain else ()
+    kept = {"explanations": not config.explain, "sides": not config.sides}
+    keep = [name for name, keeps in kept.items() if same and keeps]
     with replacing(*targets, keep=keep) if closed is None else _passing(len(targets)) as (folder, *others):
         metrics = _write(scored, tables, folder, terminal)
         if config.calibrate:
@@ -90,6 +94,9 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
             metrics = calibrate(folder, val, others[0], by_fold=scored.own, title=scored.title, terminal=terminal)
         if config.explain:
             explain(to_explain, scored.explanations(folder), config.explain, title=scored.title, terminal=terminal)
+        if config.sides:
+            parts = _forgetful(config, scored, to_exchange)
+            compare_sides(parts, scored.tracks, folder / "sides", title=scored.title, terminal=terminal)
         _report(scored, folder, explained=bool(config.explain), kept=same)
     if closed is not None:
         terminal.say("note", f"{run.directory}: {closed.strerror}. The figures are not kept")
@@ -102,6 +109,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         terminal.say("removed", f"{scored.calibrated}: it was of other predictions")
     if config.explain:
         terminal.say("explained", str(scored.explanations(scored.target)))
+    if config.sides:
+        terminal.say("sides", str(scored.target / "sides"))
     return metrics
 
 
@@ -119,7 +128,7 @@ class _Scored:
     run: Run
     own: bool  # its own test tracks, not those of another corpus
     tracks: Tracks
-    parts: list[tuple[list[Predictor], Tracks]]  # tracks, and the pipelines whose mean prediction they get
+    parts: Parts  # tracks, and the pipelines whose mean prediction they get
     target: Path
 
     @property
@@ -180,6 +189,15 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     return _Scored(run, own, tracks, parts, run.directory / "evaluations" / _place(run, tracks, own=own))
 
 
+def _forgetful(config: EvaluateConfig, scored: _Scored, parts: Parts) -> Parts:
+    """The same pipelines without views, that say nothing and keep nothing of what is computed for them."""
+    context = parts[0][0][0].context
+    cache = ReadOnlyCache(context.cache.directory)
+    context = replace(context, views=False, cache=cache, terminal=Terminal(quiet=True))
+    pipelines = iter(scored.run.pipelines(context, features_path=config.features.path))
+    return [([next(pipelines) for _ in several], tracks) for several, tracks in parts]
+
+
 def _write(scored: _Scored, tables: dict[str, pd.DataFrame], folder: Path, terminal: Terminal) -> dict[str, Any]:
     """Write and show what the predictions say; returns the figures."""
     run, tracks = scored.run, scored.tracks
@@ -220,7 +238,7 @@ def _is_there(target: Path, tables: dict[str, pd.DataFrame]) -> bool:
     return path.is_file() and path.read_text(encoding="utf-8") == as_text(tables["predictions/test.csv"])
 
 
-def _predict_parts(parts: list[tuple[list[Predictor], Tracks]]) -> dict[str, pd.DataFrame]:
+def _predict_parts(parts: Parts) -> dict[str, pd.DataFrame]:
     """Tables of the mean prediction for each group of pipelines and its tracks."""
     found: dict[str, list[pd.DataFrame]] = {}
     for number, (pipelines, tracks) in enumerate(parts):

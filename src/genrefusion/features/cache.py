@@ -153,7 +153,14 @@ class FeatureCache:
     ----------
     directory : Path
         Made at the first write.
+
+    Attributes
+    ----------
+    keeps : bool
+        Whether what is computed stays there when the process ends.
     """
+
+    keeps = True
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -184,6 +191,8 @@ class ScratchCache(FeatureCache):
         Of what is kept on disk all the same: published weights.
     """
 
+    keeps = False
+
     def _make(self, recipe: Recipe) -> Store:
         return MemoryStore(recipe)
 
@@ -194,6 +203,8 @@ class ScratchCache(FeatureCache):
 
 class ReadOnlyCache(FeatureCache):
     """A cache whose folder cannot be written: what is there is read, what is not is computed and kept in memory."""
+
+    keeps = False
 
     def _make(self, recipe: Recipe) -> Store:
         return _StoreInFront(super()._make(recipe), MemoryStore(recipe))

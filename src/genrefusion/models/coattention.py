@@ -112,9 +112,9 @@ class CoAttentionNetwork(nn.Module):
             nn.Linear(width, n_classes),
         )
 
-    def forward(self, pairs: Pairs) -> Tensor:
-        """Logits, shape (batch, n_classes)."""
-        return self.read(pairs).logits
+    def forward(self, *batches: Pairs) -> Tensor:
+        """Logits of the songs of all batches, shape (songs, n_classes)."""
+        return torch.cat([self.read(pairs).logits for pairs in batches])
 
     def read(self, pairs: Pairs) -> Reading:
         """Logits and all attention."""

@@ -180,7 +180,8 @@ class Convolutions(AudioSide):
             return {}
         assert self.trunk is not None
         # What convolutions make of the songs that were trained here serves no other run: it stays in memory.
-        outputs = self.context.cache if self.published else ScratchCache(self.context.cache.directory)
+        cache = self.context.cache
+        outputs = cache if self.published or not cache.keeps else ScratchCache(cache.directory)
         found = trunk_outputs(self.trunk, known, self.features, self.context, outputs=outputs)
         if self.settings.levels == "all":
             return found

@@ -131,6 +131,11 @@ class Predictor(Protocol):
         """Whether the lyrics of a track that has some change its prediction."""
 
     @property
+    def reads_lyrics_alone(self) -> bool:
+        """Whether a track gets a prediction of which nothing is heard, in a file or among ready features."""
+        return "lyrics" in self.uses
+
+    @property
     def members(self) -> list[Predictor]:
         """The pipeline itself; of an ensemble those that it joins, and theirs."""
         return [self]

@@ -36,7 +36,7 @@ from genrefusion.pipelines.base import (
 )
 from genrefusion.pipelines.frames import member_conditions, on_device
 from genrefusion.pipelines.lyrics import report_lyrics
-from genrefusion.pipelines.sequences import Sequences, drop_sides
+from genrefusion.pipelines.sequences import Sequences, drop_sides, heard_alone
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.features import FeatureSettings
 from genrefusion.settings.pipelines import CoattentionSettings
@@ -93,6 +93,11 @@ class CoattentionPipeline(Pipeline):
         return "lyrics" in self._sides
 
     @property
+    def reads_lyrics_alone(self) -> bool:
+        """Where they are read at all."""
+        return self.reads_lyrics
+
+    @property
     def encoder(self) -> TokenEncoder:
         """What the lyrics are read with."""
         return TokenEncoder(self.settings.encoder, *self.context.for_encoders)
@@ -139,7 +144,7 @@ class CoattentionPipeline(Pipeline):
         self.audio_.prepare(tracks)
 
     def fit(self, train: Tracks, val: Tracks) -> Self:
-        """Train on `train`; the epoch with the lowest log loss over `val` is kept."""
+        """Train on `train`; the epoch with the lowest log loss over `val`, as it is learnt, is kept."""
         self.classes_ = genres_to_learn(train, val)
         histories = [self.audio_.fit(train, val)]
         songs, val_songs = self._songs(train), self._songs(val)
@@ -161,7 +166,7 @@ class CoattentionPipeline(Pipeline):
         require_fitted(self)
         songs = self._songs(tracks)
         table = self._table(songs)
-        both = [song for song in songs.ids if song in songs.audio and len(songs.text[song])]
+        both = songs.both
         if not both or not self.context.views:
             return Prediction(table)
         views = {
@@ -278,29 +283,38 @@ class CoattentionPipeline(Pipeline):
 
     def _fit_member(self, member: int, songs: Sequences, val: Sequences) -> pd.DataFrame:
         network = self.networks_[member]
-        truth = np.array(val.labels)
+        # The epoch is chosen by what is learnt: as the lyrics are learnt sooner, the audio alone would be read poorly.
+        held = [val, val.part(val.both, without="lyrics")] if self.settings.heard_alone and val.both else [val]
+        truth = [np.array(songs.labels) for songs in held]
 
         def validate(model: nn.Module) -> dict[str, float]:
-            probabilities = predict([model], val)
+            found = [predict([model], songs) for songs in held]
             return {
-                "accuracy": scores.accuracy(truth, probabilities),
-                "log_loss": scores.log_loss(truth, probabilities),
+                "accuracy": scores.accuracy(truth[0], found[0]),
+                "log_loss": scores.log_loss(np.concatenate(truth), np.concatenate(found)),
             }
-
-        def loss(model: nn.Module, pairs: Pairs, classes: Tensor) -> Tensor:
-            logits = model(drop_sides(pairs, self.settings.drop_side))
-            return nn.functional.cross_entropy(logits, classes, label_smoothing=self.settings.label_smoothing)
 
         history = train_network(
             network,
             songs,
-            loss=loss,
+            loss=self._loss,
             validate=validate,
             settings=self.settings,
             conditions=member_conditions(self.context, member),
             collate=songs.collate,
         )
         return history.assign(member=str(member))
+
+    def _loss(self, model: nn.Module, pairs: Pairs, classes: Tensor) -> Tensor:
+        """Cross-entropy of the songs, some of them without a side, and of their audio alone if that is asked for."""
+        batches = [drop_sides(pairs, self.settings.drop_side)]
+        if self.settings.heard_alone:
+            heard, places = heard_alone(pairs)
+            if len(places):
+                batches.append(heard)
+                classes = torch.cat([classes, classes[places]])
+        smoothing = self.settings.label_smoothing
+        return nn.functional.cross_entropy(model(*batches), classes, label_smoothing=smoothing)
 
     def _models(self) -> list[nn.Module]:
         return [on_device(network, self.context) for network in self.networks_]

@@ -10,7 +10,9 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.tracks import Tracks
+from genrefusion.features.precomputed import ready_tracks
 from genrefusion.metrics.pooling import Labels, LogarithmicPool, Probabilities
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.pipelines.base import (
@@ -129,6 +131,11 @@ class EnsemblePipeline(Predictor):
         return any(member.reads_lyrics for member in self.members_)
 
     @property
+    def reads_lyrics_alone(self) -> bool:
+        """Whether some member does."""
+        return any(member.reads_lyrics_alone for member in self.members_)
+
+    @property
     def members(self) -> list[Predictor]:
         """All that are no ensembles."""
         return [member for joined in self.members_ for member in joined.members]
@@ -144,6 +151,11 @@ class EnsemblePipeline(Predictor):
         rows = np.zeros((len(tracks), len(self.classes_)))
         ids = np.array(tracks.ids, dtype=object)
         known = np.array([[track in table.index for table in tables] for track in ids])
+        if (unread := ~known.any(axis=1)).any():
+            raise UserError(
+                f"{unread.sum()} of {len(tracks)} tracks of {tracks.corpus} have nothing that a member of the ensemble "
+                f"reads:\n{bullet_list(ids[unread])}"
+            )
         for pattern in np.unique(known, axis=0):
             chosen = np.flatnonzero((known == pattern).all(axis=1))
             which = np.flatnonzero(pattern).tolist()
@@ -174,8 +186,9 @@ class EnsemblePipeline(Predictor):
 
 
 def _readable(member: Predictor, tracks: Tracks) -> Tracks:
-    """Tracks that have one of the sides that a member needs."""
+    """Tracks that have one of the sides that a member needs, or the ready features."""
     if not member.uses:
-        return tracks
+        ready = None if member.reads_lyrics_alone else ready_tracks(member.features)
+        return tracks if ready is None else tracks.subset([track for track in tracks.ids if track in ready])
     without = set(tracks.lacking(*sorted(member.uses)))
     return tracks.subset([track for track in tracks.ids if track not in without])

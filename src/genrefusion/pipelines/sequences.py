@@ -75,6 +75,11 @@ class Sequences(torch.utils.data.Dataset[Item]):
         pairs = Pairs(_pad(audio), _pad(places), audio_mask, _pad(text), text_mask)
         return pairs, torch.stack([item[1] for item in items])
 
+    @property
+    def both(self) -> list[str]:
+        """Ids of the songs that have audio and lyrics."""
+        return [song for song in self.ids if song in self.audio and len(self.text[song])]
+
     def part(self, ids: list[str], *, without: str) -> Sequences:
         """Some of the songs, without their ``audio`` or their ``lyrics``."""
         label = dict(zip(self.ids, self.labels, strict=True))
@@ -120,6 +125,14 @@ def drop_sides(pairs: Pairs, probability: float) -> Pairs:
     return pairs._replace(
         audio_mask=pairs.audio_mask & ~no_audio[:, None], text_mask=pairs.text_mask & ~no_text[:, None]
     )
+
+
+def heard_alone(pairs: Pairs) -> tuple[Pairs, Tensor]:
+    """Those of the songs that have both sides, without their lyrics, and their places in the batch."""
+    (places,) = (pairs.audio_mask.any(dim=1) & pairs.text_mask.any(dim=1)).nonzero(as_tuple=True)
+    part = Pairs(*(tensor[places] for tensor in pairs))
+    # One token of padding is left, so that this takes a small part of the time of whole songs.
+    return part._replace(text=part.text[:, :1], text_mask=torch.zeros_like(part.text_mask[:, :1])), places
 
 
 def _pad(rows: list[Tensor]) -> Tensor:

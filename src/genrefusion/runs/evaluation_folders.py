@@ -22,6 +22,7 @@ WRITTEN = (
     *("figures/confusion.png", "figures/roc.png", "figures/reliability.png", "calibration.json"),
     *("explanations/words.csv", "explanations/words.png", "explanations/deletion.csv", "explanations/deletion.png"),
     *("explanations/deletion.json", "explanations/songs.json"),
+    *("sides/matrix.json", "sides/matrix.csv", "sides/matrix.png"),
 )
 """What an evaluation leaves, by its path in the folder; beside it pictures of songs, which have their names."""
 

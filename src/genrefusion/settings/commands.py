@@ -66,6 +66,9 @@ class EvaluateConfig(Settings):
         False, help="also with probabilities scaled by a temperature that is fitted on the validation tracks"
     )
     explain: int = setting(0, low=0, help="a number of songs to draw, or 0 to explain nothing")
+    sides: str | None = setting(
+        None, choices=("matrix",), help="also with a side taken away, exchanged or damaged; null: with both alone"
+    )
     trainer: Any = setting(MISSING, help=_TRAINER)
     cache: str | None = setting(None, path=True, help=_CACHE)
     workers: int = setting(2, low=1, high=1000, help=_WORKERS)

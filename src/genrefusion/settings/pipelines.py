@@ -170,6 +170,9 @@ class CoattentionSettings(NetworkSettings):
     drop_side: float = setting(
         0.3, low=0, high=0.95, help="probability in training that a song with both sides loses one of them"
     )
+    heard_alone: bool = setting(
+        False, help="songs with lyrics count a second time without them, in each step and where the epoch is chosen"
+    )
     members: int = setting(1, low=1, high=100, help="networks with seeds of their own whose probabilities are averaged")
 
     def __post_init__(self) -> None:
