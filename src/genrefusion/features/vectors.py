@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import load_audio
 from genrefusion.data.tracks import Tracks
 from genrefusion.features import handcrafted, handcrafted_wide
-from genrefusion.features.cache import LazyArray, extract
+from genrefusion.features.cache import FeatureCache, LazyArray, extract
 from genrefusion.features.precomputed import read_feature_table, require_tracks
-from genrefusion.features.sources import AudioSource, Surroundings
+from genrefusion.features.sources import AudioSource
 from genrefusion.settings.features import FeatureSettings, HandcraftedFeatures, TableFeatures
 
 Array = npt.NDArray[np.float32]
@@ -83,7 +84,13 @@ def segment_spans(seconds: float, segment_seconds: float) -> list[tuple[float, f
 
 
 def read_vectors(
-    settings: FeatureSettings, tracks: Tracks, surroundings: Surroundings, *, workers: int
+    settings: FeatureSettings,
+    tracks: Tracks,
+    cache: FeatureCache,
+    *,
+    max_seconds: float,
+    workers: int,
+    terminal: Terminal,
 ) -> AudioVectors:
     """Compute or look up the rows of each track.
 
@@ -93,10 +100,10 @@ def read_vectors(
         Where they come from.
     tracks : Tracks
         In whose order the rows come.
-    surroundings : Surroundings
-        Cache, terminal, and how much of a song is heard.
-    workers : int
-        Threads that extract features.
+    cache : FeatureCache
+        Keeps what is computed.
+    max_seconds, workers, terminal
+        As for `genrefusion.features.cache.extract`.
 
     Raises
     ------
@@ -104,8 +111,8 @@ def read_vectors(
         A track has no audio, or is not in the file.
     """
     if isinstance(settings, HandcraftedFeatures):
-        extractor = HandcraftedExtractor(settings, max_seconds=surroundings.max_seconds)
-        arrays = extract(tracks, extractor, surroundings.cache, workers=workers, terminal=surroundings.terminal)
+        extractor = HandcraftedExtractor(settings, max_seconds=max_seconds)
+        arrays = extract(tracks, extractor, cache, workers=workers, terminal=terminal)
         every = handcrafted_wide.WIDE_FEATURE_NAMES if extractor.wide else handcrafted.FEATURE_NAMES
         subsets = {"time": handcrafted.TIME_DOMAIN, "frequency": handcrafted.FREQUENCY_DOMAIN}
         names = subsets.get(settings.kind, every)

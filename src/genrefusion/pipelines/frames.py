@@ -136,7 +136,7 @@ def require_readable_frames(features: FeatureSettings, weights: str) -> None:
     """
     if not isinstance(features, MelFeatures):
         raise UserError(
-            f"features={features.name}: the network reads mel-spectrograms (features=mel), or sequences of vectors "
+            f"features={features.name}: the network reads mel-spectrograms: features=mel, or sequences of vectors "
             "(musicnn, precomputed, audio_encoder)."
         )
     if weights != "none":

@@ -270,7 +270,15 @@ class VectorPipeline(Pipeline):
     def _audio(self, tracks: Tracks) -> AudioVectors:
         if self._source is not None:
             return summarise(self._source, tracks, self.settings.statistics)
-        return read_vectors(self.features, tracks, self.context.surroundings(), workers=self.context.workers)
+        context = self.context
+        return read_vectors(
+            self.features,
+            tracks,
+            context.cache,
+            max_seconds=context.max_seconds,
+            workers=context.workers,
+            terminal=context.terminal,
+        )
 
     @property
     def _source(self) -> AudioSource | None:
