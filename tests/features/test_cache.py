@@ -226,3 +226,12 @@ def test_a_view_is_what_numpy_would_give(index: Any) -> None:
     np.testing.assert_array_equal(np.asarray(view), array[index])
     np.testing.assert_array_equal(np.array(view, np.float32), array[index])
     np.testing.assert_array_equal(view[0], array[index][0])
+
+
+def test_a_copy_of_a_view_can_be_written_whatever_it_looks_at() -> None:
+    shared = np.arange(6.0)
+    shared.setflags(write=False)
+    view = LazyView(shared, np.s_[None])
+    copy = np.array(view)
+    copy[:] = 1
+    np.testing.assert_array_equal(np.asarray(view), [[0, 1, 2, 3, 4, 5]])

@@ -86,7 +86,8 @@ class LazyView:
         return self.shape[0]
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
-        return np.asarray(self.array[self.index], dtype=dtype)
+        # What is read from a ready file is shared and cannot be written; who asks for a copy gets one.
+        return np.array(self.array[self.index], dtype=dtype, copy=copy)
 
     def __getitem__(self, index: Any) -> Array:
         """What numpy would give."""
