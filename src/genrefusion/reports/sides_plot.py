@@ -38,7 +38,7 @@ def plot_sides(matrix: dict[str, Any], path: Path, *, title: str) -> None:
         accuracies.set(xlabel="accuracy (dashed: both sides)")
         _draw(differences, rows, "difference")
         differences.axvline(0, color="k", ls="--", lw=1)
-        differences.set(xlabel="accuracy less that with both sides, paired")
+        differences.set(xlabel="difference to both sides")
         figure.suptitle(textwrap.fill(f"{title}; bars are 95 % intervals", 110), x=0.01, ha="left", fontsize=10)
         save_figure(figure, path)
 
