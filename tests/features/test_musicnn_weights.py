@@ -94,12 +94,14 @@ def test_the_wheel_may_be_given(musicnn_weights: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_without_a_network_one_sentence_names_the_cure(tmp_path: Path) -> None:
+def test_without_a_network_one_sentence_names_the_cure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(
         UserError, match=r"want of a network .*\(pip: .+\)\.\nDownload the wheel .* features\.weights=PATH$"
     ):
         find_weights("musicnn", tmp_path, QUIET)
     assert names(tmp_path) == []
+    out, error = capsys.readouterr()
+    assert (out, error.startswith("note     fetching musicnn==0.1.0 (PyPI, 29 MB")) == ("", True)
 
 
 def test_without_pip_one_sentence_names_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

