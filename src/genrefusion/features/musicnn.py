@@ -13,7 +13,7 @@ import numpy.typing as npt
 import scipy.fft
 import torch
 
-from genrefusion.data.audio import load_audio, sha256_of
+from genrefusion.data.audio import load_audio, samples_in, sha256_of
 from genrefusion.features.descriptors import hann, mel_filters
 from genrefusion.features.musicnn_weights import find_weights, load_musicnn
 from genrefusion.features.sources import AudioSource
@@ -171,7 +171,7 @@ class TagSequences(AudioSource):
 
     def spans(self, seconds: float) -> list[tuple[float, float]]:
         """Beginning and end of each patch; see `patch_starts`."""
-        starts = patch_starts(1 + int(seconds * RATE + 0.5) // HOP, self.features.hop_seconds)  # as soxr rounds
+        starts = patch_starts(1 + samples_in(seconds, RATE) // HOP, self.features.hop_seconds)
         return [(start * HOP / RATE, min((start + COLUMNS) * HOP / RATE, seconds)) for start in starts]
 
     def parameters(self) -> int:

@@ -35,7 +35,7 @@ class Surroundings:
     device : callable
         Where networks compute.
     precision : str
-        Of frozen networks: ``float32`` or ``bfloat16``.
+        Of frozen networks that were measured in both: ``float32`` or ``bfloat16``.
     """
 
     cache: FeatureCache

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.audio import load_audio
+from genrefusion.data.audio import load_audio, samples_in
 from genrefusion.data.tracks import Tracks
 from genrefusion.features import handcrafted, handcrafted_wide
 from genrefusion.features.cache import FeatureCache, LazyArray, extract
@@ -79,7 +79,7 @@ def segment_seconds(settings: object) -> float | None:
 
 def segment_spans(seconds: float, segment_seconds: float) -> list[tuple[float, float]]:
     """When the segments of a song of that length are heard: beginning and end of each in seconds."""
-    n = count_segments(int(seconds * SAMPLE_RATE + 0.5), segment_seconds)
+    n = count_segments(samples_in(seconds, SAMPLE_RATE), segment_seconds)
     return [(seconds * i / n, seconds * (i + 1) / n) for i in range(n)]
 
 
