@@ -124,6 +124,10 @@ class EncodedWindows(AudioSource):
         around = self.surroundings
         return AudioEncoder(self.features, max_seconds=around.max_seconds, device=around.device)
 
+    def load(self) -> None:
+        """Load the encoder."""
+        load_audio_model(str(self.features.model))
+
     @property
     def _network(self) -> Any:
         return load_audio_model(str(self.features.model))[1]

@@ -23,12 +23,15 @@ class FeatureSettings(Settings):
         Whether each song has a sequence of vectors, from a source (`genrefusion.features.sources`).
     with_gaps : bool
         Whether single values may be missing (NaN), as estimators on vectors take them.
+    have_weights : bool
+        Whether a network with published weights is read, which may be given as a file (``features.weights``).
     """
 
     name: str = MISSING
     of_audio: ClassVar[bool] = True
     are_sequences: ClassVar[bool] = False
     with_gaps: ClassVar[bool] = False
+    have_weights: ClassVar[bool] = False
 
     @property
     def ready_file(self) -> str | None:
@@ -97,6 +100,7 @@ class PrecomputedFeatures(FeatureSettings):
         needed="an .npz file with the arrays track_id (n,), frames (m, d)\n"
         "and offsets (n + 1,); the sequence of track i is frames[offsets[i]:offsets[i + 1]].",
     )
+    channels: int | None = setting(None, noted=True, help="values of a vector")
 
     @property
     def ready_file(self) -> str | None:
@@ -128,6 +132,7 @@ class MusicnnFeatures(FeatureSettings):
     """Vectors of the tag network musicnn, trained on the Million Song Dataset."""
 
     are_sequences: ClassVar[bool] = True
+    have_weights: ClassVar[bool] = True
     name: str = "musicnn"
     layers: list[str] = setting(
         factory=lambda: ["tags"],
@@ -145,6 +150,7 @@ class MusicnnFeatures(FeatureSettings):
         names=("musicnn",),
         help="musicnn: fetched from PyPI once; or the path of the wheel or of safetensors",
     )
+    weights_sha256: str | None = setting(None, noted=True, help="of other weights than the published ones")
 
 
 @registered("features", "none")
