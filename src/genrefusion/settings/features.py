@@ -100,7 +100,7 @@ class PrecomputedFeatures(FeatureSettings):
         needed="an .npz file with the arrays track_id (n,), frames (m, d)\n"
         "and offsets (n + 1,); the sequence of track i is frames[offsets[i]:offsets[i + 1]].",
     )
-    channels: int | None = setting(None, noted=True, help="values of a vector")
+    channels: int | None = setting(None, low=1, high=10_000_000, noted=True, help="values of a vector")
 
     @property
     def ready_file(self) -> str | None:
