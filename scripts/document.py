@@ -86,8 +86,9 @@ def settings_table(schema: type[Any]) -> str:
     groups = {entry.group for entry in entries()}
     rows = []
     for field in dataclasses.fields(schema):
-        if field.name in schema.__annotations__ and not dataclasses.is_dataclass(field.default_factory):
-            rule = Rule.of(field)
+        rule = Rule.of(field)
+        shown = field.name in schema.__annotations__ and not rule.noted
+        if shown and not dataclasses.is_dataclass(field.default_factory):
             words = (rule.help or rule.needed).replace("\n", " ").rstrip(".")
             kind = "group" if field.name in groups else str(field.type).removesuffix(" | None")
             rows.append([f"`{schema.typed_name(field.name)}`", kind, default_of(field), rule.possible, words])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import importlib.util
 import io
 import os
 import shutil
@@ -24,7 +25,6 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genrefusion import cli
-from genrefusion.core.errors import UserError
 from genrefusion.core.files import locked
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.checks import check_audio
@@ -147,12 +147,38 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def musicnn_weights(cache: Path) -> Path:
     """Published weights of the tag network, fetched from PyPI."""
-    from genrefusion.features.musicnn_weights import find_weights
+    return weights_or_skip(cache / "weights")
+
+
+@pytest.fixture(scope="session")
+def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights that fit the tag network, and are not the published ones."""
+    from safetensors.torch import save_file
+
+    from genrefusion.models.musicnn import Musicnn
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("other") / "other.safetensors"
+    save_file(Musicnn().state_dict(), path)
+    return path
+
+
+def weights_or_skip(folder: Path) -> Path:
+    """Fetch the weights of the tag network; the test is skipped for want of pip or of a network, and for nothing else."""
+    from genrefusion.features.musicnn_weights import CannotFetch, find_weights
 
     try:
-        return find_weights("musicnn", cache / "weights", Terminal(quiet=True))
-    except UserError as error:
-        pytest.skip(str(error))
+        return find_weights("musicnn", folder, Terminal(quiet=True))
+    except CannotFetch as error:
+        if importlib.util.find_spec("pip") is None or not _pip_answers():
+            pytest.skip(str(error))
+        raise
+
+
+def _pip_answers() -> bool:
+    """Whether pip finds its index, which then has what is fetched."""
+    command = [sys.executable, "-m", "pip", "index", "versions", "musicnn"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")

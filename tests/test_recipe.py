@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -58,6 +59,15 @@ def test_the_pipeline_is_trained_on_the_corpus_and_the_row_finds_the_run(toy: Pa
     printed = call(toy, "reproduce", "table=toy", "data=tones", "rows=[centroid]")
     assert "found" in printed
     assert re.search(r"Nearest mean +1\.00", printed)
+
+
+def test_the_audio_encoder_serves_a_pipeline_and_its_predictions(toy: Path) -> None:
+    call(toy, "train", "experiment=multiframe", "features=loudness", "data=tones", "pipeline.epochs=30")
+    (run,) = (toy / "outputs" / "multiframe" / "tones").iterdir()
+    songs = Path(os.environ["GENREFUSION_CACHE"]) / "corpora" / "tones"
+    answers = json.loads(call(toy, "predict", f"run={run}", f"audio={songs}", "format=json"))
+    assert [answer["genre"] for answer in answers] == [Path(answer["audio"]).parent.name for answer in answers]
+    assert [(frame["begin"], frame["end"]) for frame in answers[0]["frames"]] == [(0, 1), (1, 2), (2, 3)]
 
 
 def test_the_pipeline_keeps_the_contract(toy: Path) -> None:

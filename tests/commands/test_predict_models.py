@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+import soundfile
 
 import genrefusion
-from conftest import run_here, shared
+from conftest import compose_train, run_here, shared
 from genrefusion.commands.predict import predict_files
 from genrefusion.pipelines.ready import TAG_OF, reference
+from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import PredictConfig, WeightsFile
 from genrefusion.settings.trainer import TrainerSettings
 
@@ -116,6 +120,86 @@ def test_mistakes_have_their_cure(words: list[str], message: str, write_tone: Wr
     assert len(answer.stderr.splitlines()) == 1
 
 
-def test_weights_beside_a_run_are_refused(tmp_path: Path) -> None:
-    answer = run_here("predict", "run=somewhere", "audio=song.wav", "features.weights=musicnn.whl", cwd=tmp_path)
-    assert answer.stderr == "features.weights is of model=musicnn; a run knows its own. Leave it out.\n"
+def test_what_is_wrong_with_weights_is_said_once_and_before_any_song(tmp_path: Path, write_tone: WriteTone) -> None:
+    for name in ("a.wav", "b.wav"):
+        write_tone(tmp_path / "songs" / name)
+    (tmp_path / "w.safetensors").write_text("text")
+    answer = run_here("predict", "model=musicnn", "audio=songs", "features.weights=w.safetensors", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert len(answer.stderr.splitlines()) == 1
+    assert answer.stderr.startswith("w.safetensors: not the weights of musicnn==0.1.0 (")
+
+
+def write_noise(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.1 * np.random.default_rng(seed).standard_normal(32_000), 16_000)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve songs of two genres."""
+    folder = tmp_path_factory.mktemp("songs")
+    for number in range(12):
+        write_noise(folder / ("jazz", "rock")[number % 2] / f"{number}.wav", number)
+    return folder
+
+
+def trained_on(weights: Path, corpus: Path, folder: Path) -> Path:
+    """A run on given weights, which then are nowhere but in its cache."""
+    given = Path(shutil.copy(weights, folder / "given.safetensors"))
+    words = ["experiment=xgboost", "pipeline.rounds=2", "features=musicnn", f"features.weights={given}"]
+    config = compose_train(*words, "data=folder", f"data.root={corpus}", f"cache={folder / 'cache'}")
+    run_experiment(config, folder / "run", quiet=True)
+    given.unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def on_published(musicnn_weights: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained_on(musicnn_weights, corpus, tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture(scope="module")
+def on_others(other_weights: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained_on(other_weights, corpus, tmp_path_factory.mktemp("others"))
+
+
+def predict(folder: Path, corpus: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    given = [f"run={folder / 'run'}", f"audio={corpus / 'jazz'}", "format=csv", *words]
+    return run_here("predict", *given, cwd=folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trained", ["on_published", "on_others"])
+def test_a_run_finds_its_weights_in_the_cache_without_their_path(
+    trained: str, request: pytest.FixtureRequest, corpus: Path
+) -> None:
+    folder = request.getfixturevalue(trained)
+    assert predict(folder, corpus, f"cache={folder / 'cache'}").returncode == 0
+
+
+@pytest.mark.slow
+def test_a_run_on_published_weights_keeps_their_name(on_published: Path) -> None:
+    kept = json.loads((on_published / "run" / "model" / "pipeline.json").read_text())["features"]
+    assert (kept["weights"], kept["weights_sha256"]) == ("musicnn", None)
+
+
+@pytest.mark.slow
+def test_beside_a_run_its_weights_may_be_given_and_no_others(
+    on_others: Path, corpus: Path, musicnn_weights: Path, other_weights: Path
+) -> None:
+    empty = f"cache={on_others / 'empty'}"
+    lost = predict(on_others, corpus, empty)
+    assert (lost.returncode, lost.stderr.count("\n")) == (2, 1)
+    assert "given.safetensors: no such file. Give the path of the wheel" in lost.stderr
+    wrong = predict(on_others, corpus, empty, f"features.weights={musicnn_weights}")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "not the weights that the run was trained on" in wrong.stderr
+    usual = predict(on_others, corpus, f"cache={on_others / 'cache'}")
+    assert predict(on_others, corpus, empty, f"features.weights={other_weights}").stdout == usual.stdout
+
+
+@pytest.mark.slow
+def test_weights_are_given_to_an_evaluation_too(on_others: Path, other_weights: Path) -> None:
+    words = [f"run={on_others / 'run'}", f"cache={on_others / 'other'}", f"features.weights={other_weights}"]
+    assert run_here("evaluate", *words, cwd=on_others).returncode == 0

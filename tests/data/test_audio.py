@@ -24,6 +24,7 @@ from genrefusion.data.audio import (
     header_seconds,
     inspect_sound,
     load_audio,
+    samples_in,
     sha256_of,
     usable_sound,
 )
@@ -146,6 +147,23 @@ def test_resampling_lets_nothing_fold_back(tmp_path: Path) -> None:
     tone = 0.5 * np.sin(2 * np.pi * 9000 * np.arange(44100) / 44100)
     soundfile.write(tmp_path / "a.wav", tone, 44100)
     assert np.abs(load_audio(tmp_path / "a.wav", sample_rate=12000)[500:-500]).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "target"),
+    [
+        pytest.param(262_143, 32_000, 16_000, id="a half"),
+        pytest.param(30_027, 96_000, 16_000, id="a half of other rates"),
+        (44_101, 44_100, 16_000),
+        (50_000, 48_000, 22_050),
+    ],
+)
+def test_the_seconds_of_a_file_tell_how_many_samples_it_has_at_another_rate(
+    tmp_path: Path, samples: int, rate: int, target: int
+) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full(samples, 0.1), rate)
+    seconds = usable_sound(tmp_path / "a.wav", min_seconds=0.1).seconds
+    assert samples_in(seconds, target) == len(load_audio(tmp_path / "a.wav", sample_rate=target))
 
 
 def test_the_own_rate_resamples_nothing(write_tone: WriteTone, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,20 @@ def test_windows_of_a_source_lie_where_they_were_cut(wav2vec: Path, tmp_path: Pa
     np.testing.assert_allclose(source.spans(12), [[0, 5], [4, 9], [7, 12]])
     assert len(source.channels) == 16
     assert source.parameters() == sum(p.numel() for p in load_audio_model(str(wav2vec))[1].parameters())
+
+
+def test_an_encoder_computes_in_single_precision_whatever_training_does(
+    wav2vec: Path, tmp_path: Path, write_tone: Callable[..., Path]
+) -> None:
+    song = write_tone(tmp_path / "tone.wav", seconds=2)
+    features = AudioEncoderFeatures(model=str(wav2vec), window_seconds=1, hop_seconds=1)
+    around = Surroundings(FeatureCache(tmp_path), Terminal(quiet=True), 60.0, on_cpu)
+    usual, asked = (
+        audio_source(features, replace(around, precision=precision)).extractor()
+        for precision in ("float32", "bfloat16")
+    )
+    assert asked.parameters() == usual.parameters()
+    np.testing.assert_array_equal(asked(song), usual(song))
 
 
 @pytest.mark.parametrize(("length", "starts"), [(3, [0]), (4, [0]), (10, [0, 3, 6]), (11, [0, 3, 6, 7])])

@@ -99,6 +99,17 @@ def test_a_source_says_when_each_vector_is_heard_and_what_its_values_are(tmp_pat
     assert source.parameters() == 792_079
 
 
+def test_a_song_with_half_a_sample_at_16_khz_has_as_many_spans_as_vectors(
+    tmp_path: Path, musicnn_weights: Path
+) -> None:
+    song, samples = tmp_path / "song.wav", 262_143
+    soundfile.write(song, np.full(samples, 0.1), 32_000)
+    around = Surroundings(FeatureCache(tmp_path), Terminal(quiet=True), 600.0, on_cpu)
+    # With these patches the half decides whether one more begins.
+    source = audio_source(MusicnnFeatures(hop_seconds=1.49, weights=str(musicnn_weights)), around)
+    assert len(source.spans(samples / 32_000)) == len(source.extractor()(song))
+
+
 PEAK = """
 import sys
 from pathlib import Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,10 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from conftest import weights_or_skip
 from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
-from genrefusion.features.musicnn_weights import REQUIREMENT, find_weights, load_musicnn
+from genrefusion.features.musicnn_weights import REQUIREMENT, find_weights, identity, load_musicnn
 
 QUIET = Terminal(quiet=True)
 KEPT = ["musicnn.LICENSE.md", "musicnn.safetensors"]
@@ -91,6 +95,7 @@ def test_the_wheel_may_be_given(musicnn_weights: Path, tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     ready = find_weights(str(wheel), tmp_path / "weights", QUIET)
     assert ready.read_bytes() == musicnn_weights.read_bytes()
+    assert identity(str(wheel)) == identity("musicnn")
 
 
 @pytest.mark.usefixtures("offline")
@@ -109,6 +114,18 @@ def test_without_pip_one_sentence_names_the_cure(tmp_path: Path, monkeypatch: py
     with pytest.raises(UserError, match=r"pip, which is not here\.\nDownload the wheel .* features\.weights=PATH$"):
         find_weights("musicnn", tmp_path, QUIET)
     assert names(tmp_path) == []
+
+
+@pytest.mark.usefixtures("offline")
+def test_tests_are_skipped_for_want_of_a_network(tmp_path: Path) -> None:
+    with pytest.raises(pytest.skip.Exception, match="want of a network"):
+        weights_or_skip(tmp_path)
+
+
+def test_tests_are_not_skipped_for_another_mistake(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match="Not a directory"):
+        weights_or_skip(tmp_path / "file" / "weights")
 
 
 def test_a_cache_that_cannot_be_written_is_named_with_its_setting(tmp_path: Path) -> None:
@@ -148,4 +165,47 @@ def test_a_file_that_holds_no_weights_is_refused(content: bytes, tmp_path: Path)
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"not the weights of musicnn==0\.1\.0.*features\.weights=musicnn fetches"):
-        load_musicnn(find_weights(str(path), tmp_path, QUIET))
+        find_weights(str(path), tmp_path / "weights", QUIET)
+
+
+def test_of_other_weights_the_reason_is_told_with_the_cure_of_a_given_file(tmp_path: Path) -> None:
+    save_file({"conv.weight": torch.zeros(3)}, tmp_path / "x.safetensors")
+    with pytest.raises(
+        UserError, match=r"\(Missing key\(s\) in state_dict: .*\)\. Name another file, or none"
+    ) as refused:
+        find_weights(str(tmp_path / "x.safetensors"), tmp_path / "weights", QUIET)
+    assert "cache" not in str(refused.value)
+
+
+def test_damaged_weights_in_the_cache_have_another_cure(tmp_path: Path) -> None:
+    (tmp_path / "musicnn.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match=r"musicnn\.safetensors: not the weights .*\. Remove it: published weights"):
+        load_musicnn(find_weights("musicnn", tmp_path, QUIET))
+
+
+def test_given_weights_are_found_in_the_cache_by_their_digest_when_they_have_moved(
+    other_weights: Path, tmp_path: Path
+) -> None:
+    given = Path(shutil.copy(other_weights, tmp_path / "mine.safetensors"))
+    kept = find_weights(str(given), tmp_path / "weights", QUIET)
+    given.unlink()
+    assert find_weights(str(given), tmp_path / "weights", QUIET, sha256=identity(str(other_weights))) == kept
+    assert kept.read_bytes() == other_weights.read_bytes()
+    with pytest.raises(UserError, match="no such file"):
+        find_weights(str(given), tmp_path / "weights", QUIET)
+
+
+def test_a_file_that_is_another_one_by_now_is_refused(
+    musicnn_weights: Path, other_weights: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="not the weights that the run was trained on"):
+        find_weights(str(musicnn_weights), tmp_path, QUIET, sha256=identity(str(other_weights)))
+
+
+def test_where_the_cache_is_closed_given_weights_are_read_where_they_are(other_weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert find_weights(str(other_weights), tmp_path / "file" / "weights", QUIET) == other_weights
+
+
+def test_the_published_weights_are_known_by_their_digest(musicnn_weights: Path) -> None:
+    assert identity(str(musicnn_weights)) == identity("musicnn")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,8 +16,14 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.sources import AudioSource, Surroundings, audio_source
 from genrefusion.features.text_encoder import on_cpu
-from genrefusion.features.vectors import summarise
-from genrefusion.settings.features import FeatureSettings, MelFeatures, PrecomputedFeatures
+from genrefusion.features.vectors import read_vectors, summarise
+from genrefusion.pipelines.audio_side import audio_side
+from genrefusion.pipelines.base import Context
+from genrefusion.pipelines.frames import require_readable_frames
+from genrefusion.settings import registry
+from genrefusion.settings.features import FeatureSettings, HandcraftedFeatures, MelFeatures, PrecomputedFeatures
+from genrefusion.settings.pipelines import CoattentionSettings, TextEncoderSettings
+from genrefusion.settings.registry import registered
 
 
 def source(features: FeatureSettings, folder: Path) -> AudioSource:
@@ -52,5 +60,28 @@ def test_tracks_that_a_file_lacks_are_named(ready: AudioSource) -> None:
 
 
 def test_features_that_are_no_sequences_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="features=mel gives no sequences: choose musicnn"):
+    with pytest.raises(
+        UserError, match="features=mel gives no sequences: choose precomputed, audio_encoder or musicnn"
+    ):
         source(MelFeatures(), tmp_path)
+
+
+def test_every_refusal_names_a_source_that_another_package_adds(
+    context: Context, ready: AudioSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+    @registered("features", "whistle")
+    @dataclass
+    class WhistleFeatures(FeatureSettings):
+        are_sequences: ClassVar[bool] = True
+
+    named, around = tracks("a"), {"max_seconds": 1, "workers": 1, "terminal": Terminal(quiet=True)}
+    for refused in (
+        lambda: audio_source(MelFeatures(), ready.surroundings),
+        lambda: audio_side(CoattentionSettings(encoder=TextEncoderSettings()), HandcraftedFeatures(), context),
+        lambda: require_readable_frames(HandcraftedFeatures(), "none"),
+        lambda: read_vectors(MelFeatures(), named, context.cache, **around),
+    ):
+        with pytest.raises(UserError, match=r"precomputed, audio_encoder, musicnn(,| or) whistle"):
+            refused()

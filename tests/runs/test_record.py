@@ -22,6 +22,7 @@ from genrefusion.runs.record import (
     require_same_code,
     signature,
 )
+from genrefusion.settings.features import MusicnnFeatures, PrecomputedFeatures
 from genrefusion.settings.pipelines import EnsembleSettings, MultiframeSettings
 
 NAMED = {
@@ -129,6 +130,19 @@ def test_a_file_of_word_vectors_counts_by_its_content(demo: Tracks, tmp_path: Pa
 def test_published_weights_by_name_and_by_path_are_the_same(demo: Tracks) -> None:
     path = shared("weights/music_tagger_crnn_weights_theano.h5")
     assert sign(demo, f"pipeline.weights={path}") == sign(demo, "pipeline.weights=msd")
+
+
+@pytest.mark.slow
+def test_so_are_those_of_the_tag_network(demo: Tracks, musicnn_weights: Path, other_weights: Path) -> None:
+    tags = ["experiment=xgboost", "features=musicnn"]
+    assert sign(demo, *tags, f"features.weights={musicnn_weights}") == sign(demo, *tags)
+    assert sign(demo, *tags, f"features.weights={other_weights}") != sign(demo, *tags)
+
+
+def test_what_a_run_notes_of_other_settings_does_not_count() -> None:
+    noted = MusicnnFeatures(weights="w", weights_sha256="0"), PrecomputedFeatures(path="p", channels=3)
+    plain = MusicnnFeatures(weights="w"), PrecomputedFeatures(path="p")
+    assert [*map(chosen, noted)] == [*map(chosen, plain)]
 
 
 def test_members_of_an_ensemble_count_by_their_predictions(tmp_path: Path) -> None:

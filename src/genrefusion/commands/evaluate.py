@@ -23,7 +23,7 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import ReadOnlyCache, cache_to_read
 from genrefusion.features.precomputed import require_numbers, with_digests
 from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
-from genrefusion.pipelines.base import read_features, read_settings
+from genrefusion.pipelines.base import read_features, read_settings, require_weights_read
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import prediction_tables, show_metrics, summarise, write_names, write_tables
 from genrefusion.runs.evaluation_folders import replacing
@@ -168,7 +168,9 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     data = replace(data, max_seconds=trained["max_seconds"])
     cache = cache_folder(config.cache)
     context = make_context(config, cache_to_read(cache / "features"), terminal, max_seconds=data.max_seconds)
+    context.weights = config.features.weights
     pipelines = run.pipelines(context, features_path=config.features.path)
+    require_weights_read(pipelines, context.weights)
     if config.explain:
         pipelines[0].require_attention()
     if config.calibrate:

@@ -220,8 +220,6 @@ def _require_what_to_ask(config: PredictConfig) -> None:
     runs = config.run if isinstance(config.run, list) else [config.run]
     if config.run and config.model:
         raise UserError("run=DIR asks a run, model=musicnn the published network: leave one of them out.")
-    if config.run and config.features.weights != type(config.features).weights:
-        raise UserError("features.weights is of model=musicnn; a run knows its own. Leave it out.")
     if not (config.model or (config.run and all(runs))) or not (config.audio or config.lyrics):
         raise UserError(
             "predict needs run=DIR, the folder of a run, or model=musicnn, which needs no training, and audio=PATH: "

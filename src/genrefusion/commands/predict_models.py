@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from genrefusion.core.terminal import Terminal, shown
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.metrics.predictions import Prediction, mean_prediction
-from genrefusion.pipelines.base import Context, Predictor
+from genrefusion.pipelines.base import Context, Predictor, require_weights_read, source_of
 from genrefusion.runs.store import Run, open_run
 from genrefusion.settings.commands import PredictConfig
 from genrefusion.settings.data import DataSettings
@@ -114,7 +114,8 @@ class JoinedRuns(Answering):
     Raises
     ------
     UserError
-        A run reads what other songs do not have, or none reads the lyrics that are given.
+        A run reads what other songs do not have, or what its features come from is missing; or none reads the lyrics or
+        the weights that are given.
     """
 
     called = "the run"
@@ -130,6 +131,7 @@ class JoinedRuns(Answering):
         self.reads_lyrics = any(pipeline.reads_lyrics for run in self.runs for pipeline in run.pipelines)
         self.needs_audio = not any("lyrics" in run.uses for run in self.runs)
         _require_sides(self, config)
+        _load_sources(self.runs, config.features.weights)
 
     def knows(self, digests: frozenset[str]) -> bool:
         """Whether one of them was trained on it."""
@@ -179,17 +181,20 @@ class ReadyNetwork(Answering):
     needs_audio = True
 
     def __init__(self, config: PredictConfig, cache: FeatureCache, terminal: Terminal) -> None:
-        from genrefusion.features import musicnn, musicnn_weights  # with PyTorch, which not all runs need
+        from genrefusion.features.musicnn import TagSequences  # with PyTorch, which not all runs need
         from genrefusion.pipelines import ready
 
         _require_sides(self, config)
         self._ready = ready
         self.cache = cache
         self.genres = sorted(ready.TAG_OF)
-        weights = musicnn_weights.find_weights(config.features.weights, cache.directory / "weights", terminal)
         context = Context(cache, max_seconds=self.limits[1], trainer=config.trainer)
-        context.device()  # or a missing one would be said of each song
-        self._source = musicnn.TagSequences(MusicnnFeatures(weights=str(weights)), context.surroundings())
+        features = MusicnnFeatures(weights=config.features.weights or MusicnnFeatures.weights)
+        around = context.surroundings()
+        # What is wrong with device or weights would be said of each song.
+        TagSequences(features, replace(around, terminal=terminal)).load()
+        context.device()
+        self._source = TagSequences(features, around)
         terminal.say("model", f"musicnn, as published; takes every song for one of: {', '.join(self.genres)}")
 
     def knows(self, digests: frozenset[str]) -> bool:
@@ -231,7 +236,14 @@ def runs_to_ask(config: PredictConfig) -> list[Run]:
 
 def _loaded(run: Run, config: PredictConfig, cache: FeatureCache) -> TrainedRun:
     longest = run.record["config"]["data"]["max_seconds"]
-    context = Context(cache, workers=config.workers, max_seconds=longest, trainer=config.trainer, views=False)
+    context = Context(
+        cache,
+        workers=config.workers,
+        max_seconds=longest,
+        trainer=config.trainer,
+        views=False,
+        weights=config.features.weights,
+    )
     loaded = TrainedRun(run, run.pipelines(context))
     for member in loaded.pipelines[0].members:
         if (ready := member.features.ready_file) is not None:
@@ -240,6 +252,15 @@ def _loaded(run: Run, config: PredictConfig, cache: FeatureCache) -> TrainedRun:
                 "a run that computes its own, such as experiment=multiframe or experiment=xgboost."
             )
     return loaded
+
+
+def _load_sources(runs: Sequence[TrainedRun], weights: str | None) -> None:
+    """Read what the vectors of songs come from, or what is wrong with it would be said of each song."""
+    pipelines = [run.pipelines[0] for run in runs]  # those of other folds read the same
+    require_weights_read(pipelines, weights)
+    for source in (source_of(member) for pipeline in pipelines for member in pipeline.members):
+        if source is not None:
+            source.load()
 
 
 def _require_sides(model: Answering, config: PredictConfig) -> None:

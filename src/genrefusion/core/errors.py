@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
@@ -35,6 +35,17 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     if len(known) > _MOST_NAMES:
         return UserError(f"No {kind} '{name}'.{guess} --help lists all of them.")
     return UserError(f"No {kind} '{name}'.{guess} There are: {', '.join(known) or 'none'}.")
+
+
+def among(names: Sequence[str]) -> str:
+    """Names of which one is to be chosen, in words.
+
+    Examples
+    --------
+    >>> among(["mel", "table", "none"])
+    'mel, table or none'
+    """
+    return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def bullet_list(rows: Iterable[str], *, most: int = 8) -> str:

@@ -57,6 +57,15 @@ def load_audio(path: Path, *, sample_rate: int | None = None, max_seconds: float
     return np.asarray(soxr.resample(samples, rate, sample_rate, quality="HQ"), dtype=np.float32)
 
 
+def samples_in(seconds: float, sample_rate: int) -> int:
+    """Number of samples that `load_audio` gives of a file that is so long at its own rate.
+
+    soxr rounds halves up; an odd number of samples at 32 kHz makes one at 16 kHz. The seconds are a quotient, of which
+    a half may come back a little less. What is no half is further from one than what is added here.
+    """
+    return int(seconds * sample_rate + 0.5 + 1e-6)
+
+
 def decode(path: Path, max_seconds: float) -> tuple[Array, int]:
     """Mono samples and their rate, as `load_audio` without a rate of its own."""
     sound = _sound(path, max_seconds)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genrefusion.core.errors import UserError
-from genrefusion.data.audio import load_audio
+from genrefusion.data.audio import load_audio, samples_in
 from genrefusion.features.hugging_face import load_transformers
 from genrefusion.features.sources import AudioSource
 from genrefusion.features.text_encoder import MADE_ON, Device, model_identity, on_cpu
@@ -25,6 +25,7 @@ _BATCH = 8  # windows
 class AudioEncoder:
     """One vector for each window of a song; see `genrefusion.features.cache.Extractor`.
 
+    It computes in single precision: how far any encoder's vectors move in another nobody has measured.
     The last hidden states of a window are averaged over everything but their channels. That means the same for encoders
     that go through time (wav2vec 2, HuBERT, MERT) and for those that see patches of a spectrogram (AST, CLAP), whose
     positions are no sequence in time.
@@ -33,11 +34,8 @@ class AudioEncoder:
     name = "audio_encoder"
     version = 1
 
-    def __init__(
-        self, settings: AudioEncoderFeatures, *, max_seconds: float, device: Device = on_cpu, precision: str = "float32"
-    ) -> None:
+    def __init__(self, settings: AudioEncoderFeatures, *, max_seconds: float, device: Device = on_cpu) -> None:
         self.settings = settings
-        self.precision = precision
         self.max_seconds = max_seconds
         self._device = device
 
@@ -54,7 +52,6 @@ class AudioEncoder:
             "window": s.window_seconds,
             "hop": s.hop_seconds,
             "max_seconds": self.max_seconds,
-            **({} if self.precision == "float32" else {"precision": self.precision}),
         } | MADE_ON
 
     def __call__(self, path: Path) -> Array:
@@ -62,8 +59,7 @@ class AudioEncoder:
         import torch
 
         prepare, network = load_audio_model(str(self.settings.model))
-        device, half = self.device, self.precision == "bfloat16"
-        network.to(device)
+        network.to(self.device)
         rate = int(prepare.sampling_rate)
         audio = load_audio(path, sample_rate=rate, max_seconds=self.max_seconds)
         windows = cut_windows(
@@ -72,9 +68,9 @@ class AudioEncoder:
         vectors = []
         for first in range(0, len(windows), _BATCH):
             inputs = prepare(windows[first : first + _BATCH], sampling_rate=rate, return_tensors="pt", padding=True)
-            with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
-                states = network(**{k: v.to(device) for k, v in inputs.items() if k in _INPUTS}).last_hidden_state
-            vectors.append(_channel_means(states, int(network.config.hidden_size)).float().cpu().numpy())
+            with torch.inference_mode():
+                states = network(**{k: v.to(self.device) for k, v in inputs.items() if k in _INPUTS}).last_hidden_state
+            vectors.append(_channel_means(states, int(network.config.hidden_size)).cpu().numpy())
         return np.concatenate(vectors)
 
 
@@ -115,7 +111,7 @@ class EncodedWindows(AudioSource):
     def spans(self, seconds: float) -> list[tuple[float, float]]:
         """Beginning and end of each window; see `window_starts`."""
         s, rate = self.features, int(load_audio_model(str(self.features.model))[0].sampling_rate)
-        samples = int(seconds * rate + 0.5)  # as soxr rounds
+        samples = samples_in(seconds, rate)
         starts = window_starts(samples, round(s.window_seconds * rate), round(s.hop_seconds * rate))
         return [(start / rate, min(start / rate + s.window_seconds, seconds)) for start in starts]
 
@@ -126,9 +122,11 @@ class EncodedWindows(AudioSource):
     def extractor(self) -> AudioEncoder:
         """The encoder, which is loaded when a song is not in the cache."""
         around = self.surroundings
-        return AudioEncoder(
-            self.features, max_seconds=around.max_seconds, device=around.device, precision=around.precision
-        )
+        return AudioEncoder(self.features, max_seconds=around.max_seconds, device=around.device)
+
+    def load(self) -> None:
+        """Load the encoder."""
+        load_audio_model(str(self.features.model))
 
     @property
     def _network(self) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from genrefusion.data.audio import load_audio
+from genrefusion.data.audio import load_audio, samples_in
 from genrefusion.features.cache import LazyArray
 from genrefusion.features.descriptors import hann, mel_filters
 from genrefusion.settings.features import MelFeatures
@@ -126,7 +126,7 @@ def frame_spans(seconds: float, settings: MelFeatures) -> list[tuple[float, floa
     settings : MelFeatures
         Spectrogram and frames.
     """
-    columns = 1 + int(seconds * settings.sample_rate + 0.5) // settings.hop  # as soxr rounds
+    columns = 1 + samples_in(seconds, settings.sample_rate) // settings.hop
     begins = [start * settings.hop / settings.sample_rate for start in frame_starts(columns, settings)]
     return [(begin, min(begin + settings.frame_seconds, seconds)) for begin in begins]
 

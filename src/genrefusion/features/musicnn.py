@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ import numpy.typing as npt
 import scipy.fft
 import torch
 
-from genrefusion.data.audio import load_audio, sha256_of
+from genrefusion.data.audio import load_audio, samples_in, sha256_of
 from genrefusion.features.descriptors import hann, mel_filters
-from genrefusion.features.musicnn_weights import find_weights, load_musicnn
+from genrefusion.features.musicnn_weights import PUBLISHED, find_weights, identity, load_musicnn, require_same
 from genrefusion.features.sources import AudioSource
 from genrefusion.features.text_encoder import MADE_ON, Device, on_cpu
 from genrefusion.models.msd import TAGS
@@ -171,17 +172,42 @@ class TagSequences(AudioSource):
 
     def spans(self, seconds: float) -> list[tuple[float, float]]:
         """Beginning and end of each patch; see `patch_starts`."""
-        starts = patch_starts(1 + int(seconds * RATE + 0.5) // HOP, self.features.hop_seconds)  # as soxr rounds
+        starts = patch_starts(1 + samples_in(seconds, RATE) // HOP, self.features.hop_seconds)
         return [(start * HOP / RATE, min((start + COLUMNS) * HOP / RATE, seconds)) for start in starts]
 
     def parameters(self) -> int:
         """Values of the network, with the statistics that its normalisations apply."""
         return sum(value.numel() for value in Musicnn().state_dict().values() if value.is_floating_point())
 
+    def load(self) -> None:
+        """Load the network; its weights are fetched first, if they were not before."""
+        load_musicnn(self._weights)
+
+    def noted(self) -> MusicnnFeatures:
+        """By their name where the weights are the published ones, wherever they were; others with their digest."""
+        given = self.features
+        known = given.weights == "musicnn" or given.weights_sha256 is not None
+        if known or not Path(given.weights).expanduser().is_file():
+            return given
+        found = identity(given.weights)
+        return replace(given, weights="musicnn") if found == PUBLISHED else replace(given, weights_sha256=found)
+
     def extractor(self) -> MusicnnExtractor:
         """The network; its weights are fetched here, if they were not before."""
         around = self.surroundings
-        weights = find_weights(self.features.weights, around.cache.directory / "weights", around.terminal)
         return MusicnnExtractor(
-            self.features, weights, max_seconds=around.max_seconds, device=around.device, precision=around.precision
+            self.features,
+            self._weights,
+            max_seconds=around.max_seconds,
+            device=around.device,
+            precision=around.precision,
         )
+
+    @property
+    def _weights(self) -> Path:
+        """Where the weights are that the settings name; they may lie elsewhere, but have to be the same."""
+        around, named = self.surroundings, self.features
+        if around.weights is not None:
+            require_same(around.weights, PUBLISHED if named.weights == "musicnn" else named.weights_sha256)
+        folder = around.cache.directory / "weights"
+        return find_weights(around.weights or named.weights, folder, around.terminal, sha256=named.weights_sha256)

@@ -175,7 +175,7 @@ class ReadySequences(AudioSource):
     @property
     def channels(self) -> Sequence[str]:
         """Their numbers."""
-        return [str(channel) for channel in range(next(iter(self._known.values())).shape[1])]
+        return [str(channel) for channel in range(_width(self._known))]
 
     def spans(self, seconds: float) -> list[tuple[float, float]]:
         """The file does not say."""
@@ -188,6 +188,15 @@ class ReadySequences(AudioSource):
     def extractor(self) -> Extractor:
         """There is none."""
         raise UserError(f"{self.features.path}: vectors of other songs have to be computed as these were.")
+
+    def load(self) -> None:
+        """Read the file."""
+        _ = self._known
+
+    def noted(self) -> PrecomputedFeatures:
+        """With the number of values in a vector."""
+        known = self.features.channels is not None or not Path(str(self.features.path)).is_file()
+        return self.features if known else replace(self.features, channels=len(self.channels))
 
     def ids(self, tracks: Tracks) -> list[str]:
         """Tracks that the file has."""
@@ -203,7 +212,18 @@ class ReadySequences(AudioSource):
 
     @property
     def _known(self) -> Mapping[str, Array]:
-        return read_sequences(Path(str(self.features.path)))
+        """What is in the file, whose vectors have to be as wide as those that a run was trained on."""
+        known, trained = read_sequences(Path(str(self.features.path))), self.features.channels
+        if trained is not None and known and _width(known) != trained:
+            raise UserError(
+                f"features.path={self.features.path}: holds vectors of {_width(known)} values; the run was trained on "
+                f"vectors of {trained}. Compute them as those were."
+            )
+        return known
+
+
+def _width(sequences: Mapping[str, Array]) -> int:
+    return int(next(iter(sequences.values())).shape[1])
 
 
 def require_tracks(tracks: Tracks, known: Container[str], where: str) -> None:

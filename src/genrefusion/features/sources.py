@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from genrefusion.core.errors import UserError
+from genrefusion.core.errors import UserError, among
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import Extractor, FeatureCache, LazyArray, extract
 from genrefusion.features.text_encoder import Device
 from genrefusion.settings.features import FeatureSettings
-from genrefusion.settings.registry import behind
+from genrefusion.settings.registry import behind, entries
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Surroundings:
     device : callable
         Where networks compute.
     precision : str
-        Of frozen networks: ``float32`` or ``bfloat16``.
+        Of frozen networks that were measured in both: ``float32`` or ``bfloat16``.
+    weights : str, optional
+        Where published weights are, in place of what settings say of it.
     """
 
     cache: FeatureCache
@@ -43,6 +45,7 @@ class Surroundings:
     max_seconds: float
     device: Device
     precision: str = "float32"
+    weights: str | None = None
 
 
 class AudioSource(Protocol):
@@ -81,6 +84,14 @@ class AudioSource(Protocol):
     def extractor(self) -> Extractor:
         """What computes the vectors of a file, shape (vectors, channels)."""
 
+    def load(self) -> None:
+        """Read what the vectors come from, so that what is wrong with it is said once, before any song is read."""
+        return
+
+    def noted(self) -> Any:
+        """Its settings, with what a trained run notes to know again what they name."""
+        return self.features
+
     def ids(self, tracks: Tracks) -> list[str]:
         """Tracks that it has vectors of."""
         without = set(tracks.lacking("audio"))
@@ -109,5 +120,10 @@ def audio_source(features: FeatureSettings, surroundings: Surroundings) -> Audio
         They are of features that are no sequences.
     """
     if not features.are_sequences:
-        raise UserError(f"features={features.name} gives no sequences: choose musicnn, precomputed or audio_encoder.")
+        raise UserError(f"features={features.name} gives no sequences: choose {among(source_names())}.")
     return cast(AudioSource, behind(features)(features, surroundings))
+
+
+def source_names() -> list[str]:
+    """Names of all sources that there are, those of plug-ins too, as in ``features=name``."""
+    return [entry.name for entry in entries("features") if entry.schema.are_sequences]

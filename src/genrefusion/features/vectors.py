@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genrefusion.core.errors import UserError
+from genrefusion.core.errors import UserError, among
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.audio import load_audio
+from genrefusion.data.audio import load_audio, samples_in
 from genrefusion.data.tracks import Tracks
 from genrefusion.features import handcrafted, handcrafted_wide
 from genrefusion.features.cache import FeatureCache, LazyArray, extract
 from genrefusion.features.precomputed import read_feature_table, require_tracks
-from genrefusion.features.sources import AudioSource
+from genrefusion.features.sources import AudioSource, source_names
 from genrefusion.settings.features import FeatureSettings, HandcraftedFeatures, TableFeatures
 
 Array = npt.NDArray[np.float32]
@@ -79,7 +79,7 @@ def segment_seconds(settings: object) -> float | None:
 
 def segment_spans(seconds: float, segment_seconds: float) -> list[tuple[float, float]]:
     """When the segments of a song of that length are heard: beginning and end of each in seconds."""
-    n = count_segments(int(seconds * SAMPLE_RATE + 0.5), segment_seconds)
+    n = count_segments(samples_in(seconds, SAMPLE_RATE), segment_seconds)
     return [(seconds * i / n, seconds * (i + 1) / n) for i in range(n)]
 
 
@@ -124,10 +124,8 @@ def read_vectors(
         names = tuple(str(name) for name in table.columns)
         rows = np.ascontiguousarray(table.loc[tracks.ids].to_numpy(np.float32))
         return AudioVectors(rows, tracks.ids, list(names))
-    raise UserError(
-        f"features={settings.name} gives no vectors: choose handcrafted[_wide], table, musicnn, precomputed or "
-        "audio_encoder."
-    )
+    others = ["handcrafted[_wide]", "table", *source_names()]
+    raise UserError(f"features={settings.name} gives no vectors: choose {among(others)}.")
 
 
 STATISTICS: dict[str, Callable[[Array], Array]] = {

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from genrefusion.core.errors import UserError
+from genrefusion.core.errors import UserError, among
 from genrefusion.data.audio import header_seconds
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import LazyArray, LazyView, ScratchCache, extract
 from genrefusion.features.mel import MelExtractor, frame_columns, frame_starts
-from genrefusion.features.sources import audio_source
+from genrefusion.features.sources import audio_source, source_names
 from genrefusion.models.crnn import Trunk
 from genrefusion.pipelines.base import Context
 from genrefusion.pipelines.frames import published_trunk, require_readable_frames, trunk_outputs
@@ -223,7 +223,7 @@ def audio_side(settings: CoattentionSettings, features: FeatureSettings, context
         return SourceSide(settings, features, context)
     if isinstance(features, MelFeatures):
         return Convolutions(settings, features, context)
-    raise UserError(f"features={features.name} gives no sequences: choose mel, musicnn, precomputed or audio_encoder.")
+    raise UserError(f"features={features.name} gives no sequences: choose {among(['mel', *source_names()])}.")
 
 
 def step_seconds(columns: int, features: MelFeatures, trunk: Trunk) -> Array:

@@ -8,8 +8,8 @@ have the usual answers, which a pipeline inherits. ``tests/test_contract.py`` ho
 from __future__ import annotations
 
 import json
-import re
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -22,11 +22,12 @@ from genrefusion.core.files import write_atomically
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
-from genrefusion.features.sources import Surroundings
+from genrefusion.features.sources import AudioSource, Surroundings, audio_source
 from genrefusion.features.text_encoder import Device
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.settings.fields import as_saved, found_near
 from genrefusion.settings.registry import behind, find
+from genrefusion.settings.registry import read_settings as read_settings
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training import Watch
 
@@ -59,6 +60,8 @@ class Context:
         Go on from that state.
     views : bool
         Predict also from a part of what is known of a track, where a pipeline can (`Prediction.views`).
+    weights : str, optional
+        Where published weights of encoders are, in place of what their settings say.
     watch : callable, optional
         Told epoch and validation log loss after each epoch of a fit's first network; what it raises ends the fit.
     precision : str
@@ -75,6 +78,7 @@ class Context:
     checkpoints: Path | None = None
     resume: bool = False
     views: bool = True
+    weights: str | None = None
     watch: Watch | None = None
     precision: str = ""
 
@@ -97,7 +101,7 @@ class Context:
 
     def surroundings(self) -> Surroundings:
         """The same for what computes features."""
-        return Surroundings(self.cache, self.terminal, self.max_seconds, self.device, self.precision)
+        return Surroundings(self.cache, self.terminal, self.max_seconds, self.device, self.precision, self.weights)
 
     @property
     def for_encoders(self) -> tuple[FeatureCache, Terminal, Device, str]:
@@ -162,11 +166,13 @@ class Predictor(Protocol):
         Raises
         ------
         UserError
-            The features are computed.
+            The features are computed, or the file has others.
         """
         if self.features.ready_file is None:
             raise UserError(f"features.path={path}: the run computes its features itself.")
         self.features = replace(self.features, path=path)
+        if (source := source_of(self)) is not None:
+            source.load()
 
     def require_attention(self) -> None:
         """Refuse to be explained, unless words and seconds attend to each other in it."""
@@ -275,11 +281,13 @@ def require_fitted(pipeline: Predictor) -> None:
 
 def write_description(directory: Path, pipeline: Predictor) -> None:
     """Write ``pipeline.json``: settings, features and classes."""
+    source = source_of(pipeline)
+    features = pipeline.features if source is None else source.noted()
     description = {
         "format": FORMAT,
         "classes": pipeline.classes_,
         "pipeline": {"schema": type(pipeline.settings).__name__} | as_saved(pipeline.settings),
-        "features": {"schema": type(pipeline.features).__name__} | as_saved(pipeline.features),
+        "features": {"schema": type(features).__name__} | as_saved(features),
         "precision": pipeline.context.precision,
     }
     write_atomically(directory / _FILE, json.dumps(description, indent=2).encode())
@@ -344,36 +352,6 @@ def genres_to_learn(train: Tracks, val: Tracks) -> list[str]:
     return train.genres
 
 
-def read_settings(values: dict[str, Any]) -> Any:
-    """Turn the settings of a description back into their dataclass; ``${…}`` in them is text like any other.
-
-    Raises
-    ------
-    UserError
-        They do not fit the schema that they name, or it is none.
-    """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    given = {key: _as_text(value) for key, value in values.items()}
-    entry = find(str(given.pop("schema", "")))
-    if entry is None:
-        raise UserError(f"The saved settings do not fit this version: no schema {values.get('schema')!r}.")
-    try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(entry.schema), given))
-    except (OmegaConfBaseException, ValueError) as error:
-        raise UserError(f"The saved settings do not fit this version: {error}") from error
-
-
-def _as_text(value: Any) -> Any:
-    """Escape what OmegaConf would resolve: a run that someone sent must not read the environment."""
-    if isinstance(value, str):
-        return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)
-    if isinstance(value, dict):
-        return {key: _as_text(each) for key, each in value.items()}
-    return [_as_text(each) for each in value] if isinstance(value, list) else value
-
-
 def mean_over_frames(probabilities: np.ndarray, songs: list[str], classes: list[str]) -> Prediction:
     """Average the frames of each song.
 
@@ -397,3 +375,23 @@ def mean_over_frames(probabilities: np.ndarray, songs: list[str], classes: list[
 def read_features(pipeline: Predictor) -> list[Any]:
     """Settings of the features that the pipeline, or each member of an ensemble, reads: none where it reads lyrics."""
     return [member.features for member in pipeline.members if member.uses != {"lyrics"}]
+
+
+def source_of(pipeline: Predictor) -> AudioSource | None:
+    """What gives the pipeline sequences of vectors; None where it reads none."""
+    features = pipeline.features
+    if not features.are_sequences or pipeline.uses == {"lyrics"}:
+        return None
+    return audio_source(features, pipeline.context.surroundings())
+
+
+def require_weights_read(pipelines: Sequence[Predictor], weights: str | None) -> None:
+    """Refuse published weights that are given where none are read.
+
+    Raises
+    ------
+    UserError
+        Names them.
+    """
+    if weights is not None and not any(each.have_weights for p in pipelines for each in read_features(p)):
+        raise UserError(f"features.weights={weights}: the run reads no features=musicnn. Leave it out.")

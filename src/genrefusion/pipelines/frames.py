@@ -15,6 +15,7 @@ from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import Array, FeatureCache, LazyArray, Recipe, decoders, extract, look_up
 from genrefusion.features.mel import MelExtractor, cut_frame, frame_columns, frame_starts, trimmed_span
+from genrefusion.features.sources import source_names
 from genrefusion.models import msd
 from genrefusion.models.crnn import LEAST_COLUMNS, MEL_BANDS, Trunk
 from genrefusion.pipelines.base import Context
@@ -137,7 +138,7 @@ def require_readable_frames(features: FeatureSettings, weights: str) -> None:
     if not isinstance(features, MelFeatures):
         raise UserError(
             f"features={features.name}: the network reads mel-spectrograms: features=mel, or sequences of vectors "
-            "(musicnn, precomputed, audio_encoder)."
+            f"({', '.join(source_names())})."
         )
     if weights != "none":
         msd.require_published_frames(features)

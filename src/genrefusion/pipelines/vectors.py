@@ -15,7 +15,6 @@ import pandas as pd
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.data.groups import group_tracks
 from genrefusion.data.tracks import Tracks
-from genrefusion.features.sources import AudioSource, audio_source
 from genrefusion.features.text_encoder import TokenEncoder, minilm_encoder
 from genrefusion.features.text_vectors import MeanEmbedding, Style, TextVectors, Words
 from genrefusion.features.vectors import AudioVectors, read_vectors, segment_seconds, segment_spans, summarise
@@ -31,6 +30,7 @@ from genrefusion.pipelines.base import (
     read_state,
     rebuild,
     require_fitted,
+    source_of,
     write_description,
     write_state,
 )
@@ -164,7 +164,8 @@ class VectorPipeline(Pipeline):
 
     def parameter_count(self) -> int:
         """Values in the estimators (nodes of trees, coefficients, support vectors), and in the network they read."""
-        read = 0 if self._source is None else self._source.parameters()
+        source = source_of(self)
+        read = 0 if source is None else source.parameters()
         return read + sum(model.size() for model in self.models_.values())
 
     def _new_text(self) -> TextVectors:
@@ -268,8 +269,8 @@ class VectorPipeline(Pipeline):
         return result
 
     def _audio(self, tracks: Tracks) -> AudioVectors:
-        if self._source is not None:
-            return summarise(self._source, tracks, self.settings.statistics)
+        if (source := source_of(self)) is not None:
+            return summarise(source, tracks, self.settings.statistics)
         context = self.context
         return read_vectors(
             self.features,
@@ -279,11 +280,6 @@ class VectorPipeline(Pipeline):
             workers=context.workers,
             terminal=context.terminal,
         )
-
-    @property
-    def _source(self) -> AudioSource | None:
-        """Where sequences come from; None where a song has a row at once."""
-        return audio_source(self.features, self.context.surroundings()) if self.features.are_sequences else None
 
     def _audio_rows(self, tracks: Tracks, *, choose: bool = False) -> AudioVectors:
         """Rows of the audio estimator: with early fusion each row is followed by its song's text features."""

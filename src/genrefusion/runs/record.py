@@ -83,9 +83,11 @@ def chosen(settings: Any) -> dict[str, Any]:
     for field in fields(settings):
         value = getattr(settings, field.name)
         default = field.default if field.default_factory is MISSING else field.default_factory()
-        if field.name == "name" or value == default:
+        if field.name == "name" or value == default or Rule.of(field).noted:
             continue
-        found[field.name] = chosen(value) if is_dataclass(value) else _by_content(field, value)
+        content = chosen(value) if is_dataclass(value) else _by_content(field, value)
+        if not (Rule.of(field).names and content == _by_content(field, default)):
+            found[field.name] = content
     return found
 
 
@@ -151,7 +153,12 @@ def _by_content(field: Field[Any], value: Any) -> Any:
         from genrefusion.models.msd import SHA256  # with PyTorch, which a run with these weights needs
 
         return SHA256
-    if Path(value).is_file():
+    is_file = Path(value).is_file()
+    if "musicnn" in Rule.of(field).names and (value == "musicnn" or is_file):
+        from genrefusion.features.musicnn_weights import identity  # as above
+
+        return identity(value)
+    if is_file:
         return sha256_of(Path(value))
     if field.name == "model":
         from genrefusion.features.text_encoder import model_identity

@@ -48,11 +48,18 @@ class TrainConfig(Settings):
 
 @dataclass
 class FeaturesFile(Settings):
-    """Where the ready features of another corpus are."""
+    """Where the ready features of another corpus are, and the weights of a network that computes them."""
 
     settings_group = "features"
 
     path: str | None = setting(None, path=True, help="null: the file that the run was trained on")
+    weights: str | None = setting(
+        None,
+        path=True,
+        names=("musicnn",),
+        help="of features=musicnn; null: those that the run was trained on, where they lie; musicnn: fetched from PyPI "
+        "once; or the path of the wheel or of safetensors",
+    )
 
 
 @dataclass
@@ -81,11 +88,12 @@ class WeightsFile(Settings):
 
     settings_group = "features"
 
-    weights: str = setting(
-        "musicnn",
+    weights: str | None = setting(
+        None,
         path=True,
         names=("musicnn",),
-        help="of model=musicnn; musicnn: fetched from PyPI once; or the path of the wheel or of safetensors",
+        help="of model=musicnn; null: those that a run was trained on, where they lie, or else musicnn, fetched from "
+        "PyPI once; or the path of the wheel or of safetensors",
     )
 
 

@@ -25,6 +25,8 @@ class FeatureSettings(Settings):
         Whether single values may be missing (NaN), as estimators on vectors take them.
     caution : str
         What has to stand beside every figure that is made with them; empty where there is nothing.
+    have_weights : bool
+        Whether a network with published weights is read, which may be given as a file (``features.weights``).
     """
 
     name: str = MISSING
@@ -32,6 +34,7 @@ class FeatureSettings(Settings):
     are_sequences: ClassVar[bool] = False
     with_gaps: ClassVar[bool] = False
     caution: ClassVar[str] = ""
+    have_weights: ClassVar[bool] = False
 
     @property
     def ready_file(self) -> str | None:
@@ -100,6 +103,7 @@ class PrecomputedFeatures(FeatureSettings):
         needed="an .npz file with the arrays track_id (n,), frames (m, d)\n"
         "and offsets (n + 1,); the sequence of track i is frames[offsets[i]:offsets[i + 1]].",
     )
+    channels: int | None = setting(None, low=1, high=10_000_000, noted=True, help="values of a vector")
 
     @property
     def ready_file(self) -> str | None:
@@ -132,6 +136,7 @@ class MusicnnFeatures(FeatureSettings):
 
     are_sequences: ClassVar[bool] = True
     caution: ClassVar[str] = "the network of musicnn learnt from a million songs, some of which may be among these"
+    have_weights: ClassVar[bool] = True
     name: str = "musicnn"
     layers: list[str] = setting(
         factory=lambda: ["tags"],
@@ -149,6 +154,7 @@ class MusicnnFeatures(FeatureSettings):
         names=("musicnn",),
         help="musicnn: fetched from PyPI once; or the path of the wheel or of safetensors",
     )
+    weights_sha256: str | None = setting(None, noted=True, help="of other weights than the published ones")
 
 
 @registered("features", "none")

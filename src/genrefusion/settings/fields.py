@@ -24,6 +24,7 @@ def setting(
     needed: str = "",
     path: bool = False,
     names: Iterable[str] = (),
+    noted: bool = False,
     help: str = "",  # noqa: A002 (as argparse calls it)
 ) -> Any:
     """Make a field of a dataclass of settings.
@@ -44,6 +45,9 @@ def setting(
         It names a file or a folder, or several: ``~`` is the home folder, and a saved run keeps it as an absolute path.
     names : iterable of str
         Values of a path that are none, whatever is called so here.
+    noted : bool
+        A trained run notes it of what other settings name, to know it again; nobody types it, and no result depends
+        on it.
     help : str
         What the setting means.
 
@@ -57,7 +61,7 @@ def setting(
     genrefusion.core.errors.UserError: trees=0 is out of range: from 1 to 10000.
     """
     possible = choices if isinstance(choices, Mapping) else tuple(choices)
-    metadata = {"rule": Rule(low, high, possible, needed, path, tuple(names), help)}
+    metadata = {"rule": Rule(low, high, possible, needed, path, tuple(names), noted, help)}
     if factory is not None:
         return dataclasses.field(default_factory=factory, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -73,6 +77,7 @@ class Rule:
     needed: str = ""
     path: bool = False
     names: tuple[str, ...] = ()
+    noted: bool = False
     help: str = ""
 
     @classmethod

@@ -134,13 +134,14 @@ def _setting_rows(config: DictConfig, choices: Any, prefix: str = "") -> Iterato
     parts = {}
     for key in config:
         name, node = f"{prefix}{key!s}", config._get_node(key)
-        if name == "hydra":
+        rule = rules.get(str(key), Rule())
+        if name == "hydra" or rule.noted:
             continue
         if isinstance(node, DictConfig) and is_dataclass(OmegaConf.get_type(node)) and not _is_absent(node):
             parts[name] = node
             continue
         head = f"  {name:<{_NAME - 3}} {_value(config, key):<{_VALUE - 1}} "
-        yield _filled(head, rules.get(str(key), Rule()).words, indent=_NAME + _VALUE)
+        yield _filled(head, rule.words, indent=_NAME + _VALUE)
     for name, node in parts.items():
         if not prefix:
             chosen = f"{name}={choices[name]}" if name in choices else name

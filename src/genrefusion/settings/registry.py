@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
@@ -107,6 +108,36 @@ def behind(settings: Settings) -> Any:
     """Import what works with settings: the target of their entry."""
     module, _, name = _entries[type(settings).__name__].target.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def read_settings(values: dict[str, Any]) -> Any:
+    """Turn the settings of a description back into their dataclass; ``${…}`` in them is text like any other.
+
+    Raises
+    ------
+    UserError
+        They do not fit the schema that they name, or it is none.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    given = {key: _as_text(value) for key, value in values.items()}
+    entry = find(str(given.pop("schema", "")))
+    if entry is None:
+        raise UserError(f"The saved settings do not fit this version: no schema {values.get('schema')!r}.")
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(entry.schema), given))
+    except (OmegaConfBaseException, ValueError) as error:
+        raise UserError(f"The saved settings do not fit this version: {error}") from error
+
+
+def _as_text(value: Any) -> Any:
+    """Escape what OmegaConf would resolve: a run that someone sent must not read the environment."""
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)
+    if isinstance(value, dict):
+        return {key: _as_text(each) for key, each in value.items()}
+    return [_as_text(each) for each in value] if isinstance(value, list) else value
 
 
 def require_plugins() -> None:
