@@ -127,12 +127,30 @@ def drop_sides(pairs: Pairs, probability: float) -> Pairs:
     )
 
 
-def heard_alone(pairs: Pairs) -> tuple[Pairs, Tensor]:
-    """Those of the songs that have both sides, without their lyrics, and their places in the batch."""
+def in_parts(pairs: Pairs) -> list[tuple[Pairs, Tensor]]:
+    """A batch in up to three parts, and the places of their songs: without lyrics, with shorter and with longer ones.
+
+    Each part is as long as the longest lyrics in it. Padding takes as long to read as words do, and in training is most
+    of a batch; the loss over the parts is the same.
+    """
+    words = pairs.text_mask.sum(dim=1)
+    order = words.argsort(stable=True)
+    silent, sung = order.tensor_split([int((words == 0).sum())])
+    return [(_shortened(pairs, places), places) for places in (silent, *sung.tensor_split(2)) if len(places)]
+
+
+def heard_alone(pairs: Pairs) -> list[tuple[Pairs, Tensor]]:
+    """Those of the songs that have both sides, without their lyrics, and their places in the batch; or nothing."""
     (places,) = (pairs.audio_mask.any(dim=1) & pairs.text_mask.any(dim=1)).nonzero(as_tuple=True)
+    silent = pairs._replace(text_mask=torch.zeros_like(pairs.text_mask))
+    return [(_shortened(silent, places), places)] if len(places) else []
+
+
+def _shortened(pairs: Pairs, places: Tensor) -> Pairs:
+    """Some songs of a batch, without the padding that follows the longest lyrics; one token stays at least."""
     part = Pairs(*(tensor[places] for tensor in pairs))
-    # One token of padding is left, so that this takes a small part of the time of whole songs.
-    return part._replace(text=part.text[:, :1], text_mask=torch.zeros_like(part.text_mask[:, :1])), places
+    longest = max(1, int(part.text_mask.sum(dim=1).max()))
+    return part._replace(text=part.text[:, :longest], text_mask=part.text_mask[:, :longest])
 
 
 def _pad(rows: list[Tensor]) -> Tensor:
