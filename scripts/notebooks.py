@@ -1,6 +1,6 @@
 """Execute the notebooks on small runs of the demo corpus, and keep what they show: ``python scripts/notebooks.py``.
 
-Pictures become small, sounds are left out (who executes a notebook hears them), and no path of this machine stays.
+Pictures become small; sounds (who executes a notebook hears them), warnings of the machine and its paths are left out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 """Runs that the notebooks read, the newest last, and the settings that make them small."""
 
-WIDTH, COLOURS = 760, 64
+WIDTH, COLOURS = 760, 96
 """Of pictures, at most."""
 
 
@@ -55,9 +55,9 @@ def main() -> None:
             notebook = nbformat.read(work / f"{stem}.ipynb", as_version=4)
             NotebookClient(notebook, timeout=600, record_timing=False).execute()
             for cell in notebook.cells:
-                cell["outputs"] = [small(output, folder) for output in cell.get("outputs", [])]
-                if cell["cell_type"] != "code":
-                    del cell["outputs"]
+                if cell["cell_type"] == "code":
+                    said = [output for output in cell["outputs"] if output.get("name") != "stderr"]
+                    cell["outputs"] = [small(output, folder) for output in said]
             nbformat.write(notebook, NOTEBOOKS / f"{stem}.ipynb")
             print(stem)
 
@@ -88,7 +88,7 @@ def small_picture(encoded: str) -> str:
     picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
     picture.thumbnail((WIDTH, 10 * WIDTH))
     content = io.BytesIO()
-    picture.quantize(COLOURS).save(content, "PNG", optimize=True)
+    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(content, "PNG", optimize=True)
     return base64.b64encode(content.getvalue()).decode()
 
 

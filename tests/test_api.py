@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 
 import genrefusion
 from conftest import TINY_DATA, compose_train, run_here
@@ -38,6 +39,12 @@ from genrefusion.settings.commands import EvaluateConfig, PredictConfig
 from genrefusion.settings.trainer import TrainerSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
+
+
+@pytest.fixture(autouse=True)
+def no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program is no command of Hydra's, whose settings others of these tests have left."""
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
 
 
 @pytest.fixture(scope="module")

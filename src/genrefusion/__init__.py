@@ -1,9 +1,10 @@
 """genrefusion: music genre classification from audio and lyrics.
 
->>> import genrefusion as gf
->>> tracks = gf.open_corpus("tracks.csv")  # doctest: +SKIP
->>> run = gf.train("xgboost", tracks, split="kfold", seed=0, settings={"pipeline.rounds": 200})  # doctest: +SKIP
->>> gf.predict(run, "song.mp3").songs  # doctest: +SKIP
+    import genrefusion as gf
+
+    tracks = gf.open_corpus("tracks.csv")
+    run = gf.train("xgboost", tracks, split="kfold", seed=0, settings={"pipeline.rounds": 200})
+    gf.predict(run, "song.mp3").songs
 
 Nothing heavy is imported until one of these is asked for.
 """

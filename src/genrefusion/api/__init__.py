@@ -201,7 +201,7 @@ def extract(
     """
     require_tracks(tracks, "extract")
     with composing():
-        config = composed("train", [f"features={features}", *typed(settings)])
+        config = composed("train", ["name=extract", f"features={features}", *typed(settings)])
     terminal = Terminal(quiet=quiet)
     with disks_in_words(places_of(vars(config))):
         tracks = checked(tracks, config.data, cache_folder(config.cache), config.workers, terminal)
