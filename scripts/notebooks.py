@@ -25,11 +25,16 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 DATA = "data.songs_per_genre=8 data.seconds=12"
 RUNS: dict[str, dict[str, Any]] = {
     "coattention": {
+        "data.val_fraction": 0.25,  # of so few songs, or they would not tell the epochs apart
+        "data.test_fraction": 0.25,
         "features.frame_seconds": 4,
-        "pipeline.width": 32,
+        "pipeline.width": 64,
         "pipeline.trunk.width": 8,
-        "pipeline.trunk.epochs": 4,
-        "pipeline.epochs": 6,
+        "pipeline.trunk.epochs": 6,
+        "pipeline.epochs": 20,
+        "pipeline.patience": 20,
+        "pipeline.batch_size": 8,
+        "pipeline.lr": 0.001,
     },
     "lyrics_tfidf": {},
     "xgboost_97": {"pipeline.rounds": 50},

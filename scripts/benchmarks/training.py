@@ -96,7 +96,7 @@ def _lyrics() -> Rows:
     texts = [" ".join(rng.choice(known, size)) for size in rng.integers(100, 401, 48)]
     cache, terminal = ScratchCache(Path("nowhere")), Terminal(quiet=True)
     single = TokenEncoder(TextEncoderSettings(), cache, terminal)
-    half = TokenEncoder(TextEncoderSettings(), cache, terminal, precision="bf16")
+    half = TokenEncoder(TextEncoderSettings(), cache, terminal, precision="bfloat16")
     return compare(
         {
             "48 lyrics, one at a time": lambda: [single.embed_anew([text]) for text in texts],

@@ -88,13 +88,17 @@ class Context:
 
     def surroundings(self) -> Surroundings:
         """The same for what computes features."""
-        precision = "bfloat16" if self.trainer.mixed_precision == "bf16" else "float32"
-        return Surroundings(self.cache, self.terminal, self.max_seconds, self.device, precision)
+        return Surroundings(self.cache, self.terminal, self.max_seconds, self.device, self._precision)
 
     @property
     def for_encoders(self) -> tuple[FeatureCache, Terminal, Device, str]:
         """What a frozen text encoder works with: cache, terminal, device and precision."""
-        return self.cache, self.terminal, self.device, self.trainer.mixed_precision
+        return self.cache, self.terminal, self.device, self._precision
+
+    @property
+    def _precision(self) -> str:
+        """Of frozen networks."""
+        return "bfloat16" if self.trainer.mixed_precision == "bf16" else "float32"
 
 
 class Predictor(Protocol):
