@@ -58,7 +58,7 @@ def main() -> None:
             print(gf.train(experiment, tracks, settings={"output": "../outputs"} | settings, quiet=True))
         for stem in chosen:
             notebook = nbformat.read(work / f"{stem}.ipynb", as_version=4)
-            NotebookClient(notebook, timeout=600, record_timing=False).execute()
+            NotebookClient(notebook, timeout=600, record_timing=False, coalesce_streams=True).execute()
             for cell in notebook.cells:
                 if cell["cell_type"] == "code":
                     said = [output for output in cell["outputs"] if output.get("name") != "stderr"]

@@ -104,6 +104,9 @@ class Answers(NamedTuple):
     songs: pd.DataFrame
     frames: pd.DataFrame
 
+    def __repr__(self) -> str:
+        return str(self.songs)
+
     def _repr_html_(self) -> str:
         return str(self.songs.to_html())
 
