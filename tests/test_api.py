@@ -218,6 +218,8 @@ def test_runs_are_joined(output: Path, demo: Tracks, tmp_path: Path) -> None:
     settings = {"pipeline.runs": [run, run.directory], "output": tmp_path}
     joined = train("ensemble", demo, settings=settings, quiet=True)
     pd.testing.assert_frame_equal(joined.predictions(), run.predictions(), atol=1e-6)
+    evaluated = evaluate_run(EvaluateConfig(run=str(joined.directory), trainer=TrainerSettings()), quiet=True)
+    assert evaluated["test"] == joined.metrics["test"]
 
 
 def test_finished_runs_are_listed_with_what_tells_them_apart(output: Path) -> None:

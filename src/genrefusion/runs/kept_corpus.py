@@ -71,5 +71,7 @@ def corpus_of(record: Mapping[str, Any], directory: Path) -> Any:
     """
     saved = {"schema": record["data_schema"], **record["config"]["data"]}
     settings = found_near(read_settings(saved), directory)
-    kept = next((directory / KEPT_CORPUS).glob("*.csv"), None)
-    return settings if kept is None else replace(settings, manifest=str(kept))
+    named = Path(record["config"]["data"].get("manifest") or "")
+    kept = directory / KEPT_CORPUS / named.name
+    # An ensemble has the corpus of its members, wherever that is.
+    return replace(settings, manifest=str(kept)) if named.parent.name == KEPT_CORPUS and kept.is_file() else settings
