@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from conftest import REPOSITORY, compose_train
-from genrefusion.api import load_pipeline, open_corpus
+from genrefusion.api import find_runs, load_pipeline, open_corpus
 from genrefusion.commands.evaluate import evaluate_run
 from genrefusion.commands.predict import predict_files
 from genrefusion.core.errors import UserError
@@ -143,3 +144,12 @@ def _best(old: Path) -> dict[str, object]:
     import yaml
 
     return dict(yaml.safe_load((old / "runs" / "sweep" / "experiment" / "best.yaml").read_text())["pipeline"])
+
+
+@pytest.mark.parametrize("commit", COMMITS)
+def test_old_runs_are_listed_and_say_their_figures(commit: str) -> None:
+    runs = find_runs(FIXTURES / commit / "runs")
+    assert len(runs) >= len(FINISHED)
+    assert runs["corpus_digest"].notna().all()
+    for directory in runs["directory"]:
+        assert re.search(r": accuracy \d\.\d{3} \[\d.*\], n = \d+>$", repr(open_run(directory)))

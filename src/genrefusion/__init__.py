@@ -1,6 +1,10 @@
 """genrefusion: music genre classification from audio and lyrics.
 
->>> from genrefusion import find_runs, load_pipeline, open_corpus, open_run
+    import genrefusion as gf
+
+    tracks = gf.open_corpus("tracks.csv")
+    run = gf.train("xgboost", tracks, split="kfold", seed=0, settings={"pipeline.rounds": 200})
+    gf.predict(run, "song.mp3").songs
 
 Nothing heavy is imported until one of these is asked for.
 """
@@ -13,13 +17,40 @@ from typing import TYPE_CHECKING, Any
 from genrefusion.core.version import __version__
 
 if TYPE_CHECKING:
-    from genrefusion.api import find_runs, load_pipeline, open_corpus, open_run
+    from genrefusion.api import (
+        Answers,
+        Run,
+        Tracks,
+        UserError,
+        extract,
+        find_runs,
+        load_pipeline,
+        make_pipeline,
+        open_corpus,
+        open_run,
+        predict,
+        train,
+    )
 
 # Linux gives memory page by page when it is touched, 4 KiB each: of a training step on a processor that takes a third.
 # With this PyTorch asks for pages of 2 MiB for its larger tensors; it looks once, before the first of them.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-__all__ = ["__version__", "find_runs", "load_pipeline", "open_corpus", "open_run"]
+__all__ = [
+    "Answers",
+    "Run",
+    "Tracks",
+    "UserError",
+    "__version__",
+    "extract",
+    "find_runs",
+    "load_pipeline",
+    "make_pipeline",
+    "open_corpus",
+    "open_run",
+    "predict",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

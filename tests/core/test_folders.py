@@ -68,3 +68,14 @@ def test_a_corpus_is_not_built_where_one_cannot_look(place: Path, private: Path)
 def test_a_full_disk_is_told_where_one_cannot_look(private: Path) -> None:
     mistake = disk_mistake(OSError(28, "No space left on device"), [Place(private / "a", "cache", "cache=FOLDER")])
     assert "cache=FOLDER" in str(mistake)
+
+
+def test_what_was_killed_before_it_began_is_removed_by_the_next_run_with_the_table_that_it_kept(tmp_path: Path) -> None:
+    killed = tmp_path / "xgboost" / "manifest" / "2026-01-01_00-00-00"
+    other = killed.with_name("2026-01-02_00-00-00")
+    for folder in (killed, other):
+        (folder / "corpus").mkdir(parents=True)
+        (folder / "corpus" / "mine.csv").touch()
+    (killed / ".lock").touch()
+    taken = Path(run_folder(str(tmp_path), "xgboost", "manifest", resume=False))
+    assert sorted(taken.parent.iterdir()) == [other, taken]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Iterator
 
@@ -103,3 +104,31 @@ def test_programs_get_utf_8_from_a_pipe_whatever_the_encoding(monkeypatch: pytes
     write_utf_8_to_pipes()
     sys.stdout.write("演歌")
     assert buffer.getvalue() == "演歌".encode()
+
+
+@pytest.mark.slow
+def test_a_notebook_has_one_line_of_progress_plain_text_and_no_traceback() -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    work = """
+import time
+from genrefusion.core.errors import UserError
+from genrefusion.core import terminal
+terminal.NOTEBOOK_SECONDS = 0.05
+shown = terminal.Terminal()
+shown.say("begin", "here")
+for _ in shown.track(range(4), "mel", 4, "songs"):
+    time.sleep(0.06)
+for _ in shown.track(range(3), "fast", 3, "songs"):
+    pass
+shown.say("end", "there")
+"""
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(text) for text in (work, 'raise UserError("songs: no such folder.")')]
+    NotebookClient(notebook, kernel_name="python3", allow_errors=True, timeout=60).execute()
+    before, progress, after = notebook.cells[0].outputs
+    assert (before.text, after.text) == ("begin    here\n", "end      there\n")
+    assert re.fullmatch(r"mel      4/4 songs   done in 0:00", progress.data["text/plain"])
+    (mistake,) = notebook.cells[1].outputs
+    assert mistake.traceback == ["UserError: songs: no such folder."]

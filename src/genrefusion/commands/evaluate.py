@@ -23,17 +23,17 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import ReadOnlyCache, cache_to_read
 from genrefusion.features.precomputed import require_numbers, with_digests
 from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
-from genrefusion.pipelines.base import read_features, read_settings, require_weights_read
+from genrefusion.pipelines.base import read_features, require_weights_read
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import prediction_tables, show_metrics, summarise, write_names, write_tables
 from genrefusion.runs.evaluation_folders import replacing
 from genrefusion.runs.explain.explain import explain
 from genrefusion.runs.explain.songs import parts_to_explain
+from genrefusion.runs.kept_corpus import corpus_of
 from genrefusion.runs.sides.matrix import Parts, compare_sides, parts_with_sides
 from genrefusion.runs.store import Run, open_run
 from genrefusion.runs.training import make_context, say_skipped
 from genrefusion.settings.commands import EvaluateConfig
-from genrefusion.settings.fields import found_near
 
 
 def run(config: EvaluateConfig) -> None:
@@ -163,7 +163,7 @@ class _Scored:
 def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
     """Open the run's models and load what they are to be scored on; what cannot be done is refused before."""
     trained = run.record["config"]["data"]
-    data = config.data or found_near(read_settings({"schema": run.record["data_schema"], **trained}), run.directory)
+    data = config.data or corpus_of(run.record, run.directory)
     # What a prediction depends on is the run's: songs are heard for as long as in training.
     data = replace(data, max_seconds=trained["max_seconds"])
     cache = cache_folder(config.cache)

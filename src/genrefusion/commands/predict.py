@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -68,18 +68,13 @@ def predict_files(config: PredictConfig) -> int:
     UserError
         There is no run or no song, or the runs cannot be joined.
     """
-    _require_what_to_ask(config)
-    runs = [] if config.model else runs_to_ask(config)
-    lyrics = Path(config.lyrics) if config.lyrics else None
-    songs, lost, notes = _listed(config.audio, lyrics)
     terminal = Terminal(quiet=config.format != "table")
+    asked = ask(config, terminal)
     if terminal.quiet:
         write_utf_8_to_pipes()
-    folder = cache_folder(config.cache) / "features"
-    cache = cache_to_read(folder) if config.cache else ScratchCache(folder)
-    model: Answering
-    model = JoinedRuns(runs, config, cache) if runs else ReadyNetwork(config, cache, terminal)
-    _note_composed(runs, config)
+    if asked.warning:
+        note(asked.warning)
+    notes = list(asked.notes)
     answered = 0
 
     def counted(
@@ -93,22 +88,74 @@ def predict_files(config: PredictConfig) -> int:
                     notes.append(f"{shown(answer.song.path)}   {answer.song.note}")
             yield given
 
-    found = counted(answer(model, songs, lyrics, workers=config.workers))
-    if len(songs) > 1:
-        found = terminal.track(found, "predict", len(songs), "songs")
     problems = show_predictions(
-        found,
-        model.genres,
+        counted(asked.answers),
+        asked.genres,
         config.format,
         Path(config.output) if config.plot else None,
         terminal,
     )
-    problems += lost
+    problems += asked.lost
     for line in (*notes, *problems):
         print(shown_lines(line), file=sys.stderr)  # noqa: T201 (beside the answer, which others may read)
     if not answered:
-        print(f"Not one of {len(songs)} songs could be answered.", file=sys.stderr)  # noqa: T201
+        print(f"Not one of {asked.count} songs could be answered.", file=sys.stderr)  # noqa: T201
     return 1 if problems or not answered else 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Songs that are predicted as their answers are taken.
+
+    Attributes
+    ----------
+    genres : list of str
+        That are told apart, sorted.
+    count : int
+        Songs.
+    answers : iterator of (SongPrediction or None, list of str)
+        See `answer`.
+    lost, notes : list of str
+        Files that look like songs and are left out; what is there in another place.
+    warning : str
+        What is to be known of what is asked; mostly empty.
+    """
+
+    genres: list[str]
+    count: int
+    answers: Iterator[Answer]
+    lost: list[str]
+    notes: list[str]
+    warning: str
+
+
+def ask(config: PredictConfig, terminal: Terminal) -> Asked:
+    """Find songs, and load what names their genres.
+
+    Parameters
+    ----------
+    config : PredictConfig
+        As for `predict_files`; `audio` may be a list here.
+    terminal : Terminal
+        Shows how far it is.
+
+    Raises
+    ------
+    UserError
+        There is no run or no song, or the runs cannot be joined.
+    """
+    _require_what_to_ask(config)
+    runs = [] if config.model else runs_to_ask(config)
+    lyrics = Path(config.lyrics) if config.lyrics else None
+    songs, lost, notes = _listed(config.audio, lyrics)
+    folder = cache_folder(config.cache) / "features"
+    cache = cache_to_read(folder) if config.cache else ScratchCache(folder)
+    model: Answering
+    model = JoinedRuns(runs, config, cache) if runs else ReadyNetwork(config, cache, terminal)
+    answers = answer(model, songs, lyrics, workers=config.workers)
+    if len(songs) > 1:
+        answers = terminal.track(answers, "predict", len(songs), "songs")
+    return Asked(model.genres, len(songs), answers, lost, notes, _composed(runs, config))
 
 
 def answer(model: Answering, songs: list[SongFiles], lyrics: Path | None, *, workers: int) -> Iterator[Answer]:
@@ -189,21 +236,23 @@ def _answers(model: Answering, songs: list[SongFiles]) -> dict[Path, SongPredict
         return {path: given for song in songs for path, given in _answers(model, [song]).items()}
 
 
-def _listed(audio: str | None, lyrics: Path | None) -> tuple[list[SongFiles], list[str], list[str]]:
+def _listed(audio: str | list[str] | None, lyrics: Path | None) -> tuple[list[SongFiles], list[str], list[str]]:
     """Songs by their audio or, without any, by their lyrics; what was left out; and what is there in another place."""
     if lyrics is not None and not lyrics.exists():
         raise UserError(f"lyrics={shown(lyrics)}: no such file or folder.")
     if audio is not None:
-        found = songs_at(audio)
-        if lyrics is not None and not lyrics.is_dir() and len(found.songs) > 1:
+        found = list(map(songs_at, audio if isinstance(audio, list) else [audio]))
+        songs = list(dict.fromkeys(song for each in found for song in each.songs))
+        if lyrics is not None and not lyrics.is_dir() and len(songs) > 1:
             raise UserError(
-                f"lyrics={shown(lyrics)}: one file for {len(found.songs)} songs. Name a folder that has them as "
+                f"lyrics={shown(lyrics)}: one file for {len(songs)} songs. Name a folder that has them as "
                 "SONG.lrc or SONG.txt, or put them beside the songs."
             )
         lost, harmless = (
-            grouped({str(path): reason for path, reason in reasons.items()}) for reasons in (found.lost, found.harmless)
+            grouped({str(path): reason for each in kind for path, reason in each.items()})
+            for kind in ([each.lost for each in found], [each.harmless for each in found])
         )
-        return [SongFiles(path, path) for path in found.songs], lost, harmless
+        return [SongFiles(path, path) for path in songs], lost, harmless
     assert lyrics is not None
     texts = sorted(filter(_named_as_lyrics, lyrics.iterdir())) if lyrics.is_dir() else [lyrics]
     if not texts:
@@ -227,12 +276,13 @@ def _require_what_to_ask(config: PredictConfig) -> None:
         )
 
 
-def _note_composed(runs: Sequence[Run], config: PredictConfig) -> None:
+def _composed(runs: Sequence[Run], config: PredictConfig) -> str:
     """Say of runs that learned from composed songs that real ones are others, and what answers for those."""
     composed = [str(run.directory) for run in runs if run.record["synthetic"]]
-    if composed:
-        audio = shlex.quote(f"audio={config.audio or 'PATH'}")
-        note(
-            f"run={','.join(composed)} learned from composed songs, which tells little of real ones; for those: "
-            f"predict model=musicnn {audio}"
-        )
+    if not composed:
+        return ""
+    audio = shlex.quote(f"audio={config.audio if isinstance(config.audio, str) else 'PATH'}")
+    return (
+        f"run={','.join(composed)} learned from composed songs, which tells little of real ones; for those: "
+        f"predict model=musicnn {audio}"
+    )

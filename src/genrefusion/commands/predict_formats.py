@@ -9,10 +9,10 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from rich.table import Table
@@ -60,6 +60,13 @@ class SongFiles:
     trained_on: bool = False
     lacks: str = ""
 
+    @property
+    def facts(self) -> list[str]:
+        """What is to be known of an answer for it."""
+        facts = [f"no {self.lacks}: answered without"] if self.lacks else []
+        facts += ["the run was trained on it"] if self.trained_on else []
+        return [*facts, self.note] if self.note else facts
+
 
 @dataclass(frozen=True)
 class SongPrediction:
@@ -81,6 +88,27 @@ class SongPrediction:
     genres: pd.Series
     frames: list[tuple[tuple[float, float], pd.Series]]
     tags: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+class Answers(NamedTuple):
+    """Genres of songs, which a notebook shows as a table.
+
+    Attributes
+    ----------
+    songs : DataFrame
+        By ``song``, its path: ``genre``, the most probable one, and the probability of each genre.
+    frames : DataFrame
+        The same by ``song``, ``begin`` and ``end`` in seconds; without rows where no frames are told apart.
+    """
+
+    songs: pd.DataFrame
+    frames: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return str(self.songs)
+
+    def _repr_html_(self) -> str:
+        return str(self.songs.to_html())
 
 
 def show_predictions(
@@ -153,6 +181,20 @@ def as_record(answer: SongPrediction) -> dict[str, Any]:
     return record
 
 
+def as_tables(answers: Sequence[SongPrediction], genres: list[str]) -> Answers:
+    """Lay answers out as a table of songs and one of their frames."""
+    songs = {(str(answer.song.path),): answer.genres for answer in answers}
+    frames = {(str(a.song.path), begin, end): row for a in answers for (begin, end), row in a.frames}
+    tables = []
+    for rows, names in ((songs, ["song"]), (frames, ["song", "begin", "end"])):
+        places = pd.DataFrame(list(rows), columns=names)
+        probabilities = pd.DataFrame([row[genres].to_numpy() for row in rows.values()], columns=genres)
+        best = probabilities.idxmax(axis=1) if rows else pd.Series(dtype=object)
+        table = pd.concat([places, best.rename("genre"), probabilities], axis=1)
+        tables.append(table.set_index(names))
+    return Answers(*tables)
+
+
 def encodable(name: object) -> str:
     """Name of a file in which bytes that are no UTF-8 are escaped, as they could not be printed."""
     return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -190,13 +232,7 @@ def _show_table(answer: SongPrediction, terminal: Terminal) -> None:
         facts.append(clock(song.seconds))
     if song.lyrics.source:
         facts.append(f"lyrics: {song.lyrics.source}")
-    if song.lacks:
-        facts.append(f"no {song.lacks}: answered without")
-    if song.trained_on:
-        facts.append("the run was trained on it")
-    if song.note:
-        facts.append(song.note)
-    terminal.say("song", "   ".join(facts))
+    terminal.say("song", "   ".join([*facts, *song.facts]))
     if len(answer.tags):
         highest = answer.tags.mean().nlargest(SHOWN_TAGS)
         terminal.say("tags", ", ".join(f"{tag} {percent(p)}" for tag, p in highest.items()))

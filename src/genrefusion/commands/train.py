@@ -25,11 +25,10 @@ from genrefusion.settings.mistakes import require_launcher, why
 
 def run(config: TrainConfig) -> None:
     """Make the run that the settings describe, or take part in it beside the main process."""
-    if config.sweep is not None:
-        raise UserError("sweep=… makes several runs: train -m experiment=… sweep=…")
-    from genrefusion.runs.training import run_experiment, take_part
-
+    _require_one_run(config)
     if process_number():
+        from genrefusion.runs.training import take_part
+
         try:
             take_part(config)
         except RuntimeError:  # of a connection that broke off, as a rule, because the main process ended
@@ -38,15 +37,50 @@ def run(config: TrainConfig) -> None:
         return
     settings = HydraConfig.get()
     directory = Path(settings.runtime.output_dir)
-    typed = list(settings.overrides.task)
-    if config.resume and not any(word.startswith("hydra.run.dir=") for word in settings.overrides.hydra):
-        directory = _with_same_settings(config, unfinished_beside(directory)) or directory
     with forgotten_unless_begun(directory):
         require_launcher(settings)
+    named = any(word.startswith("hydra.run.dir=") for word in settings.overrides.hydra)
+    make_run(config, directory, list(settings.overrides.task), named=named)
+
+
+def make_run(
+    config: TrainConfig, directory: Path, typed: Sequence[str], *, named: bool = False, quiet: bool = False
+) -> Path:
+    """Train an experiment, or join finished runs, as the settings say.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Checked settings.
+    directory : Path
+        Folder for the run. With ``config.resume`` another one beside it goes on that was broken off with the same
+        settings, unless this one was `named`.
+    typed : sequence of str
+        What stands behind ``train`` for the same run.
+    quiet : bool
+        Nothing on the terminal.
+
+    Returns
+    -------
+    Path
+        The folder of the run.
+    """
+    _require_one_run(config)
+    if config.resume and not named:
+        directory = _with_same_settings(config, unfinished_beside(directory)) or directory
+    with forgotten_unless_begun(directory):
         if config.pipeline.joins_runs:
-            _join(config, directory, typed)
+            _join(config, directory, typed, quiet=quiet)
         else:
-            run_experiment(config, directory, command=shlex.join(typed))
+            from genrefusion.runs.training import run_experiment
+
+            run_experiment(config, directory, command=shlex.join(typed), quiet=quiet)
+    return directory
+
+
+def _require_one_run(config: TrainConfig) -> None:
+    if config.sweep is not None:
+        raise UserError("sweep=… makes several runs: train -m experiment=… sweep=…")
 
 
 def _with_same_settings(config: TrainConfig, begun: Sequence[Path]) -> Path | None:
@@ -87,11 +121,12 @@ def run_one_of_several(config: DictConfig) -> None:
         raise UserError(why(error)) from error
 
 
-def _join(config: Any, directory: Path, typed: list[str]) -> None:
+def _join(config: Any, directory: Path, typed: Sequence[str], *, quiet: bool) -> None:
     from genrefusion.core.terminal import Terminal
     from genrefusion.runs.ensembles import run_ensemble
     from genrefusion.runs.experiments import Experiments, shared_overrides
 
     experiments = Experiments(config.output, shared_overrides(typed), Terminal(quiet=True))
     members = [experiments.member(experiment, config.seed) for experiment in config.pipeline.members]
-    run_ensemble(config, directory, members or [Path(run) for run in config.pipeline.runs], command=shlex.join(typed))
+    runs = members or [Path(run) for run in config.pipeline.runs]
+    run_ensemble(config, directory, runs, command=shlex.join(typed), quiet=quiet)

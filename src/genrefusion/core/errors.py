@@ -10,8 +10,11 @@ class UserError(Exception):
     """A mistake in the input or the settings, with a message that names it and its cure.
 
     It is raised where the fact is known and printed in one place, ``genrefusion.cli``, without a traceback and with
-    exit code 2.
+    exit code 2. A notebook shows the message alone too.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
 
 
 class NotFittedError(RuntimeError):

@@ -20,6 +20,9 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.faults import why_not_writable
 from genrefusion.core.files import locked
 
+KEPT_CORPUS = "corpus"
+"""Folder in that of a run for the table of a corpus that was made in memory; it is written before the run begins."""
+
 
 def cache_folder(chosen: str | None) -> Path:
     """Folder of features, fetched weights and the demo corpus.
@@ -152,9 +155,10 @@ def _forget_killed(folder: Path) -> None:
     """Remove the folder of a run that was killed before anything was begun there."""
     lock = folder / ".lock"
     with contextlib.suppress(OSError):  # it is about to begin, another process has removed it, or it is another user's
-        if lock.is_file() and {path.name for path in folder.iterdir()} <= {".lock", "run.log"}:
+        if lock.is_file() and {path.name for path in folder.iterdir()} <= {".lock", "run.log", KEPT_CORPUS}:
             with locked(lock, wait=False) as dead:
                 if dead:
+                    shutil.rmtree(folder / KEPT_CORPUS, ignore_errors=True)
                     (folder / "run.log").unlink(missing_ok=True)
                     lock.unlink()
                     folder.rmdir()

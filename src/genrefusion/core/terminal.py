@@ -1,4 +1,4 @@
-"""What a run says: a few lines on the terminal, the same lines in the run's log."""
+"""What a run says: a few lines on the terminal or below the cell of a notebook, the same lines in the run's log."""
 
 from __future__ import annotations
 
@@ -65,6 +65,9 @@ Advance = Callable[[int, str], None]
 FIRST_SECONDS, NEXT_SECONDS = 10.0, 30.0
 """Without a terminal: when a work first says how far it is, and how often from then on."""
 
+NOTEBOOK_SECONDS = 1.0
+"""The same of a notebook, where one line is updated."""
+
 
 class Terminal:
     """Lines with a label in front, progress bars, tables.
@@ -82,8 +85,10 @@ class Terminal:
         self.log = log
         escape_what_does_not_fit()
         self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
-        if not self.console.is_terminal:  # a pipe or a file takes long lines
-            self.console = Console(quiet=quiet, highlight=False, soft_wrap=True, width=_WIDE)
+        self._in_notebook = self.console.is_jupyter
+        if not self.console.is_terminal:  # a pipe, a file or a notebook takes long lines, and plain text
+            plain: dict[str, Any] = {"width": _WIDE, "force_jupyter": False, "force_terminal": False}
+            self.console = Console(quiet=quiet, highlight=False, soft_wrap=True, **plain)
 
     def say(self, label: str, text: str) -> None:
         """Print one fact on one line; it may hold names from files, of which nothing is markup or steers a terminal."""
@@ -101,7 +106,7 @@ class Terminal:
         self.console.print()
         self.console.print(self._fitting(table))
         self.console.print()
-        plain = Console(width=_WIDE, no_color=True)
+        plain = Console(width=_WIDE, no_color=True, force_jupyter=False)
         with plain.capture() as capture:
             plain.print(table)
         self._write(capture.get().rstrip())
@@ -121,6 +126,7 @@ class Terminal:
         """Show how far a work is: a bar that goes away when it is done; without a terminal a line now and then.
 
         Those lines come only if the work takes longer than `FIRST_SECONDS`, and no more than one every `NEXT_SECONDS`.
+        A notebook has one line, which each later one replaces; there it is `NOTEBOOK_SECONDS`.
 
         Parameters
         ----------
@@ -143,9 +149,30 @@ class Terminal:
                 task = bar.add_task(label, total=total, completed=done, said=shown(said))
                 yield lambda count, said: bar.update(task, advance=count, said=shown(said))
         else:
-            lines = _Lines(self.console, label, total=total, done=done)
+            seconds = (NOTEBOOK_SECONDS,) * 2 if self._in_notebook else (FIRST_SECONDS, NEXT_SECONDS)
+            lines = _Lines(self._replacing() if self._in_notebook else self._print, label, total, done, seconds)
             yield lines.advance
             lines.end()
+
+    def _print(self, line: Text) -> None:
+        self.console.print(line)
+        self.console.file.flush()
+
+    def _replacing(self) -> Callable[[Text], None]:
+        """Show lines below the cell of a notebook, each in the place of the last."""
+        from IPython.display import display  # a notebook has it
+
+        shown_there: list[Any] = []
+
+        def show(line: Text) -> None:
+            self.console.file.flush()  # what was printed before stands above
+            content = {"text/plain": line.plain}
+            if shown_there:
+                shown_there[0].update(content, raw=True)
+            else:
+                shown_there.append(display(content, raw=True, display_id=True))
+
+        return show
 
     def _bar(self) -> Progress:
         return Progress(
@@ -187,11 +214,14 @@ class Terminal:
 class _Lines:
     """What a work says of its progress where there is no terminal to draw on."""
 
-    def __init__(self, console: Console, label: str, *, total: int, done: int) -> None:
-        self._console, self._label, self._said = console, label, ""
+    def __init__(
+        self, show: Callable[[Text], None], label: str, total: int, done: int, seconds: tuple[float, float]
+    ) -> None:
+        self._show, self._label, self._said = show, label, ""
         self._total, self._before, self._done = total, done, done
         self._began = time.monotonic()
-        self._next = self._began + FIRST_SECONDS
+        first, self._pause = seconds
+        self._next = self._began + first
         self._spoke = False
 
     def advance(self, count: int, said: str) -> None:
@@ -201,7 +231,7 @@ class _Lines:
         if now >= self._next and self._before < self._done < self._total:
             left = (now - self._began) / (self._done - self._before) * (self._total - self._done)
             self._print(f"{100 * self._done / self._total:.0f} %, about {clock(left)} left")
-            self._next, self._spoke = now + NEXT_SECONDS, True
+            self._next, self._spoke = now + self._pause, True
 
     def end(self) -> None:
         """Say that it is done, where it has said how far it was."""
@@ -209,8 +239,7 @@ class _Lines:
             self._print(f"done in {clock(time.monotonic() - self._began)}")
 
     def _print(self, text: str) -> None:
-        self._console.print(_labelled(self._label, f"{self._said}   {text}"))
-        self._console.file.flush()
+        self._show(_labelled(self._label, f"{self._said}   {text}"))
 
 
 def _labelled(label: str, text: str) -> Text:

@@ -48,8 +48,7 @@ def find_table(settings: ManifestData) -> Path:
     root = Path(settings.root)
     if not root.is_dir():
         raise UserError(f"data.root={root}: no such folder.")
-    named = (path for path in sorted(root.iterdir()) if path.stem.lower() == "tracks" and path.is_file())
-    tables = [path for path in named if path.suffix.lower() in ENDINGS]
+    tables = tables_in(root)
     found = [path for path in tables if path.suffix.lower() in _USUAL] or tables
     if len(found) == 1:
         return found[0]
@@ -61,6 +60,12 @@ def find_table(settings: ManifestData) -> Path:
         f"'corpus action=build source={root} out=DIR' makes a corpus of a folder of music; data=folder takes a folder\n"
         "of genres as it is."
     )
+
+
+def tables_in(root: Path) -> list[Path]:
+    """Tables in a folder whose name is tracks."""
+    named = (path for path in sorted(root.iterdir()) if path.stem.lower() == "tracks" and path.is_file())
+    return [path for path in named if path.suffix.lower() in ENDINGS]
 
 
 def _table_name(path: Path) -> str:

@@ -53,6 +53,9 @@ class Tracks:
         each text is parsed once for a corpus, however large it is.
     notes : tuple of str
         What is to be said once of how the table was read.
+    opened_as : tuple of str
+        What is typed to open the corpus again; empty where it was made in memory. Tracks that were made of others keep
+        it: whether they are still the same is told by the digest.
     """
 
     table: pd.DataFrame
@@ -62,6 +65,7 @@ class Tracks:
     piece_seconds: float | None = None
     cleaned: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     notes: tuple[str, ...] = ()
+    opened_as: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Spell each genre in one way."""

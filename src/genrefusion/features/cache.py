@@ -352,6 +352,8 @@ def look_up(
     cache, workers, terminal
         As for `extract`.
     """
+    if not tracks.has("sha256"):
+        raise UserError(f"{tracks.corpus}: tracks that were not checked: open_corpus(tracks) reads their audio.")
     store, kind = cache.store(recipe), recipe.name
     digests = dict(zip(tracks.ids, map(str, tracks.table["sha256"].tolist()), strict=True))
     found = store.find(digests.values(), [kind])

@@ -280,7 +280,7 @@ def require_fitted(pipeline: Predictor) -> None:
 
 
 def write_description(directory: Path, pipeline: Predictor) -> None:
-    """Write ``pipeline.json``: settings, features and classes."""
+    """Write ``pipeline.json``: settings, features and classes, and for how long songs are heard."""
     source = source_of(pipeline)
     features = pipeline.features if source is None else source.noted()
     description = {
@@ -288,9 +288,15 @@ def write_description(directory: Path, pipeline: Predictor) -> None:
         "classes": pipeline.classes_,
         "pipeline": {"schema": type(pipeline.settings).__name__} | as_saved(pipeline.settings),
         "features": {"schema": type(features).__name__} | as_saved(features),
+        "max_seconds": pipeline.context.max_seconds,
         "precision": pipeline.context.precision,
     }
     write_atomically(directory / _FILE, json.dumps(description, indent=2).encode())
+
+
+def is_saved(directory: Path) -> bool:
+    """Whether a trained pipeline lies in a folder."""
+    return (directory / _FILE).is_file()
 
 
 def read_description(directory: Path) -> dict[str, Any]:
@@ -307,7 +313,7 @@ def read_description(directory: Path) -> dict[str, Any]:
     entry = find(str(description["pipeline"].get("schema")))
     if entry is None or entry.group != "pipeline":
         raise UserError(f"{path}: unknown pipeline {description['pipeline']['name']!r}.")
-    return description
+    return {"max_seconds": Context.max_seconds} | description  # older ones do not say
 
 
 def write_state(directory: Path, state: dict[str, Any]) -> None:

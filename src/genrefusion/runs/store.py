@@ -15,6 +15,7 @@ from genrefusion.core.errors import UserError
 from genrefusion.data.splits import Split, read_split
 from genrefusion.metrics.predictions import read_predictions
 from genrefusion.pipelines.base import Context, Predictor, read_pipeline
+from genrefusion.reports.terminal_tables import with_interval
 from genrefusion.runs.trained_on import TrainedOn, read_trained_on
 
 
@@ -28,9 +29,9 @@ def model_folder(directory: Path, split: Split, number: int) -> Path:
     return directory / "model" / (f"fold{number}" if len(split.folds) > 1 else "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
-    """A finished run.
+    """A finished run, which can be named where its folder can.
 
     Attributes
     ----------
@@ -45,6 +46,33 @@ class Run:
     directory: Path
     record: dict[str, Any]
     split: Split
+
+    def __fspath__(self) -> str:
+        return str(self.directory)
+
+    def __repr__(self) -> str:
+        record = self.record
+        corpus = f"{record['corpus']}{' (synthetic)' if record['synthetic'] else ''}"
+        try:
+            test = self.metrics["test"]
+            figures = f"accuracy {with_interval(test, 'accuracy')}, n = {test['n']}"
+        except (UserError, KeyError):  # a run can be looked at all the same
+            figures = "no figures"
+        return f"<Run {record['name']} on {corpus}, {record['protocol']}, seed {record['seed']}: {figures}>"
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What ``metrics.json`` holds: figures of ``test`` and ``val``, with 95 % intervals."""
+        path = self.directory / "metrics.json"
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{path}: missing or damaged.") from error
+
+    @property
+    def report(self) -> Path:
+        """The page of the run."""
+        return self.directory / "report.html"
 
     @functools.cached_property
     def trained_on(self) -> TrainedOn:
