@@ -28,7 +28,7 @@ from genrefusion.metrics.predictions import Prediction
 from genrefusion.settings.fields import as_saved, found_near
 from genrefusion.settings.registry import behind, find
 from genrefusion.settings.trainer import TrainerSettings
-from genrefusion.training import Watch
+from genrefusion.training import Tell, Watch
 
 FORMAT = 1
 _FILE = "pipeline.json"
@@ -61,6 +61,8 @@ class Context:
         Predict also from a part of what is known of a track, where a pipeline can (`Prediction.views`).
     watch : callable, optional
         Told epoch and validation log loss after each epoch of a fit's first network; what it raises ends the fit.
+    tell : callable, optional
+        Told of each epoch of all networks that have a checkpoint (`genrefusion.training.Tell`).
     """
 
     cache: FeatureCache
@@ -73,6 +75,7 @@ class Context:
     resume: bool = False
     views: bool = True
     watch: Watch | None = None
+    tell: Tell | None = None
 
     def device(self) -> Any:
         """Where networks compute, as PyTorch names it, with the threads that the settings give it.
