@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import time
@@ -84,10 +85,12 @@ class Mlflow:
         from mlflow import MlflowClient
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # tries again without a word
         own = (run.output / "mlflow.db").absolute()
         self._run = run
         self._uri = settings.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{own}"
         self._client = MlflowClient(tracking_uri=self._uri)
+        self._uri = re.sub("//[^/@]+@", "//", self._uri)  # from here on it is noted and said, which a password is not
         on_server = not self._uri.startswith("sqlite")
         with locked(run.output / ".mlflow.lock"):  # two that begin a store at once would spoil it
             self._experiment = self._find(settings.project, None if on_server else own.with_suffix("").as_uri())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -52,6 +53,15 @@ class MlflowSettings(TrackingSettings):
     uri: str | None = setting(
         None, help="of the store, such as http://HOST:5000; null: MLFLOW_TRACKING_URI, or OUTPUT/mlflow.db"
     )
+
+    def __post_init__(self) -> None:
+        """Refuse a password: a run keeps its settings, and its page is sent to others."""
+        super().__post_init__()
+        if self.uri is not None and re.search("//[^/@]*:[^/@]*@", self.uri):
+            raise UserError(
+                "tracking.uri holds a password, which would stand in the run's page: leave it out, and put the whole "
+                "into MLFLOW_TRACKING_URI in the environment."
+            )
 
 
 @registered("tracking", "wandb", "genrefusion.runs.trackers:Wandb")
