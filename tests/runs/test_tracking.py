@@ -61,7 +61,7 @@ def read_tensorboard(outputs: Path) -> dict[str, Shown]:
             for name in events.Tags()["tensors"]
         }
         shown.settings = dict(line.strip().split(": ", 1) for line in texts["settings"].splitlines())
-        shown.texts = f"{texts['run']} {texts.get('intervals')}"
+        shown.texts = f"{texts['run']} {texts.get('notes')}"
         shown.pictures = {
             n for n in events.Tags()["images"] if events.Images(n)[0].encoded_image_string[:4] == b"\x89PNG"
         }
@@ -89,7 +89,7 @@ def read_mlflow(outputs: Path) -> dict[str, Shown]:
                 shown.curves[name] = points
             else:
                 ((_, shown.figures[name]),) = points
-        shown.texts = f"{run.data.tags.get('mlflow.note.content')} {run.data.tags.get('intervals')}"
+        shown.texts = f"{run.data.tags.get('mlflow.note.content')} {run.data.tags.get('notes')}"
         files = Path(run.info.artifact_uri.removeprefix("file://"))
         shown.pictures = {f"figures/{path.stem}" for path in files.glob("figures/*.png")}
         if (files / "report.html").is_file():
@@ -127,7 +127,7 @@ def read_wandb(outputs: Path) -> dict[str, Shown]:
                         shown.report = (files / row[key]["path"]).read_bytes()
             elif record.HasField("summary"):
                 summary = values_of(record.summary.update)
-                shown.texts += str(summary.get("intervals", ""))
+                shown.texts += str(summary.get("notes", ""))
                 shown.figures |= {n: v for n, v in summary.items() if n.startswith(("val", "test", "folds"))}
             elif record.HasField("artifact"):
                 assert record.artifact.type == "model"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def calibrate(
     write_predictions(scaled, target / "predictions" / "test.csv")
     if (names := evaluated / "tracks.csv").is_file():
         shutil.copyfile(names, target / names.name)
-    metrics = summarise(target, test.set_index("track_id")["genre"], title=f"{title}, calibrated")
+    caution = json.loads((evaluated / "metrics.json").read_text("utf-8"))["test"].get("caution", "")
+    metrics = summarise(target, test.set_index("track_id")["genre"], title=f"{title}, calibrated", caution=caution)
     before, after = (
         {name: METRICS[name](*arrays(table, genres=genres)) for name in IMPROVED} for table in (test, scaled)
     )

@@ -96,7 +96,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
             explain(to_explain, scored.explanations(folder), config.explain, title=scored.title, terminal=terminal)
         if config.sides:
             parts = _forgetful(config, scored, to_exchange)
-            compare_sides(parts, scored.tracks, folder / "sides", title=scored.title, terminal=terminal)
+            said = run.record.get("caution", "")
+            compare_sides(parts, scored.tracks, folder / "sides", title=scored.title, caution=said, terminal=terminal)
         _report(scored, folder, explained=bool(config.explain), kept=same)
     if closed is not None:
         terminal.say("note", f"{run.directory}: {closed.strerror}. The figures are not kept")
@@ -204,7 +205,7 @@ def _write(scored: _Scored, tables: dict[str, pd.DataFrame], folder: Path, termi
     write_tables(tables, folder)
     write_json(scored.evaluated, folder / "evaluation.json")
     write_names(tracks, folder, of={track for _, part in scored.parts for track in part.ids})
-    metrics = summarise(folder, tracks.table["genre"], title=scored.title)
+    metrics = summarise(folder, tracks.table["genre"], title=scored.title, caution=run.record.get("caution", ""))
     terminal.say("evaluate", f"{run.record['name']} on {scored.corpus}, {scored.protocol}")
     show_metrics(metrics, terminal)
     return metrics

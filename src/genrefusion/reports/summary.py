@@ -84,7 +84,7 @@ def gather_tables(folders: Sequence[Path], directory: Path) -> None:
         write_predictions(pd.concat(tables, ignore_index=True), directory / name)
 
 
-def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, Any]:
+def summarise(directory: Path, genres: pd.Series, *, title: str, caution: str = "") -> dict[str, Any]:
     """Compute metrics and draw pictures of a run folder from its tables of predictions, and write them there.
 
     Parameters
@@ -95,6 +95,8 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
         True genre by track id, for frames.
     title : str
         Of the plots.
+    caution : str
+        What has to be said beside the figures (`genrefusion.settings.features.FeatureSettings`).
 
     Returns
     -------
@@ -105,7 +107,8 @@ def summarise(directory: Path, genres: pd.Series, *, title: str) -> dict[str, An
     """
     groups = groups_of([directory])
     parts = [part for part in ("val", "test") if (directory / "predictions" / f"{part}.csv").is_file()]
-    metrics: dict[str, Any] = {part: _part_metrics(directory, part, genres, groups) for part in parts}
+    said = {"caution": caution} if caution else {}
+    metrics: dict[str, Any] = {part: _part_metrics(directory, part, genres, groups) | said for part in parts}
     predictions = read_predictions(directory / "predictions" / f"{parts[-1]}.csv")  # a sweep's trial has val alone
     if predictions["fold"].max() > 0:
         metrics |= _folds_metrics(predictions)

@@ -127,7 +127,8 @@ def _run(joining: _Joining, sign: str, command: str) -> dict[str, Any]:
     names = joining.first.directory / "tracks.csv"
     if names.is_file():
         shutil.copyfile(names, directory / names.name)
-    metrics = summarise(directory, genres, title=f"{config.name}, {joining.corpus}, {first['protocol']}")
+    title = f"{config.name}, {joining.corpus}, {first['protocol']}"
+    metrics = summarise(directory, genres, title=title, caution=record["caution"])
     show_metrics(metrics, terminal)
     with tracked(config, directory, record, terminal):
         record["status"] = "finished"
@@ -145,6 +146,7 @@ def _record(joining: _Joining) -> dict[str, Any]:
         "status": "running",
         "name": config.name,
         "members": [{"run": str(m.directory.absolute()), "signature": m.record["signature"]} for m in members],
+        "caution": ". ".join(dict.fromkeys(filter(None, (m.record.get("caution") for m in members)))),
         "skipped": {track: why for member in members for track, why in member.record["skipped"].items()},
         **code(),
         "machines": list(dict.fromkeys(name for m in members for name in machine_names(m.record))),

@@ -63,7 +63,7 @@ class TensorBoard:
             self._writer.file_writer.add_summary(summary)
         for name, picture in self._run.pictures.items():
             self._writer.add_image(name, imread(picture), dataformats="HWC")
-        self._writer.add_text("intervals", self._run.intervals)
+        self._writer.add_text("notes", self._run.notes)
         for name in ("report.html", "model"):
             if (self._run.directory / name).exists():
                 self._writer.add_text(name, str((self._run.directory / name).absolute()))
@@ -112,7 +112,7 @@ class Mlflow:
     def finish(self) -> None:
         """Add the figures and the files."""
         self._log(self._run.figures, 0)
-        self._client.set_tag(self._id, "intervals", self._run.intervals)
+        self._client.set_tag(self._id, "notes", self._run.notes)
         for path in (self._run.directory / name for name in _FILES):
             if path.is_dir():
                 self._client.log_artifacts(self._id, str(path), path.name)
@@ -209,7 +209,7 @@ class Wandb:
         """Add the figures, the pictures, the page and the model."""
         import wandb
 
-        self._shown.summary.update(self._run.figures | {"intervals": self._run.intervals})
+        self._shown.summary.update(self._run.figures | {"notes": self._run.notes})
         shown: dict[str, Any] = {name: wandb.Image(str(path)) for name, path in self._run.pictures.items()}
         if (page := self._run.directory / "report.html").is_file():
             shown["report"] = wandb.Html(str(page), inject=False)

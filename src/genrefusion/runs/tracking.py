@@ -67,8 +67,8 @@ class Subject:
         return figures(self._metrics)
 
     @property
-    def intervals(self) -> str:
-        """What the intervals of the figures draw, and where there are too few songs."""
+    def notes(self) -> str:
+        """What has to be said beside the figures: what intervals draw, and where there are too few songs."""
         return "; ".join(notes(list(metric_rows(self._metrics).values())))
 
     @property

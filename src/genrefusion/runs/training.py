@@ -160,7 +160,7 @@ def _make(work: _Work, record: dict[str, Any], preparing: float) -> dict[str, An
     preparing += time.perf_counter() - began
     done = [_run_fold(work, number) for number in range(len(split.folds))]
     gather_tables([_done(directory, number).parent for number in range(len(split.folds))], directory)
-    metrics = summarise(directory, tracks.table["genre"], title=work.title)
+    metrics = summarise(directory, tracks.table["genre"], title=work.title, caution=record["caution"])
     record |= {
         "parameters": done[-1]["parameters"],
         "wall_seconds": preparing + sum(fold["seconds"] for fold in done),
