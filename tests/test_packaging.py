@@ -61,10 +61,11 @@ def test_what_is_imported_is_asked_for() -> None:
     optional = project["optional-dependencies"]
     asked = [
         *project["dependencies"],
-        *(line for extra in ("sweep", "joblib", "submitit", "ffmpeg") for line in optional[extra]),
+        *(line for extra in ("sweep", "joblib", "submitit", "ffmpeg", "mlflow", "wandb") for line in optional[extra]),
     ]
     names = {re.split(r"[^\w.-]", line)[0].lower().replace("_", "-") for line in asked}
-    distributions = importlib.metadata.packages_distributions()
+    trackers = {"mlflow": ["mlflow-skinny"], "wandb": ["wandb"]}  # where these extras are not installed
+    distributions = trackers | dict(importlib.metadata.packages_distributions())
     strangers = {
         f"{path.relative_to(REPOSITORY)}: {module}"
         for path in (REPOSITORY / "src").rglob("*.py")

@@ -46,7 +46,10 @@ if TYPE_CHECKING:
 
 STUDY = "study.db"
 _WAIT = 120  # seconds for another process that writes to the study
-_CAN_CHANGE = ("resume=", "parallel=", "launcher=", "workers=", "trainer=", "trainer.", "sweep.trials=", "debug=")
+_CAN_CHANGE = (
+    *("resume=", "parallel=", "launcher=", "workers=", "trainer=", "trainer.", "tracking=", "tracking."),
+    *("sweep.trials=", "debug="),
+)
 
 
 def import_optuna() -> Any:

@@ -97,7 +97,7 @@ def _with_same_settings(config: TrainConfig, begun: Sequence[Path]) -> Path | No
 
 
 def _lasting(settings: Mapping[str, Any]) -> dict[str, Any]:
-    passing = ("resume", "workers", "cache", "output", "debug", "parallel", "trainer")
+    passing = ("resume", "workers", "cache", "output", "debug", "parallel", "trainer", "tracking")
     return {name: value for name, value in settings.items() if name not in passing}
 
 

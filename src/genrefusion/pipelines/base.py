@@ -29,7 +29,7 @@ from genrefusion.settings.fields import as_saved, found_near
 from genrefusion.settings.registry import behind, find
 from genrefusion.settings.registry import read_settings as read_settings
 from genrefusion.settings.trainer import TrainerSettings
-from genrefusion.training import Watch
+from genrefusion.training import Tell, Watch
 
 FORMAT = 1
 _FILE = "pipeline.json"
@@ -64,6 +64,8 @@ class Context:
         Where published weights of encoders are, in place of what their settings say.
     watch : callable, optional
         Told epoch and validation log loss after each epoch of a fit's first network; what it raises ends the fit.
+    tell : callable, optional
+        Told of each epoch of all networks that have a checkpoint (`genrefusion.training.Tell`).
     precision : str
         Of frozen encoders, ``float32`` or ``bfloat16``: by default as `trainer` has it; a trained pipeline keeps to the
         one of its training.
@@ -80,6 +82,7 @@ class Context:
     views: bool = True
     weights: str | None = None
     watch: Watch | None = None
+    tell: Tell | None = None
     precision: str = ""
 
     def __post_init__(self) -> None:

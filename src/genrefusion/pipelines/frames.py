@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -197,7 +198,9 @@ def conditions(context: Context, name: str, *, seed: int, watched: bool = True) 
     checkpoint = None
     if context.checkpoints is not None:
         checkpoint = Checkpoint(context.checkpoints / f"{name}.safetensors", context.resume)
-    return Conditions(seed, context.trainer, context.terminal, checkpoint, context.watch if watched else None)
+    watch = context.watch if watched else None
+    tell = partial(context.tell, checkpoint.path) if context.tell and checkpoint else None
+    return Conditions(seed, context.trainer, context.terminal, checkpoint, watch, tell)
 
 
 @torch.inference_mode()

@@ -24,6 +24,7 @@ from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import show_metrics, summarise
 from genrefusion.runs.record import begun_record, code, ensemble_signature, require_same_code
 from genrefusion.runs.store import Run, model_folder, open_run
+from genrefusion.runs.tracking import tracked
 from genrefusion.runs.trained_on import TrainedOn, write_trained_on
 from genrefusion.runs.training import train_context
 from genrefusion.settings.commands import TrainConfig
@@ -129,9 +130,10 @@ def _run(joining: _Joining, sign: str, command: str) -> dict[str, Any]:
     title = f"{config.name}, {joining.corpus}, {first['protocol']}"
     metrics = summarise(directory, genres, title=title, caution=record["caution"])
     show_metrics(metrics, terminal)
-    record["status"] = "finished"
-    terminal.say("report", str(write_report(directory, record)))
-    write_json(record, directory / "run.json")
+    with tracked(config, directory, record, terminal):
+        record["status"] = "finished"
+        terminal.say("report", str(write_report(directory, record)))
+        write_json(record, directory / "run.json")
     terminal.say("run", str(directory))
     return metrics
 

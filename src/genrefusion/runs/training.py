@@ -48,8 +48,9 @@ from genrefusion.reports.summary import (
 )
 from genrefusion.runs.record import open_record
 from genrefusion.runs.store import model_folder
+from genrefusion.runs.tracking import tracked
 from genrefusion.settings.commands import EvaluateConfig, TrainConfig
-from genrefusion.training import Watch
+from genrefusion.training import Tell, Watch
 
 _MOST_SKIPPED = 8
 
@@ -120,6 +121,7 @@ class _Work:
     split: Split
     terminal: Terminal
     trial: Watch | None = None
+    tell: Tell | None = None
 
     @property
     def title(self) -> str:
@@ -135,10 +137,27 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
     work = _Work(config, directory, tracks, split, terminal, trial)
     _announce(work)
     record = open_record(config, tracks, split, directory, command, status="trial" if trial else "running")
-    if record["status"] == "finished":  # all but its page is there
-        return _finish(directory, record, json.loads((directory / "metrics.json").read_text("utf-8")), terminal)
-    _prepare_folds(work)
     preparing = time.perf_counter() - began
+    with tracked(config, directory, record, terminal) as tell:
+        if record["status"] == "finished":  # all but its page is there
+            metrics = dict(json.loads((directory / "metrics.json").read_text("utf-8")))
+        else:
+            metrics = _make(replace(work, tell=tell), record, preparing)
+        _finish(directory, record, metrics, terminal)
+    terminal.say("run", str(directory))
+    if process_count() > 1:
+        from genrefusion.training.loop import leave_together  # only now: other pipelines need no PyTorch
+
+        leave_together()
+    return metrics
+
+
+def _make(work: _Work, record: dict[str, Any], preparing: float) -> dict[str, Any]:
+    """Fit and predict all folds; returns the metrics. What it took is noted in the record."""
+    directory, tracks, split = work.directory, work.tracks, work.split
+    began = time.perf_counter()
+    _prepare_folds(work)
+    preparing += time.perf_counter() - began
     done = [_run_fold(work, number) for number in range(len(split.folds))]
     gather_tables([_done(directory, number).parent for number in range(len(split.folds))], directory)
     metrics = summarise(directory, tracks.table["genre"], title=work.title, caution=record["caution"])
@@ -150,11 +169,6 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
         "peak_memory_mb": peak_memory_mb(),
     }
     write_json(record, directory / "run.json")
-    _finish(directory, record, metrics, terminal)
-    if process_count() > 1:
-        from genrefusion.training.loop import leave_together  # only now: other pipelines need no PyTorch
-
-        leave_together()
     return metrics
 
 
@@ -175,7 +189,7 @@ def _prepare_folds(work: _Work) -> None:
         from_main((work.directory, tracks, split))
 
 
-def _finish(directory: Path, record: dict[str, Any], metrics: dict[str, Any], terminal: Terminal) -> dict[str, Any]:
+def _finish(directory: Path, record: dict[str, Any], metrics: dict[str, Any], terminal: Terminal) -> None:
     """Show the metrics and write the page; only then is the run called finished, and what it went on from removed."""
     show_metrics(metrics, terminal)
     if record["status"] != "trial":
@@ -183,8 +197,6 @@ def _finish(directory: Path, record: dict[str, Any], metrics: dict[str, Any], te
         terminal.say("report", str(write_report(directory, record)))
         write_json(record, directory / "run.json")
     shutil.rmtree(directory / "checkpoints", ignore_errors=True)
-    terminal.say("run", str(directory))
-    return metrics
 
 
 def take_part(config: TrainConfig) -> None:
@@ -286,7 +298,8 @@ def _fit(work: _Work, number: int) -> tuple[Pipeline, float]:
     config, fold = work.config, work.split.folds[number]
     state = _done(work.directory, number).parent
     watch = work.trial if number == 0 else None  # later folds have other validation tracks
-    context = replace(train_context(config, work.terminal), checkpoints=state, resume=config.resume, watch=watch)
+    context = train_context(config, work.terminal)
+    context = replace(context, checkpoints=state, resume=config.resume, watch=watch, tell=work.tell)
     pipeline = make_pipeline(config.pipeline, config.features, context)
     train, val = work.tracks.subset(fold.train), work.tracks.subset(fold.val)
     began = time.perf_counter()

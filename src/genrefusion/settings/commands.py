@@ -31,6 +31,7 @@ class TrainConfig(Settings):
     )
     pipeline: Any = setting(MISSING, help="the system that turns tracks into genres")
     trainer: Any = setting(MISSING, help=_TRAINER)
+    tracking: Any = setting(None, help="shows the run elsewhere too; null: its folder alone")
     output: str = setting("outputs", path=True, help="folder of the runs")
     cache: str | None = setting(None, path=True, help=_CACHE)
     workers: int = setting(2, low=1, high=1000, help=_WORKERS)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from genrefusion.core.errors import UserError
 from genrefusion.settings.fields import Settings
 
-_BUILT_IN = ("data", "features", "pipelines", "sweep", "tables", "trainer")
+_BUILT_IN = ("data", "features", "pipelines", "sweep", "tables", "tracking", "trainer")
 """Modules of this room whose settings can be chosen."""
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

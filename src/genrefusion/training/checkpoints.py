@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,17 @@ def read_checkpoint(path: Path, network: nn.Module, optimizer: Any) -> Progress:
     progress.best_loss, progress.rows = known["best_loss"], known["rows"]
     progress.best = with_prefix(tensors, "best.")
     return progress
+
+
+def known_epochs(folder: Path) -> Iterator[tuple[Path, dict[str, float]]]:
+    """Rows of the history that the checkpoints in a folder know, with their files, in the order of the trainings."""
+    for path in sorted(folder.rglob("*.safetensors"), key=lambda found: found.stat().st_mtime):
+        try:
+            with safe_open(path, framework="pt") as file:
+                rows = json.loads(file.metadata()["state"])["rows"]
+        except (SafetensorError, KeyError, TypeError, ValueError):  # a training that goes on from it says so
+            continue
+        yield from ((path, row) for row in rows)
 
 
 def with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -63,6 +63,8 @@ class Conditions:
         Makes the training resumable.
     watch : callable, optional
         ``watch(epoch, log_loss)`` is told the validation metric after each epoch; what it raises ends the training.
+    tell : callable, optional
+        ``tell(row)`` is told the row of the history after each epoch, once it is in the checkpoint.
     """
 
     seed: int
@@ -70,6 +72,7 @@ class Conditions:
     terminal: Terminal
     checkpoint: Checkpoint | None = None
     watch: Watch | None = None
+    tell: Callable[[Mapping[str, float]], None] | None = None
 
 
 def train_network(
@@ -136,6 +139,8 @@ def train_network(
             if checkpoint and trained.accelerator.is_main_process:
                 write_checkpoint(checkpoint.path, network, trained.optimizer, progress)
             advance(0, progress.begun(settings.epochs))
+            if conditions.tell and trained.accelerator.is_main_process:
+                conditions.tell(progress.rows[-1])
             if watch and trained.accelerator.is_main_process:
                 watch(progress.epoch, metrics["log_loss"])
     terminal.say("train", f"{progress.epoch} epochs   {progress.line}   {progress.seconds_an_epoch:.1f} s an epoch")
