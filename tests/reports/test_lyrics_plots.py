@@ -77,7 +77,6 @@ def test_lyrics_stand_in_the_picture_in_the_colours_of_their_shares(monkeypatch:
     np.testing.assert_allclose(colors, SCALE((strength(picture.shares / picture.even) + 1) / 2))
     marks = [[label.get_text() for label in axis.get_xticklabels()] for axis in drawn[0].get_axes()]
     assert ["0:00", "0:15", "0:30", "0:45", "1:00", "1:15", "1:30"] in marks
-    plt.close(drawn[0])
 
 
 @pytest.mark.filterwarnings("error")

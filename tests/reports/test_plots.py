@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -11,6 +14,7 @@ from matplotlib.figure import Figure
 from genrefusion.metrics.predictions import with_truth
 from genrefusion.reports import plots
 from genrefusion.reports.plots import (
+    draw_spectrogram,
     plot_confusion,
     plot_importance,
     plot_learning_curve,
@@ -124,7 +128,6 @@ def test_a_reliability_diagram_has_the_tracks_and_accuracy_of_each_tenth(
     points = np.asarray(axes.lines[1].get_xydata())
     np.testing.assert_allclose(points, [[0.653333, 1 / 3], [0.96, 1]], atol=1e-5)
     assert [text.get_text() for text in axes.texts] == ["3", "2"]
-    plt.close(kept[0])
 
 
 @pytest.mark.parametrize("features", [1, 97])
@@ -161,7 +164,6 @@ def test_areas_of_a_song_end_where_its_frames_meet(monkeypatch: pytest.MonkeyPat
     np.testing.assert_allclose(areas[0].edges, [5, 20, 35])
     np.testing.assert_allclose([height for height, _, _ in areas], np.cumsum(rows.to_numpy(), axis=1).T)
     np.testing.assert_allclose([bar.get_width() for bar in bars.patches], rows.mean())
-    plt.close(drawn[0])
 
 
 @pytest.mark.filterwarnings("error")
@@ -192,3 +194,22 @@ def test_no_figure_is_left_open_and_no_style_behind(tmp_path: Path) -> None:
     assert plt.get_fignums() == []
     assert dict(plt.rcParams) == before
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_drawing_leaves_it_to_the_program_how_it_draws(tmp_path: Path) -> None:
+    code = f"""
+import pathlib, sys, matplotlib
+import pandas as pd
+from genrefusion.reports import attention_plots, lyrics_plots, plots, result_tables, sides_plot, sweep_plots
+plots.plot_song(pd.Series({{"jazz": 0.7, "rock": 0.3}}), [], pathlib.Path({str(tmp_path)!r}) / "song.png", title="song")
+print("matplotlib.pyplot" in sys.modules, matplotlib.get_backend())
+"""
+    environment = os.environ | {"MPLBACKEND": "svg"}
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert asked.stdout.split() == ["False", "svg"]
+    assert (tmp_path / "song.png").is_file()
+
+
+def test_a_notebook_shows_a_spectrogram() -> None:
+    figure = draw_spectrogram(np.zeros(22050, dtype=np.float32), sample_rate=22050, title="silence")
+    assert figure._repr_png_().startswith(b"\x89PNG")

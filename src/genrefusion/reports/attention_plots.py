@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
+import matplotlib.style
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
 
 from genrefusion.features.mel import DYNAMIC_RANGE
 from genrefusion.reports.lyrics_plots import SCALE, SCALE_TICKS, LyricsPicture, installed_fonts, strength
-from genrefusion.reports.plots import STYLE, mark_minutes, save_figure
+from genrefusion.reports.plots import STYLE, mark_minutes, save_figure, subplots
 
 Array = npt.NDArray[Any]
 
@@ -79,10 +80,10 @@ def plot_song(song: SongPicture, path: Path, *, title: str) -> None:
     """
     rows = np.sort(np.argsort(-song.shares / song.even, kind="stable")[:MOST_WORDS])
     heights = [*_audio_heights(song), 0.5 + 0.2 * len(rows)]
-    with plt.style.context(STYLE), plt.rc_context({"font.family": installed_fonts()}):
+    with matplotlib.style.context(STYLE), matplotlib.rc_context({"font.family": installed_fonts()}):
         lyrics = LyricsPicture(song.words, song.before, song.shares, song.even, width=_WIDTH - 0.3)
         above, below = 1.0 + sum(heights), 0.6 + lyrics.height
-        figure = plt.figure(figsize=(_WIDTH, above + below))
+        figure = Figure(figsize=(_WIDTH, above + below))
         figure.suptitle(textwrap.fill(title, 100), x=0.01, ha="left", fontsize=10)
         parts: Any = figure.subfigures(2, 1, height_ratios=(above, below))
         charts, text = parts
@@ -110,9 +111,9 @@ def plot_audio(song: SongPicture, path: Path) -> None:
         PNG file to write.
     """
     heights = _audio_heights(song)
-    with plt.style.context(STYLE):
+    with matplotlib.style.context(STYLE):
         size = (5.2, 0.6 + sum(heights))
-        figure, axes = plt.subplots(len(heights), 1, sharex=True, figsize=size, height_ratios=heights, squeeze=False)
+        figure, axes = subplots(len(heights), 1, sharex=True, figsize=size, height_ratios=heights, squeeze=False)
         _draw_audio(axes[:, 0], song)
         _label_time(axes[-1, 0], song)
         save_figure(figure, path)
@@ -167,8 +168,8 @@ def plot_words(words: pd.DataFrame, genres: Sequence[str], path: Path, *, title:
     columns = min(5, len(genres))
     rows = -(-len(genres) // columns)
     limit = 1.05 * max([1.0, *words["times"]])
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(2.3 * columns + 1, 2.3 * rows + 0.9), squeeze=False)
+    with matplotlib.style.context(STYLE):
+        figure, axes = subplots(rows, columns, figsize=(2.3 * columns + 1, 2.3 * rows + 0.9), squeeze=False)
         for axis in axes.flat[len(genres) :]:
             axis.set_axis_off()
         for axis, genre in zip(axes.flat, genres, strict=False):
@@ -200,8 +201,8 @@ def plot_deletion(metrics: dict[str, Any], path: Path, *, title: str) -> None:
     """
     removed = 100 * np.array(metrics["removed"])
     kinds = {"attended": ("C1", "o-", "most attended words"), "random": ("C0", "s--", "as many random words")}
-    with plt.style.context(STYLE):
-        figure, (curves, difference) = plt.subplots(1, 2, figsize=(9.5, 3.6))
+    with matplotlib.style.context(STYLE):
+        figure, (curves, difference) = subplots(1, 2, figsize=(9.5, 3.6))
         for kind, (color, style, label) in kinds.items():
             _draw_curve(curves, removed, metrics[kind], color, style, label)
         curves.set(xlabel="words removed (%)", ylabel="probability of the predicted genre")

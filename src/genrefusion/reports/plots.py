@@ -1,17 +1,18 @@
-"""Figures: one message each, readable in grey, with n and protocol in the title."""
+"""Figures: one message each, readable in grey, with n and protocol in the title.
+
+They are made without pyplot, which chooses how a whole process draws: a notebook or a program keeps its own choice.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # no display is needed
-
-import matplotlib.pyplot as plt
+import matplotlib.style
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -43,8 +44,8 @@ def plot_confusion(predictions: pd.DataFrame, path: Path, *, title: str) -> None
     counts = confusion(predictions)
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
     size = 1.8 + 0.48 * len(counts)
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(figsize=(size + 0.8, size))
+    with matplotlib.style.context(STYLE):
+        figure, axes = subplots(figsize=(size + 0.8, size))
         image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
         for (row, column), n in np.ndenumerate(counts.to_numpy()):
             if n:
@@ -68,8 +69,8 @@ def plot_learning_curve(history: pd.DataFrame, path: Path, *, title: str) -> Non
     title : str
         Says corpus, protocol and n.
     """
-    with plt.style.context(STYLE):
-        figure, (losses, accuracies) = plt.subplots(1, 2, figsize=(9, 3.4))
+    with matplotlib.style.context(STYLE):
+        figure, (losses, accuracies) = subplots(1, 2, figsize=(9, 3.4))
         for number, (_, rows) in enumerate(history.groupby(["fold", "member"])):
             label = {} if number else {"train": "training loss", "val": "validation log loss", "best": "epoch kept"}
             best = rows[rows["best"]]
@@ -98,8 +99,8 @@ def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
     """
     grid = np.linspace(0, 1, 201)
     rates, areas = [], []
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 4.2))
+    with matplotlib.style.context(STYLE):
+        figure, axes = subplots(figsize=(6.4, 4.2))
         for number, genre in enumerate(genre_columns(predictions)):
             true = predictions["genre"] == genre
             if not true.any() or true.all():
@@ -137,8 +138,8 @@ def plot_reliability(predictions: pd.DataFrame, path: Path, *, title: str) -> No
     means = tracks.groupby(bins).mean()
     counts = np.bincount(bins, minlength=CALIBRATION_BINS)[means.index]
     error = calibration_error(truth, probabilities)
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(figsize=(7.4, 4.6))
+    with matplotlib.style.context(STYLE):
+        figure, axes = subplots(figsize=(7.4, 4.6))
         axes.plot([0, 1], [0, 1], "k--", lw=1, label="right as often as they say")
         axes.vlines(means["confidence"], means["confidence"], means["right"], color="C4", lw=8)
         axes.plot(means["confidence"], means["right"], "o", color="C0", label="a tenth of confidence, n tracks")
@@ -167,8 +168,8 @@ def plot_importance(importance: pd.DataFrame, path: Path, *, title: str, most: i
     """
     table = importance.drop(columns="fold").groupby("feature").mean().nlargest(most, "gain")
     genres = [str(name) for name in table.columns if name != "gain"]
-    with plt.style.context(STYLE):
-        figure, (bars, image) = plt.subplots(1, 2, figsize=(4.5 + 0.45 * len(genres), 1.6 + 0.28 * most), sharey=True)
+    with matplotlib.style.context(STYLE):
+        figure, (bars, image) = subplots(1, 2, figsize=(4.5 + 0.45 * len(genres), 1.6 + 0.28 * most), sharey=True)
         places = np.arange(len(table))
         bars.barh(places, table["gain"], color="C0")
         bars.set_yticks(places, [str(name) for name in table.index])
@@ -200,9 +201,9 @@ def plot_song(
     names = [str(genre) for genre in genres.index]
     looks = [{"color": f"C{i % 8}", "hatch": ("", "///", "...")[i // 8 % 3]} for i in range(len(names))]
     height = 1.4 + 0.24 * len(names)
-    with plt.style.context(STYLE):
+    with matplotlib.style.context(STYLE):
         if frames:
-            figure, (course, bars) = plt.subplots(1, 2, figsize=(10, height), width_ratios=(5, 2))
+            figure, (course, bars) = subplots(1, 2, figsize=(10, height), width_ratios=(5, 2))
             spans = np.array([span for span, _ in frames])
             inner = (spans[:-1, 1] + spans[1:, 0]) / 2
             edges = np.concatenate([spans[:1, 0], inner, spans[-1:, 1]])
@@ -223,7 +224,7 @@ def plot_song(
             mark_minutes(course, edges[-1])
             course.set(xlabel="minutes", ylabel="probability", ylim=(0, 1), xlim=(0, edges[-1]), title=title)
         else:
-            figure, bars = plt.subplots(figsize=(5, height))
+            figure, bars = subplots(figsize=(5, height))
             bars.set_title(title)
         places = np.arange(len(names))
         for place, p, look in zip(places, genres, looks, strict=True):
@@ -234,7 +235,7 @@ def plot_song(
         save_figure(figure, path)
 
 
-def draw_spectrogram(audio: npt.NDArray[np.float32], *, sample_rate: int, title: str) -> Figure:
+def draw_spectrogram(audio: npt.NDArray[np.float32], *, sample_rate: int, title: str) -> Picture:
     """Draw the log mel-spectrogram of a clip, for a notebook to show.
 
     Parameters
@@ -248,14 +249,13 @@ def draw_spectrogram(audio: npt.NDArray[np.float32], *, sample_rate: int, title:
     """
     hop = sample_rate // 43  # some 23 ms
     mel = log_mel(audio, sample_rate=sample_rate, n_fft=2 * hop, hop=hop, n_mels=64)
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(figsize=(9, 2.6))
+    with matplotlib.style.context(STYLE):
+        figure, axes = subplots(figsize=(9, 2.6))
         extent = (0, len(audio) / sample_rate, 0, len(mel))
         top = float(mel.max())
         image = axes.imshow(mel, origin="lower", aspect="auto", extent=extent, vmin=top - DYNAMIC_RANGE, vmax=top)
         axes.set(xlabel="time (s)", ylabel="mel band", title=title)
         figure.colorbar(image, label="dB")
-    plt.close(figure)  # the notebook shows what is returned; it would show it twice
     return figure
 
 
@@ -272,13 +272,26 @@ def minutes(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
+class Picture(Figure):
+    """A figure that a notebook shows, as it does those of pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        with missing_letters():
+            self.savefig(content, format="png")
+        return content.getvalue()
+
+
+def subplots(rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], **options: Any) -> tuple[Picture, Any]:
+    """Figure and its axes as ``pyplot.subplots`` gives them, of which pyplot knows nothing."""
+    figure = Picture(figsize=figsize)
+    return figure, figure.subplots(rows, columns, **options)
+
+
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG and close it."""
-    try:
-        with atomic_path(path) as temporary, missing_letters():
-            figure.savefig(temporary, format="png")
-    finally:
-        plt.close(figure)
+    """Write a figure as PNG."""
+    with atomic_path(path) as temporary, missing_letters():
+        figure.savefig(temporary, format="png")
 
 
 @contextlib.contextmanager

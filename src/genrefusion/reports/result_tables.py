@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
+import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullFormatter
@@ -18,7 +18,7 @@ from rich.text import Text
 
 from genrefusion.core.files import write_atomically
 from genrefusion.reports.markdown import table as table_of
-from genrefusion.reports.plots import STYLE, save_figure
+from genrefusion.reports.plots import STYLE, save_figure, subplots
 from genrefusion.reports.terminal_tables import notes
 
 Row = Mapping[Hashable, Any]
@@ -130,8 +130,8 @@ def plot_bars(table: pd.DataFrame, path: Path, *, title: str) -> None:
     """
     table = table.dropna(subset=["accuracy"])
     places = np.arange(len(table))
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(figsize=(8, 1.3 + 0.42 * len(table)))
+    with matplotlib.style.context(STYLE):
+        figure, axes = subplots(figsize=(8, 1.3 + 0.42 * len(table)))
         middle = table["accuracy"].to_numpy(float)
         ends = np.abs(table[["accuracy_low", "accuracy_high"]].to_numpy(float).T - middle)
         axes.barh(places, middle, color="C0", height=0.62)
@@ -165,8 +165,8 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
     marks = _marks(table, ["ms_per_song"])
     names = [str(row["title"]) + marks.get(_machine(row, "ms_per_song"), "") for row in table.to_dict("records")]
     costs = {"milliseconds a song": table["ms_per_song"], "size of the model's files (MB)": table["file_bytes"] / 1e6}
-    with plt.style.context(STYLE):
-        figure, panels = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True)
+    with matplotlib.style.context(STYLE):
+        figure, panels = subplots(1, 2, figsize=(10, 4.2), sharey=True)
         for axes, (label, cost) in zip(panels, costs.items(), strict=True):
             for number, (x, y, name) in enumerate(zip(cost, middle, names, strict=True)):
                 marker = "os^Dv<>Pp*hX"[number % 12]

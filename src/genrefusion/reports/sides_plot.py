@@ -6,10 +6,10 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
+import matplotlib.style
 import numpy as np
 
-from genrefusion.reports.plots import STYLE, save_figure
+from genrefusion.reports.plots import STYLE, save_figure, subplots
 
 
 def plot_sides(matrix: dict[str, Any], path: Path, *, title: str) -> None:
@@ -27,8 +27,8 @@ def plot_sides(matrix: dict[str, Any], path: Path, *, title: str) -> None:
     rows = [row for row in matrix["rows"] if "accuracy" in row]
     n = rows[0]["n"]
     names = [row["title"] if row["n"] == n else f"{row['title']} (n = {row['n']})" for row in rows]
-    with plt.style.context(STYLE):
-        figure, (accuracies, differences) = plt.subplots(
+    with matplotlib.style.context(STYLE):
+        figure, (accuracies, differences) = subplots(
             1, 2, figsize=(10, 1.4 + 0.27 * len(rows)), width_ratios=(3, 2), sharey=True
         )
         _draw(accuracies, rows, "accuracy")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from genrefusion.reports.plots import STYLE, save_figure
+from genrefusion.reports.plots import STYLE, save_figure, subplots
 
 
 def plot_history(table: pd.DataFrame, path: Path, *, title: str) -> None:
@@ -26,8 +26,8 @@ def plot_history(table: pd.DataFrame, path: Path, *, title: str) -> None:
         Says experiment and number of trials.
     """
     finished = table[table["state"] == "finished"]
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 3.4))
+    with matplotlib.style.context(STYLE):
+        figure, axes = subplots(figsize=(6.4, 3.4))
         axes.plot(finished["trial"], finished["val_log_loss"], "o", color="C0", label="trial")
         axes.step(finished["trial"], finished["val_log_loss"].cummin(), where="post", color="C1", label="best so far")
         for state, marker in (("pruned", "|"), ("failed", "x"), ("interrupted", "1")):
@@ -55,8 +55,8 @@ def plot_setting_importance(importance: Mapping[str, float], path: Path, *, titl
     """
     shares = pd.Series(dict(importance), dtype=float).sort_values()
     places = np.arange(len(shares))
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 1.2 + 0.32 * len(shares)))
+    with matplotlib.style.context(STYLE):
+        figure, axes = subplots(figsize=(6.4, 1.2 + 0.32 * len(shares)))
         axes.barh(places, shares, color="C0")
         for place, share in enumerate(shares):
             axes.text(share, place, f" {share:.2f}", va="center")
