@@ -72,7 +72,10 @@ def test_folds_are_listed_with_their_mean(folds: Path) -> None:
     rows = Page(folds / "report.html").tables["Figures of each fold"]
     assert [row[0] for row in rows] == ["", "fold 1", "fold 2", "mean of the folds"]
     accuracies = [fold["accuracy"] for fold in figures["folds"]]
-    assert [row[2] for row in rows[1:]] == [f"{value:.3f}" for value in (*accuracies, np.mean(accuracies))]
+    low, high = figures["folds_accuracy_ci95"]
+    mean = f"{np.mean(accuracies):.3f} [{low:.3f}, {high:.3f}]"
+    assert [row[2] for row in rows[1:]] == [*(f"{value:.3f}" for value in accuracies), mean]
+    assert rows[-1][-1] == f"{np.mean([fold['calibration_error'] for fold in figures['folds']]):.3f}"
 
 
 def test_frames_and_views_are_told_apart(folds: Path, tmp_path: Path) -> None:
@@ -110,14 +113,13 @@ def test_the_worst_errors_are_the_surest_wrong_ones_with_artist_and_title(folds:
     wrong = predictions[predictions["genre"] != predictions["predicted"]]
     sure = pd.Series({track: row[row["predicted"]] for track, row in wrong.iterrows()}).sort_values(ascending=False)
     rows = Page(folds / "report.html").tables["Wrongly predicted test songs"][1:]
-    assert [row[4] for row in rows] == [f"{value:.3f}" for value in sure[:MOST_ERRORS]]
-    for name, genre, of_genre, predicted, of_predicted in rows:
+    assert [row[1].split()[-1] for row in rows] == [f"{value:.3f}" for value in sure[:MOST_ERRORS]]
+    for name, predicted, genre in rows:
         track = name.split(" ")[0]
-        known = demo.table.loc[track]
+        known, row = demo.table.loc[track], wrong.loc[track]
         assert name == f"{track} {known['artist']} – {known['title']}"
-        assert [genre, predicted] == [wrong.loc[track, "genre"], wrong.loc[track, "predicted"]]
-        assert of_genre == f"{wrong.loc[track, genre]:.3f}"
-        assert of_predicted == f"{wrong.loc[track, predicted]:.3f}"
+        assert predicted == f"{row['predicted']} {row[row['predicted']]:.3f}"
+        assert genre == f"{row['genre']} {row[row['genre']]:.3f}"
 
 
 def test_a_run_without_errors_says_so(folds: Path, tmp_path: Path) -> None:
@@ -134,8 +136,9 @@ def test_all_pictures_are_within_the_page_with_a_text_in_their_place(folds: Path
     page = Page(rebuild(tmp_path / "run"))
     pictures = page.all("img")
     contents = [base64.b64decode(str(picture["src"]).split(",")[1]) for picture in pictures]
-    names = ["confusion", "roc", "reliability", "importance", "of_my_own"]
-    assert contents == [(tmp_path / "run" / "figures" / f"{name}.png").read_bytes() for name in names]
+    names = ["confusion.svg", "roc.svg", "reliability.svg", "importance.svg", "of_my_own.png"]
+    assert contents == [(tmp_path / "run" / "figures" / name).read_bytes() for name in names]
+    assert len(page.all("source")) == 4
     assert all(picture["alt"] for picture in pictures)
     assert "of my own" in page.text
 
@@ -159,10 +162,9 @@ def test_a_page_fetches_nothing_and_runs_nothing(folds: Path, hostile: Path) -> 
             {"script", "link", "iframe", "object", "embed", "base", "form", "a"}
         )
         for _, attributes in page.tags:
-            assert not [
-                name for name in attributes if name.startswith("on") or name in ("href", "srcset", "background")
-            ]
-        assert all(str(picture["src"]).startswith("data:image/png;base64,") for picture in page.all("img"))
+            assert not [name for name in attributes if name.startswith("on") or name in ("href", "background")]
+        shown = [picture["src"] for picture in page.all("img")] + [source["srcset"] for source in page.all("source")]
+        assert all(str(source).startswith("data:image/svg+xml;base64,") for source in shown)
         assert "default-src 'none'" in str(page.all("meta")[1]["content"])
         assert "url(" not in (folder / "report.html").read_text()
 

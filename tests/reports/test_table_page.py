@@ -73,7 +73,7 @@ def test_the_hardest_songs_are_those_that_most_runs_get_wrong(page: Path) -> Non
 def test_nothing_of_a_name_becomes_part_of_the_page(page: Path) -> None:
     shown = Page(page)
     assert not shown.all("script")
-    assert all(str(picture["src"]).startswith("data:image/png;base64,") for picture in shown.all("img"))
+    assert all(str(picture["src"]).startswith("data:image/svg+xml;base64,") for picture in shown.all("img"))
     assert TEMPLATE in shown.text
     assert f"name: {SCRIPT}" in shown.text
 

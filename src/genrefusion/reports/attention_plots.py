@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -17,14 +15,16 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from genrefusion.features.mel import DYNAMIC_RANGE
-from genrefusion.reports.lyrics_plots import SCALE, SCALE_TICKS, LyricsPicture, installed_fonts, strength
-from genrefusion.reports.plots import STYLE, mark_minutes, save_figure, subplots
+from genrefusion.reports.drawing import WIDTH, drawing, mark_minutes, put_title, save_figure, save_for_page, subplots
+from genrefusion.reports.lyrics_plots import SCALE, SCALE_TICKS, LyricsPicture, strength
+from genrefusion.reports.palette import INK, QUIET
 
 Array = npt.NDArray[Any]
 
 MOST_WORDS = 20
 _LONGEST = 18  # characters of a word that are shown
-_WIDTH = 10  # inches
+_WIDTH = 10  # inches, of the picture of a song with its lyrics
+_BESIDE = 4.5  # inches, of that of its audio, beside the lyrics on a page
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ def plot_song(song: SongPicture, path: Path, *, title: str) -> None:
     """
     rows = np.sort(np.argsort(-song.shares / song.even, kind="stable")[:MOST_WORDS])
     heights = [*_audio_heights(song), 0.5 + 0.2 * len(rows)]
-    with matplotlib.style.context(STYLE), matplotlib.rc_context({"font.family": installed_fonts()}):
+    with drawing():
         lyrics = LyricsPicture(song.words, song.before, song.shares, song.even, width=_WIDTH - 0.3)
         above, below = 1.0 + sum(heights), 0.6 + lyrics.height
         figure = Figure(figsize=(_WIDTH, above + below))
-        figure.suptitle(textwrap.fill(title, 100), x=0.01, ha="left", fontsize=10)
+        put_title(figure, title)
         parts: Any = figure.subfigures(2, 1, height_ratios=(above, below))
         charts, text = parts
         axes = charts.subplots(len(heights), 2, sharex="col", height_ratios=heights, width_ratios=(4, 1), squeeze=False)
@@ -111,12 +111,12 @@ def plot_audio(song: SongPicture, path: Path) -> None:
         PNG file to write.
     """
     heights = _audio_heights(song)
-    with matplotlib.style.context(STYLE):
-        size = (5.2, 0.6 + sum(heights))
+    with drawing():
+        size = (_BESIDE, 0.6 + sum(heights))
         figure, axes = subplots(len(heights), 1, sharex=True, figsize=size, height_ratios=heights, squeeze=False)
         _draw_audio(axes[:, 0], song)
         _label_time(axes[-1, 0], song)
-        save_figure(figure, path)
+        save_for_page(figure, path)
 
 
 def on_time(spans: Array, times: Array, weights: Array) -> tuple[Array, Array, Array]:
@@ -165,11 +165,11 @@ def plot_words(words: pd.DataFrame, genres: Sequence[str], path: Path, *, title:
     most : int
         Words of a genre.
     """
-    columns = min(5, len(genres))
+    columns = min(3, len(genres))
     rows = -(-len(genres) // columns)
     limit = 1.05 * max([1.0, *words["times"]])
-    with matplotlib.style.context(STYLE):
-        figure, axes = subplots(rows, columns, figsize=(2.3 * columns + 1, 2.3 * rows + 0.9), squeeze=False)
+    with drawing():
+        figure, axes = subplots(rows, columns, figsize=(WIDTH, 2.1 * rows + 0.9), squeeze=False)
         for axis in axes.flat[len(genres) :]:
             axis.set_axis_off()
         for axis, genre in zip(axes.flat, genres, strict=False):
@@ -178,13 +178,13 @@ def plot_words(words: pd.DataFrame, genres: Sequence[str], path: Path, *, title:
             axis.set_yticks(
                 range(len(top)), [f"{_shorten(w)} ({n})" for w, n in zip(top["word"], top["songs"], strict=True)]
             )
-            axis.axvline(1, color="k", ls="--", lw=1)
+            axis.axvline(1, color=INK, ls="--", lw=1)
             axis.set(title=genre, xlim=(0, limit), ylim=(most - 0.5, -0.5))
             if not len(top):
                 axis.text(0.5, 0.5, "no word in\nenough songs", transform=axis.transAxes, ha="center", va="center")
-        figure.suptitle(textwrap.fill(f"Most attended words: {title}", 110), x=0.01, ha="left", fontsize=10)
-        figure.supxlabel("attention, times an even spread (dashed); in brackets the number of songs", fontsize=10)
-        save_figure(figure, path)
+        put_title(figure, f"Most attended words: {title}")
+        figure.supxlabel("attention, times an even spread (dashed); in brackets the number of songs", fontsize=9.5)
+        save_for_page(figure, path)
 
 
 def plot_deletion(metrics: dict[str, Any], path: Path, *, title: str) -> None:
@@ -201,17 +201,17 @@ def plot_deletion(metrics: dict[str, Any], path: Path, *, title: str) -> None:
     """
     removed = 100 * np.array(metrics["removed"])
     kinds = {"attended": ("C1", "o-", "most attended words"), "random": ("C0", "s--", "as many random words")}
-    with matplotlib.style.context(STYLE):
-        figure, (curves, difference) = subplots(1, 2, figsize=(9.5, 3.6))
+    with drawing():
+        figure, (curves, difference) = subplots(1, 2, figsize=(WIDTH, 3.6))
         for kind, (color, style, label) in kinds.items():
             _draw_curve(curves, removed, metrics[kind], color, style, label)
         curves.set(xlabel="words removed (%)", ylabel="probability of the predicted genre")
-        curves.legend(title="removed, with 95 % intervals")
-        _draw_curve(difference, removed, metrics["difference"], "k", "o-", "")
-        difference.axhline(0, color="0.5", lw=1)
+        figure.legend(title="removed, with 95 % intervals", loc="outside lower left", ncols=2, alignment="left")
+        _draw_curve(difference, removed, metrics["difference"], INK, "o-", "")
+        difference.axhline(0, color=QUIET, lw=1)
         difference.set(xlabel="words removed (%)", ylabel="attended less random (95 %, paired)")
-        figure.suptitle(textwrap.fill(title, 110), x=0.01, ha="left", fontsize=10)
-        save_figure(figure, path)
+        put_title(figure, title)
+        save_for_page(figure, path)
 
 
 def _draw_curve(axis: Any, x: Array, points: list[dict[str, Any]], color: str, style: str, label: str) -> None:
@@ -260,7 +260,7 @@ def _draw_map(axis: Axes, song: SongPicture, rows: Array) -> QuadMesh:
 def _draw_times(axis: Axes, song: SongPicture, rows: Array) -> None:
     """What the whole song gives the words of the map."""
     axis.barh(range(len(rows)), song.shares[rows] / song.even[rows], color="C0")
-    axis.axvline(1, color="k", ls="--", lw=1)
+    axis.axvline(1, color=INK, ls="--", lw=1)
     axis.set(xlabel="whole song, times\nthe even share (dashed)", ylim=(len(rows) - 0.5, -0.5), yticks=[])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 
 from genrefusion.core.files import write_atomically
 from genrefusion.metrics.predictions import genre_columns, read_predictions
-from genrefusion.reports.pages import Cell, Column, Picture, data_uri, render
+from genrefusion.reports.pages import Cell, Column, Picture, read_picture, render
 from genrefusion.reports.result_tables import as_text, caption, interval_notes, measured_on, read_results
 from genrefusion.reports.run_page import MOST_ERRORS, read_names
 
@@ -41,7 +42,6 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
         folder: json.loads((folder / "run.json").read_text("utf-8")) for folders in runs.values() for folder in folders
     }
     predictions = {folder: read_predictions(folder / "predictions" / "test.csv") for folder in records}
-    picture = path.with_suffix(".png")
     first = next(iter(records.values()), {"versions": {"genrefusion": "?"}})
     page = render(
         "table.html.j2",
@@ -52,7 +52,7 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
         synthetic=any(record["synthetic"] for record in records.values()),
         notes=interval_notes(table),
         results=_results(table, [column for column in columns if column != "evidence"]),
-        shown=Picture(data_uri(picture), f"{title}. {caption(table)}.", title) if picture.is_file() else None,
+        shown=_picture(path.with_suffix(".png"), title, caption(table)),
         claims=_filled(table, "evidence"),
         problems=_filled(table, "problem"),
         genres=_genres(runs, predictions),
@@ -67,6 +67,12 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
     target = path.with_name("report.html")
     write_atomically(target, page.encode())
     return target
+
+
+def _picture(path: Path, title: str, about: str) -> Picture | None:
+    if not path.is_file():
+        return None
+    return read_picture(path, f"{title}. {about}.", "The accuracies of the table above, with their 95 % intervals.")
 
 
 def _runs(table: pd.DataFrame) -> dict[str, list[Path]]:
@@ -84,8 +90,14 @@ def _results(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
     words = ("", "corpus", "protocol")
     return {
         "columns": [Column(str(name), number=name not in words) for name in shown.columns],
-        "rows": [[Cell(text) for text in row] for row in shown.to_numpy().tolist()],
+        "rows": [[_cell(text) for text in row] for row in shown.to_numpy().tolist()],
     }
+
+
+def _cell(text: str) -> Cell:
+    """A figure with its interval, which goes below it and leaves room for other columns; any other text as it is."""
+    found = re.fullmatch(r"([-+.\d]+) (\[[-+.\d]+, [-+.\d]+\])(\W*)", text)
+    return Cell(f"{found[1]}{found[3]}", found[2]) if found else Cell(text)
 
 
 def _filled(table: pd.DataFrame, column: str) -> dict[str, str]:
