@@ -78,6 +78,26 @@ def test_folds_are_listed_with_their_mean(folds: Path) -> None:
     assert rows[-1][-1] == f"{np.mean([fold['calibration_error'] for fold in figures['folds']]):.3f}"
 
 
+def test_the_corpus_is_described_with_songs_and_artists_by_part(folds: Path, demo: Tracks) -> None:
+    rows = Page(folds / "report.html").tables["Songs and artists by genre and part"]
+    assert [row[0] for row in rows] == ["genre", *demo.genres, "all"]
+    songs, artists = len(demo), demo.table["artist"].nunique()
+    assert rows[0][1:] == ["in all"]
+    assert rows[-1][1:] == [f"{songs} {artists} artists"]
+
+
+def test_the_page_of_an_older_run_lacks_what_was_not_counted(folds: Path, tmp_path: Path) -> None:
+    shutil.copytree(folds, tmp_path / "run")
+    (tmp_path / "run" / "corpus.json").unlink()
+    assert "Songs and artists by genre and part" not in Page(rebuild(tmp_path / "run")).tables
+
+
+def test_the_next_commands_name_the_run(folds: Path) -> None:
+    text = Page(folds / "report.html").text
+    assert f"predict run={folds} audio=SONG.mp3" in text
+    assert f"evaluate run={folds} data=folder data.root=FOLDER" in text
+
+
 def test_frames_and_views_are_told_apart(folds: Path, tmp_path: Path) -> None:
     figures = json.loads((folds / "metrics.json").read_text())
     test = figures["test"]
@@ -239,15 +259,21 @@ def test_what_was_explained_is_on_the_page_as_it_was_written(folds: Path, tmp_pa
 
 
 @needs_chromium
+@pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [400, 1400])
-def test_lyrics_fit_into_a_narrow_and_a_wide_window(folds: Path, width: int, tmp_path: Path) -> None:
+def test_a_page_fits_into_a_narrow_and_a_wide_window(folds: Path, width: int, dark: bool, tmp_path: Path) -> None:
     shutil.copytree(folds, tmp_path / "run")
     words = ["x" * 500, *["love"] * 300]
     many = {"words": words, "before": [" "] * 301, "tokens": [1] * 301, "times": [1.5] * 301, "track_id": "y" * 200}
     write_explanations(tmp_path / "run" / "explanations", many)
-    seen, console = open_in_browser(rebuild(tmp_path / "run"), tmp_path / "browser", width=width)
-    assert seen["overflow"] <= 0
-    assert console == []
+    page = rebuild(tmp_path / "run")
+    seen, console = open_in_browser(page, tmp_path / "browser", width=width, dark=dark)
+    assert (seen["overflow"], seen["sticking_out"], console) == (0, [], [])
+    assert not {"Wrongly predicted test songs", "Configuration"} & set(seen["scrolled"])
+    if width == 1400:
+        assert not seen["scrolled"]
+    confusion = Page(page).all("source" if dark else "img")[0]
+    assert seen["shown"] == confusion["srcset" if dark else "src"]
 
 
 @needs_chromium
@@ -257,16 +283,19 @@ def test_a_browser_shows_every_picture_and_reports_no_error(folds: Path, hostile
         seen, console = open_in_browser(folder / "report.html", tmp_path / str(number))
         assert len(seen["widths"]) == pictures >= 3
         assert min(seen["widths"]) > 100
-        assert seen["overflow"] <= 0
-        assert console == []
+        assert (seen["overflow"], seen["sticking_out"], console) == (0, [], [])
 
 
 @needs_chromium
 def test_a_browser_would_tell_of_broken_pictures_and_errors(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    page.write_text("<!DOCTYPE html><img src='data:image/png;base64,AAAA'><script>nothing.there()</script>")
+    page.write_text(
+        "<!DOCTYPE html><img src='data:image/png;base64,AAAA'><script>nothing.there()</script>"
+        "<p style='width: 900px'>wide</p><div style='overflow: auto'><div style='width: 900px'>mute</div></div>"
+    )
     seen, console = open_in_browser(page, tmp_path / "browser")
     assert seen["widths"] == [0]
+    assert [line.split()[-1] for line in seen["sticking_out"]] == ["wide", "mute"]
     assert len(console) == 1
 
 

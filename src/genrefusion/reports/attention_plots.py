@@ -25,6 +25,7 @@ MOST_WORDS = 20
 _LONGEST = 18  # characters of a word that are shown
 _WIDTH = 10  # inches, of the picture of a song with its lyrics
 _BESIDE = 4.5  # inches, of that of its audio, beside the lyrics on a page
+_COARSE = (48, 300)  # bands and columns of its spectrogram: a page has many, and has to be sent
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def plot_audio(song: SongPicture, path: Path) -> None:
     with drawing():
         size = (_BESIDE, 0.6 + sum(heights))
         figure, axes = subplots(len(heights), 1, sharex=True, figsize=size, height_ratios=heights, squeeze=False)
-        _draw_audio(axes[:, 0], song)
+        _draw_audio(axes[:, 0], song, most=_COARSE)
         _label_time(axes[-1, 0], song)
         save_for_page(figure, path)
 
@@ -224,12 +225,12 @@ def _audio_heights(song: SongPicture) -> list[float]:
     return [1.1] if song.mel is None else [1.3, 1.1]
 
 
-def _draw_audio(axes: Array, song: SongPicture) -> None:
-    """Spectrogram, where there is one, and the share of each moment."""
+def _draw_audio(axes: Array, song: SongPicture, *, most: tuple[int, int] | None = None) -> None:
+    """Spectrogram, where there is one, of so many bands and columns at most, and the share of each moment."""
     edges, _, density = on_time(song.spans, song.times, song.weights)
     unit = "position" if song.mel is None else "second"
     if song.mel is not None:
-        _draw_mel(axes[0], song.mel, song.column_seconds)
+        _draw_mel(axes[0], song.mel, song.column_seconds, most or song.mel.shape)
     axes[-1].stairs(100 * density, edges, color="C1", lw=1.6, baseline=None)
     axes[-1].set(ylabel=f"audio's share\n(% a {unit})", ylim=(0, 110 * density.max()))
 
@@ -270,13 +271,24 @@ def _draw_lyrics(axis: Axes, lyrics: LyricsPicture) -> None:
     lyrics.draw(axis)
 
 
-def _draw_mel(axis: Any, mel: Array, column_seconds: float) -> None:
+def _draw_mel(axis: Any, mel: Array, column_seconds: float, most: tuple[int, int]) -> None:
     bands, columns = mel.shape
     # Column c is centred at c times the hop.
     extent = (-column_seconds / 2, (columns - 0.5) * column_seconds, 0, bands)
     top = float(mel.max())
-    axis.imshow(mel, origin="lower", aspect="auto", extent=extent, vmin=top - DYNAMIC_RANGE, vmax=top)
+    for axis_number, n in enumerate(most):
+        mel = _coarser(mel, axis_number, n)
+    colors = {"vmin": top - DYNAMIC_RANGE, "vmax": top, "interpolation": "none"}
+    axis.imshow(mel, origin="lower", aspect="auto", extent=extent, **colors)
     axis.set(ylabel="mel band", ylim=(0, bands))
+
+
+def _coarser(mel: Array, axis: int, most: int) -> Array:
+    """Means of neighbours along an axis, so that no more than so many are left."""
+    starts = np.unique(np.linspace(0, mel.shape[axis], min(most, mel.shape[axis]), endpoint=False).astype(int))
+    sizes = np.diff(np.append(starts, mel.shape[axis]))
+    sums = np.add.reduceat(mel, starts, axis=axis)
+    return np.asarray(sums / np.expand_dims(sizes, 1 - axis))
 
 
 def _shorten(word: str) -> str:

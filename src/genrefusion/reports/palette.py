@@ -30,4 +30,5 @@ NIGHT = {
 
 def by_night(svg: str) -> str:
     """The same drawing in the colours of a dark page."""
-    return re.sub("(fill|stroke): (#[0-9a-f]{6})", lambda found: f"{found[1]}: {NIGHT.get(found[2], found[2])}", svg)
+    colour = r'((?:fill|stroke)(?:: |="))(#[0-9a-f]{6})'
+    return re.sub(colour, lambda found: found[1] + NIGHT.get(found[2], found[2]), svg)

@@ -113,13 +113,16 @@ def plot_learning_curve(history: pd.DataFrame, path: Path, *, title: str) -> Non
 def _trainings(history: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Rows of each training, by what it is called among the others."""
     differ = [what for what in ("fold", "member") if len(history[what].unique()) > 1]
+    named = any(not str(member).isdigit() for member in history["member"])
     found = [rows for _, rows in history.groupby(["fold", "member"])]
-    return {", ".join(_numbered(what, str(rows[what].iloc[0])) for what in differ): rows for rows in found}
+    return {", ".join(_numbered(what, str(rows[what].iloc[0]), named=named) for what in differ): rows for rows in found}
 
 
-def _numbered(what: str, which: str) -> str:
-    """Number of a fold or member from 1 on, or its name."""
-    return f"{what} {int(which) + 1}" if which.isdigit() else which
+def _numbered(what: str, which: str, *, named: bool) -> str:
+    """Number of a fold or member from 1 on; where parts of a system have names, theirs."""
+    if not which.isdigit():
+        return which
+    return "whole network" if named and what == "member" else f"{what} {int(which) + 1}"
 
 
 def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
@@ -216,7 +219,7 @@ def plot_importance(importance: pd.DataFrame, path: Path, *, title: str, most: i
     genres = [str(name) for name in table.columns if name != "gain"]
     share = min(0.75, 0.3 + 0.02 * len(genres))
     with drawing():
-        size = (max(WIDTH, 3.4 + 0.17 * len(genres)), 1.9 + 0.25 * len(table))
+        size = (max(WIDTH, 2.9 + 0.17 * len(genres)), 1.9 + 0.25 * len(table))
         figure, (bars, image) = subplots(1, 2, figsize=size, sharey=True, width_ratios=(1 - share, share))
         places = np.arange(len(table))
         bars.barh(places, table["gain"], color="C0", height=0.7)

@@ -120,12 +120,7 @@ def _genres(runs: dict[str, list[Path]], predictions: dict[Path, pd.DataFrame]) 
 
 def _hardest(predictions: dict[Path, pd.DataFrame]) -> dict[str, Any]:
     """Tracks that most runs get wrong; of equals, those whose wrong genre is the most probable."""
-    columns = [
-        Column("track", number=False),
-        Column("true genre", number=False),
-        Column("wrong"),
-        Column("taken for", number=False),
-    ]
+    columns = [Column(heading, number=False) for heading in ("track", "taken for", "true genre")]
     if not predictions:
         return {"columns": columns, "rows": []}
     names = {track: name for folder in predictions for track, name in read_names(folder / "tracks.csv").items()}
@@ -140,9 +135,8 @@ def _hardest(predictions: dict[Path, pd.DataFrame]) -> dict[str, Any]:
     rows = [
         [
             Cell(str(track), names.get(str(track), "")),
+            Cell(row["named"], f"{row['times']} of {row['tests']} runs"),
             Cell(row["genre"]),
-            Cell(f"{row['times']} of {row['tests']} runs"),
-            Cell(row["named"]),
         ]
         for track, row in found.head(MOST_ERRORS).iterrows()
     ]
