@@ -45,7 +45,9 @@ def page(tmp_path: Path) -> Path:
     path.parent.mkdir()
     pd.DataFrame(rows).to_csv(path, index=False)
     write_texts(path, COLUMNS, title=TEMPLATE, source="claims", figure="bars")
-    return write_table_report(path, COLUMNS, title=TEMPLATE, source="claims", configuration=f"name: {SCRIPT}\n")
+    return write_table_report(
+        path, COLUMNS, title=TEMPLATE, source="claims", configuration=f"name: {SCRIPT}\n", command="reproduce"
+    )
 
 
 def test_every_row_is_there_with_its_claim_or_its_problem(page: Path) -> None:
@@ -54,6 +56,7 @@ def test_every_row_is_there_with_its_claim_or_its_problem(page: Path) -> None:
     assert rows[1][1:3] == ["90.4 %", "0.750 [0.500, 0.900]"]
     assert rows[3][2] == f"failed: No such file: {SCRIPT}"
     assert f"none {SCRIPT}" in Page(page).text
+    assert "measure with more seeds" in Page(page).text
 
 
 def test_recall_of_genres_is_computed_from_the_predictions(page: Path) -> None:

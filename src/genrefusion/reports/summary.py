@@ -118,8 +118,8 @@ def summarise(directory: Path, genres: pd.Series, *, title: str, terminal: Termi
     predictions = read_predictions(directory / "predictions" / f"{parts[-1]}.csv")  # a sweep's trial has val alone
     if predictions["fold"].max() > 0:
         metrics |= _folds_metrics(predictions)
-    _draw(directory, predictions if "test" in metrics else None, title)
     _say_without_font(metrics[parts[-1]]["genres"], terminal)
+    _draw(directory, predictions if "test" in metrics else None, title)
     write_json(metrics, directory / "metrics.json")
     return metrics
 

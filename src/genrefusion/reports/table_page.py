@@ -17,7 +17,9 @@ from genrefusion.reports.result_tables import as_text, caption, interval_notes, 
 from genrefusion.reports.run_page import MOST_ERRORS, read_names
 
 
-def write_table_report(path: Path, columns: Sequence[str], *, title: str, source: str, configuration: str) -> Path:
+def write_table_report(
+    path: Path, columns: Sequence[str], *, title: str, source: str, configuration: str, command: str = ""
+) -> Path:
     """Write the page of a table from its CSV file and the run folders that are named there.
 
     Parameters
@@ -30,6 +32,8 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
         What is compared, and where claims come from.
     configuration : str
         Settings of the table, as YAML.
+    command : str
+        What makes the table again with more seeds.
 
     Returns
     -------
@@ -63,6 +67,7 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
         },
         versions=first["versions"],
         configuration=configuration,
+        command=command,
     )
     target = path.with_name("report.html")
     write_atomically(target, page.encode())
