@@ -13,6 +13,7 @@ two of them are drawn together.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
@@ -61,6 +62,16 @@ def same_truth(
     return found[0][0], [probabilities for _, probabilities in found]
 
 
+def having_lyrics(table: Path, tracks: Iterable[str]) -> list[str]:
+    """Those of the tracks that have lyrics in a table of tracks."""
+    songs = load_table(table, corpus=str(table))
+    having = set(songs.ids) - set(songs.lacking("lyrics"))
+    found = [track for track in tracks if track in having]
+    if not found:
+        raise UserError(f"{table}: no track that the runs tested has lyrics there.")
+    return found
+
+
 def main() -> None:
     """Compare and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -79,11 +90,7 @@ def compare(systems: list[str], with_lyrics: Path | None) -> None:
     tables = [averaged(runs) for runs in systems]
     tracks = common_tracks(tables)
     if with_lyrics:
-        songs = load_table(with_lyrics, corpus=str(with_lyrics))
-        having = set(songs.ids) - set(songs.lacking("lyrics"))
-        tracks = [track for track in tracks if track in having]
-        if not tracks:
-            raise UserError(f"{with_lyrics}: no track that the runs tested has lyrics there.")
+        tracks = having_lyrics(with_lyrics, tracks)
     truth, several = same_truth([aligned(table, tracks) for table in tables], genre_columns(tables[0]))
     groups = groups_of([Path(run) for runs in systems for run in runs.split(",")])
     clusters = groups.labels(tracks)

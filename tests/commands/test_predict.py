@@ -465,9 +465,9 @@ def test_songs_are_forgotten_after_they_are_answered(
     kept: list[int] = []
     forget = ScratchCache.forget
 
-    def count(cache: ScratchCache) -> None:
+    def count(cache: ScratchCache, name: str | None = None) -> None:
         kept.append(sum(len(store.songs) for store in cache.stores.values()))
-        forget(cache)
+        forget(cache, name)
 
     monkeypatch.setattr(ScratchCache, "forget", count)
     assert predict(str(run), songs[0].parent, workers=1) == 0

@@ -188,6 +188,9 @@ def test_the_scratch_cache_writes_nothing_and_forgets(write_tone: WriteTone, tmp
     for asked in (1, 1):
         run(extractor, store, path)
         assert len(extractor.asked) == asked
+    store.forget("text")
+    run(extractor, store, path)
+    assert len(extractor.asked) == 1, "those of another name stay"
     store.forget()
     run(extractor, store, path)
     assert len(extractor.asked) == 2

@@ -200,11 +200,11 @@ def test_bfloat16_changes_little_and_has_a_key_of_its_own(tmp_path: Path) -> Non
     texts = texts_of_all_lengths(12)
     cache, quiet = FeatureCache(tmp_path), Terminal(quiet=True)
     single = TokenEncoder(TextEncoderSettings(), cache, quiet).embed(texts)
-    half = TokenEncoder(TextEncoderSettings(), cache, quiet, precision="bf16").embed(texts)
+    half = TokenEncoder(TextEncoderSettings(), cache, quiet, precision="bfloat16").embed(texts)
     assert all(likeness(*pair) >= 0.999 for pair in zip(half, single, strict=True))
     assert any(np.any(np.array(a) != np.array(b)) for a, b in zip(half, single, strict=True))
     keys = [json.loads(about.read_text())["made_with"] for about in tmp_path.rglob("about.json")]
-    assert sorted(keys, key=len) == [{"device": "cpu"}, {"device": "cpu", "precision": "bf16"}]
+    assert sorted(keys, key=len) == [{"device": "cpu"}, {"device": "cpu", "precision": "bfloat16"}]
 
 
 def test_a_text_of_any_length_passes_the_network_in_parts(tmp_path: Path, tiny_encoder: Path) -> None:

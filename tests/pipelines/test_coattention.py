@@ -103,7 +103,12 @@ def test_a_step_learns_songs_with_lyrics_without_them_too(
     alone, _ = Sequences.collate(list(fitted._songs(with_values(parts[0], lyrics=None))))
     logits = [network(pairs), network(alone)[1:]] if heard else [network(pairs)]
     expected = [torch.nn.functional.cross_entropy(rows, classes[-len(rows) :], reduction="sum") for rows in logits]
-    torch.testing.assert_close(found, sum(expected) / sum(map(len, logits)), atol=1e-5, rtol=1e-5)
+    whole = sum(expected) / sum(map(len, logits))
+    torch.testing.assert_close(found, whole, atol=1e-5, rtol=1e-5)
+    parameters = list(network.parameters())
+    gradients = [torch.autograd.grad(loss, parameters, allow_unused=True) for loss in (found, whole)]
+    for in_parts, at_once in zip(*gradients, strict=True):
+        torch.testing.assert_close(in_parts, at_once, atol=1e-5, rtol=1e-4)
 
 
 def test_views_are_left_out_where_nobody_asks_for_them(

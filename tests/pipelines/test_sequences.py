@@ -14,10 +14,11 @@ from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache, LazyView, Recipe, ScratchCache, decoders
 from genrefusion.models.crnn import Trunk
+from genrefusion.pipelines import sequences
 from genrefusion.pipelines.audio_side import audio_side
 from genrefusion.pipelines.base import Context, make_pipeline
 from genrefusion.pipelines.frames import trunk_outputs
-from genrefusion.pipelines.sequences import Sequences, drop_sides, heard_alone
+from genrefusion.pipelines.sequences import Sequences, batches, drop_sides, heard_alone, in_parts
 from genrefusion.settings.features import MelFeatures
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training.loop import make_accelerator
@@ -91,11 +92,41 @@ def test_a_song_never_loses_both_sides(songs: Sequences) -> None:
 
 def test_songs_with_both_sides_are_heard_alone(songs: Sequences) -> None:
     pairs, _ = songs.collate([songs[i] for i in (1, 0, 2)])
-    heard, places = heard_alone(pairs)
+    [(heard, places)] = heard_alone(pairs)
     assert places.tolist() == [1], "of the others one side is there only"
     assert not heard.text_mask.any()
     assert torch.equal(heard.audio, pairs.audio[1:2])
     assert heard.audio_mask.sum() == 6
+    silent, _ = songs.collate([songs[1]])
+    assert not heard_alone(silent)
+
+
+def test_a_batch_in_parts_holds_each_song_once_without_the_padding_of_longer_ones(songs: Sequences) -> None:
+    pairs, _ = songs.collate([songs[i] for i in (0, 1, 2, 1)])
+    parts = in_parts(pairs)
+    assert [places.tolist() for _, places in parts] == [[1, 3], [2], [0]], "without lyrics, shorter, longer"
+    assert [part.text.shape[1] for part, _ in parts] == [1, 2, 4]
+    for part, places in parts:
+        assert torch.equal(part.text_mask.sum(dim=1), pairs.text_mask.sum(dim=1)[places])
+        assert torch.equal(part.audio, pairs.audio[places])
+        assert torch.equal(part.text, pairs.text[places, : part.text.shape[1]])
+
+
+def test_long_songs_are_predicted_in_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequences, "_BATCH_PAIRS", 24)
+    positions, words = [2, 2, 2, 9, 1, 1, 3], [3, 3, 5, 9, 0, 1, 2]
+    names = [str(number) for number in range(7)]
+    audio = {name: np.zeros((1, n, 4)) for name, n in zip(names, positions, strict=True) if name != "5"}
+    text = {name: np.zeros((n, 5), np.float16) for name, n in zip(names, words, strict=True)}
+    songs = Sequences(names, audio, text, [0] * 7)
+    found = list(batches(songs, range(7), torch.device("cpu")))
+    assert [len(pairs.text) for pairs in found] == [2, 1, 1, 3], "one that is too long alone comes alone"
+    assert [pairs.text.shape[1] for pairs in found] == [3, 5, 9, 2]
+
+
+def test_silent_songs_are_one_part(songs: Sequences) -> None:
+    pairs, _ = songs.collate([songs[1], songs[1]])
+    assert [places.tolist() for _, places in in_parts(pairs)] == [[0, 1]]
 
 
 def test_tracks_with_nothing_to_read_are_named(tmp_path: Path, context: Context) -> None:

@@ -51,7 +51,12 @@ def matrix(*found: tuple[float, float, float] | None, too_few: str = "") -> dict
     [
         ((AROUND, ABOVE, ABOVE, BELOW), "No gain is shown"),
         ((BELOW, ABOVE, ABOVE, BELOW), "With the lyrics the run does worse"),
-        ((ABOVE, AROUND, AROUND, BELOW), "with lyrics of random other songs as well: that is no fusion"),
+        (
+            (ABOVE, AROUND, AROUND, AROUND),
+            "Whether lyrics of random other songs give it as well is not told apart: no fusion is shown",
+        ),
+        ((ABOVE, AROUND, AROUND, BELOW), "not told apart"),
+        ((ABOVE, ABOVE, None, BELOW), "It takes more than lyrics of random other songs; whether those of the genre do"),
         (
             (ABOVE, ABOVE, AROUND, BELOW),
             "It takes lyrics of the genre; that they have to be the song's own is not shown",
@@ -61,10 +66,15 @@ def matrix(*found: tuple[float, float, float] | None, too_few: str = "") -> dict
         ((ABOVE, None, None, None), "Whether lyrics of other songs give it as well is not known"),
     ],
 )
-def test_a_gain_that_exchanged_lyrics_give_as_well_is_no_fusion(found, said) -> None:
+def test_differences_are_said_as_far_as_their_intervals_tell(found, said) -> None:
     (sentence,) = findings(matrix(*found))
     assert said in sentence
     assert "poorer than it has to be" not in sentence
+
+
+def test_a_gain_that_random_lyrics_give_as_well_is_no_fusion() -> None:
+    (sentence,) = findings(matrix(ABOVE, AROUND, AROUND, ABOVE))
+    assert "The gain is there with lyrics of random other songs as well: that is no fusion" in sentence
 
 
 def test_wrong_lyrics_that_serve_better_than_none_are_told() -> None:

@@ -23,9 +23,11 @@ from genrefusion.metrics.predictions import read_predictions
 from genrefusion.metrics.scores import score
 from genrefusion.pipelines.lyrics import LyricsPipeline
 from genrefusion.runs import training
+from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.training import prepare, run_experiment
 from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.data import ManifestData
+from genrefusion.settings.features import PrecomputedFeatures
 from genrefusion.settings.trainer import TrainerSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
@@ -118,6 +120,27 @@ def test_a_failed_evaluation_leaves_the_one_before(demo: Tracks, tmp_path: Path)
     with pytest.raises(UserError, match=r"part\.npz"):
         evaluate_run(asked, quiet=True)
     assert result.read_bytes() == kept
+
+
+def test_what_has_to_be_said_of_features_stands_beside_every_figure(
+    demo: Tracks, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caution = "what gave these vectors may know some of the songs"
+    monkeypatch.setattr(PrecomputedFeatures, "caution", caution)
+    rng = np.random.default_rng(0)
+    frames, offsets = rng.normal(size=(2 * len(demo), 3)).astype(np.float32), np.arange(0, 2 * len(demo) + 1, 2)
+    np.savez(tmp_path / "vectors.npz", track_id=demo.ids, frames=frames, offsets=offsets)
+    words = ["experiment=xgboost_text_early", "features=precomputed", f"features.path={tmp_path / 'vectors.npz'}"]
+    run, other = tmp_path / "run", tmp_path / "other"
+    run_experiment(compose_train(*TINY_DATA, *words, "pipeline.rounds=2"), run)
+    run_experiment(compose_train(*TINY_DATA, "experiment=lyrics_tfidf"), other, quiet=True)
+    evaluate_run(EvaluateConfig(run=str(run), trainer=TrainerSettings(), sides="matrix", calibrate=True))
+    joined = compose_train("experiment=ensemble", f"pipeline.runs=[{run},{other}]", "pipeline.combine=mean")
+    run_ensemble(joined, tmp_path / "joined", [run, other])
+    said = capsys.readouterr().out
+    assert said.count(caution) == 5, "train, evaluate, calibrated, sides, ensemble"
+    for page in (run, run / "evaluations" / "demo", tmp_path / "joined"):
+        assert caution in (page / "report.html").read_text()
 
 
 @pytest.mark.parametrize("rename", [False, True])

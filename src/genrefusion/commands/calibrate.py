@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,9 @@ def calibrate(
     for known in ("tracks.csv", CORPUS_FACTS):
         if (evaluated / known).is_file():
             shutil.copyfile(evaluated / known, target / known)
+    caution = json.loads((evaluated / "metrics.json").read_text("utf-8"))["test"].get("caution", "")
     genre = test.set_index("track_id")["genre"]
-    metrics = summarise(target, genre, title=f"{title}, calibrated", terminal=terminal)
+    metrics = summarise(target, genre, title=f"{title}, calibrated", terminal=terminal, caution=caution)
     before, after = (
         {name: METRICS[name](*arrays(table, genres=genres)) for name in IMPROVED} for table in (test, scaled)
     )

@@ -97,7 +97,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
             explain(to_explain, scored.explanations(folder), config.explain, title=scored.title, terminal=terminal)
         if config.sides:
             parts = _forgetful(config, scored, to_exchange)
-            compare_sides(parts, scored.tracks, folder / "sides", title=scored.title, terminal=terminal)
+            said = run.record.get("caution", "")
+            compare_sides(parts, scored.tracks, folder / "sides", title=scored.title, caution=said, terminal=terminal)
         _report(scored, folder, explained=bool(config.explain), kept=same)
     if closed is not None:
         terminal.say("note", f"{run.directory}: {closed.strerror}. The figures are not kept")
@@ -209,7 +210,8 @@ def _write(scored: _Scored, tables: dict[str, pd.DataFrame], folder: Path, termi
     tested = {track for _, part in scored.parts for track in part.ids}
     write_names(tracks, folder, of=tested)
     write_corpus_facts(tracks, {"test": sorted(tested)}, folder, known=scored.known)
-    metrics = summarise(folder, tracks.table["genre"], title=scored.title, terminal=terminal)
+    caution = run.record.get("caution", "")
+    metrics = summarise(folder, tracks.table["genre"], title=scored.title, terminal=terminal, caution=caution)
     terminal.say("evaluate", f"{run.record['name']} on {scored.corpus}, {scored.protocol}")
     show_metrics(metrics, terminal)
     return metrics

@@ -245,6 +245,7 @@ def _facts(folders: list[Path]) -> dict[str, Any]:
     return {
         "corpus": records[0]["corpus"] + (" (synthetic)" if records[0]["synthetic"] else ""),
         "protocol": records[0]["protocol"],
+        "caution": records[0].get("caution", ""),
         "parameters": int(np.mean([record["parameters"] for record in records])),
         "train_seconds": _mean(records, "fit_seconds"),
         **{name: _mean(costs, name) for name in names},

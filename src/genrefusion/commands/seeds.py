@@ -53,4 +53,5 @@ def _about(folder: Path) -> dict[str, Any]:
     """Experiment, corpus and protocol of a run."""
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     corpus = record["corpus"] + (" (synthetic)" if record["synthetic"] else "")
-    return {"name": record["name"], "corpus": corpus, "protocol": record["protocol"]}
+    facts = {name: record.get(name, "") for name in ("name", "protocol", "caution")}
+    return facts | {"corpus": corpus}

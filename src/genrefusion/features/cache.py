@@ -165,22 +165,26 @@ class FeatureCache:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.stores: dict[str, Any] = {}
+        self.stores: dict[tuple[str, str], Any] = {}  # by name and digest of the recipe
         self._lock = threading.Lock()
 
     def store(self, recipe: Recipe) -> Store:
         """What was, and will be, computed after a recipe."""
         with self._lock:
-            if recipe.digest not in self.stores:
-                self.stores[recipe.digest] = self._make(recipe)
-            found: Store = self.stores[recipe.digest]
+            key = recipe.name, recipe.digest
+            if key not in self.stores:
+                self.stores[key] = self._make(recipe)
+            found: Store = self.stores[key]
             return found
 
     def _make(self, recipe: Recipe) -> Store:
         return ShardStore(self.directory / recipe.name / recipe.digest[:32], asdict(recipe))
 
-    def forget(self) -> None:
-        """Give memory back, where songs are kept there."""
+    def forget(self, name: str | None = None) -> None:
+        """Give memory back, where songs are kept there: of all features, or of those of one name."""
+
+    def _forget_stores(self, name: str | None) -> None:
+        self.stores = {key: store for key, store in self.stores.items() if name not in (None, key[0])}
 
 
 class ScratchCache(FeatureCache):
@@ -197,9 +201,9 @@ class ScratchCache(FeatureCache):
     def _make(self, recipe: Recipe) -> Store:
         return MemoryStore(recipe)
 
-    def forget(self) -> None:
+    def forget(self, name: str | None = None) -> None:
         """Forget all songs."""
-        self.stores.clear()
+        self._forget_stores(name)
 
 
 class ReadOnlyCache(FeatureCache):
@@ -210,9 +214,9 @@ class ReadOnlyCache(FeatureCache):
     def _make(self, recipe: Recipe) -> Store:
         return _StoreInFront(super()._make(recipe), MemoryStore(recipe))
 
-    def forget(self) -> None:
+    def forget(self, name: str | None = None) -> None:
         """Forget the songs that were computed."""
-        self.stores.clear()
+        self._forget_stores(name)
 
 
 def cache_to_read(directory: Path) -> FeatureCache:

@@ -77,8 +77,7 @@ class TokenEncoder:
     device : callable
         Where the transformer computes; it changes last digits, and not the key of what is cached.
     precision : str
-        As in `TrainerSettings.mixed_precision`; with ``bf16`` products of matrices are computed in bfloat16, and what
-        comes of it has a key of its own. Anything else is single precision.
+        ``float32`` or ``bfloat16``, in which products of matrices are computed; each has a key of its own.
     """
 
     def __init__(
@@ -87,13 +86,13 @@ class TokenEncoder:
         cache: FeatureCache,
         terminal: Terminal,
         device: Device = on_cpu,
-        precision: str = "no",
+        precision: str = "float32",
     ) -> None:
         self.settings = settings
         self.cache = cache
         self.terminal = terminal
         self.device = device
-        self.bfloat16 = precision == "bf16"
+        self.bfloat16 = precision == "bfloat16"
 
     def embed(self, texts: Sequence[str]) -> list[LazyArray]:
         """Token embeddings of each text in half precision, shape (tokens, width); no rows for an empty text."""
@@ -156,7 +155,7 @@ class TokenEncoder:
         s = self.settings
         reading = {"window": s.window, "overlap": s.overlap, "max_tokens": s.max_tokens}
         parameters = reading | {"model": model_identity(s.model)}
-        made_with = MADE_ON | ({"precision": "bf16"} if self.bfloat16 else {})
+        made_with = MADE_ON | ({"precision": "bfloat16"} if self.bfloat16 else {})
         return self.cache.store(Recipe("text", ENCODER_VERSION, parameters, made_with))
 
     @functools.cached_property
@@ -176,7 +175,7 @@ class TokenEncoder:
 
 
 def minilm_encoder(
-    cache: FeatureCache, terminal: Terminal, device: Device = on_cpu, precision: str = "no"
+    cache: FeatureCache, terminal: Terminal, device: Device = on_cpu, precision: str = "float32"
 ) -> TokenEncoder:
     """MiniLM on texts of any length that occurs."""
     return TokenEncoder(TextEncoderSettings(max_tokens=100_000), cache, terminal, device, precision)

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from genrefusion.models.dropout import Dropout
+
 
 class Pairs(NamedTuple):
     """A batch of songs, padded.
@@ -105,10 +107,10 @@ class CoAttentionNetwork(nn.Module):
         self.audio_pool = AttentionPool(width, heads, absent)
         self.text_pool = AttentionPool(width, heads, absent)
         self.classify = nn.Sequential(
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(2 * width if join == "cat" else width, width),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(width, n_classes),
         )
 
@@ -142,7 +144,7 @@ class TextSide(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(text_width)
         self.lstm = nn.ModuleList([BidirectionalLstm(text_width, width // 2), BidirectionalLstm(width, width // 2)])
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.merge = nn.Linear(text_width + width, width)
         self.absent = nn.Parameter(torch.zeros(width))
 
@@ -207,7 +209,7 @@ class AudioSide(nn.Module):
         self.levels = list(levels)
         self.register_buffer("mean", torch.zeros(sum(levels)))
         self.register_buffer("deviation", torch.ones(sum(levels)))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         # A 1 x 1 convolution is a linear layer on the channels.
         self.project = nn.ModuleList(nn.Linear(channels, width) for channels in levels)
         self.steer = nn.Linear(width, len(self.levels))
@@ -270,7 +272,7 @@ class DenseCoAttention(nn.Module):
         self.project_text = nn.Linear(width, width, bias=False)
         self.merge_audio = nn.Linear(2 * width, width)
         self.merge_text = nn.Linear(2 * width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, audio: Tensor, text: Tensor, audio_mask: Tensor, text_mask: Tensor

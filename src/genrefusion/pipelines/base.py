@@ -37,7 +37,7 @@ _STATE = "state.json"
 
 @dataclass
 class Context:
-    """What a pipeline works with beside tracks and settings; of it, the seed alone changes probabilities.
+    """What a pipeline works with beside tracks and settings; of it, seed and precision alone change probabilities.
 
     Attributes
     ----------
@@ -61,6 +61,9 @@ class Context:
         Predict also from a part of what is known of a track, where a pipeline can (`Prediction.views`).
     watch : callable, optional
         Told epoch and validation log loss after each epoch of a fit's first network; what it raises ends the fit.
+    precision : str
+        Of frozen encoders, ``float32`` or ``bfloat16``: by default as `trainer` has it; a trained pipeline keeps to the
+        one of its training.
     """
 
     cache: FeatureCache
@@ -73,6 +76,12 @@ class Context:
     resume: bool = False
     views: bool = True
     watch: Watch | None = None
+    precision: str = ""
+
+    def __post_init__(self) -> None:
+        """Take the precision of a training where no other is given."""
+        if not self.precision:
+            self.precision = "bfloat16" if self.trainer.mixed_precision == "bf16" else "float32"
 
     def device(self) -> Any:
         """Where networks compute, as PyTorch names it, with the threads that the settings give it.
@@ -88,13 +97,12 @@ class Context:
 
     def surroundings(self) -> Surroundings:
         """The same for what computes features."""
-        precision = "bfloat16" if self.trainer.mixed_precision == "bf16" else "float32"
-        return Surroundings(self.cache, self.terminal, self.max_seconds, self.device, precision)
+        return Surroundings(self.cache, self.terminal, self.max_seconds, self.device, self.precision)
 
     @property
     def for_encoders(self) -> tuple[FeatureCache, Terminal, Device, str]:
         """What a frozen text encoder works with: cache, terminal, device and precision."""
-        return self.cache, self.terminal, self.device, self.trainer.mixed_precision
+        return self.cache, self.terminal, self.device, self.precision
 
 
 class Predictor(Protocol):
@@ -272,6 +280,7 @@ def write_description(directory: Path, pipeline: Predictor) -> None:
         "classes": pipeline.classes_,
         "pipeline": {"schema": type(pipeline.settings).__name__} | as_saved(pipeline.settings),
         "features": {"schema": type(pipeline.features).__name__} | as_saved(pipeline.features),
+        "precision": pipeline.context.precision,
     }
     write_atomically(directory / _FILE, json.dumps(description, indent=2).encode())
 
@@ -311,6 +320,7 @@ def rebuild(cls: type[AnyPipeline], directory: Path, context: Context) -> AnyPip
     """Make the pipeline that a folder describes, with settings and classes, without what was trained."""
     description = read_description(directory)
     settings, features = (read_settings(description[part]) for part in ("pipeline", "features"))
+    context = replace(context, precision=description.get("precision", "float32"))
     pipeline = cls(found_near(settings, directory), found_near(features, directory), context)
     pipeline.classes_ = description["classes"]
     return pipeline

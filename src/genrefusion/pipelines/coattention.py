@@ -36,7 +36,7 @@ from genrefusion.pipelines.base import (
 )
 from genrefusion.pipelines.frames import member_conditions, on_device
 from genrefusion.pipelines.lyrics import report_lyrics
-from genrefusion.pipelines.sequences import Sequences, drop_sides, heard_alone
+from genrefusion.pipelines.sequences import Sequences, drop_sides, heard_alone, in_parts
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.features import FeatureSettings
 from genrefusion.settings.pipelines import CoattentionSettings
@@ -307,14 +307,13 @@ class CoattentionPipeline(Pipeline):
 
     def _loss(self, model: nn.Module, pairs: Pairs, classes: Tensor) -> Tensor:
         """Cross-entropy of the songs, some of them without a side, and of their audio alone if that is asked for."""
-        batches = [drop_sides(pairs, self.settings.drop_side)]
+        parts = in_parts(drop_sides(pairs, self.settings.drop_side))
         if self.settings.heard_alone:
-            heard, places = heard_alone(pairs)
-            if len(places):
-                batches.append(heard)
-                classes = torch.cat([classes, classes[places]])
-        smoothing = self.settings.label_smoothing
-        return nn.functional.cross_entropy(model(*batches), classes, label_smoothing=smoothing)
+            parts += heard_alone(pairs)
+        batches, places = zip(*parts, strict=True)
+        return nn.functional.cross_entropy(
+            model(*batches), classes[torch.cat(places)], label_smoothing=self.settings.label_smoothing
+        )
 
     def _models(self) -> list[nn.Module]:
         return [on_device(network, self.context) for network in self.networks_]

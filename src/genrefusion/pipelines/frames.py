@@ -166,6 +166,10 @@ def require_no_convolutions(settings: MultiframeSettings, features: FeatureSetti
         raise UserError(f"pipeline.weights={settings.weights}: are of convolutions, which read features=mel.")
     if settings.specaugment:
         raise UserError(f"pipeline.specaugment masks spectrograms, which features={features.name} has none of.")
+    default = MultiframeSettings()
+    for name in ("width", "freeze"):
+        if getattr(settings, name) != getattr(default, name):
+            raise UserError(f"pipeline.{name} is of convolutions, which read features=mel. Leave it out.")
 
 
 def published_trunk(weights: str, context: Context) -> Trunk:

@@ -18,6 +18,7 @@ Array = npt.NDArray[Any]
 Item = tuple[tuple[Tensor, Tensor, Tensor], Tensor]
 
 _BATCH = 32  # songs that are predicted at once
+_BATCH_PAIRS = 4_000_000  # of a position and a word in them, some 75 bytes each: long songs come in smaller batches
 
 
 class Sequences(torch.utils.data.Dataset[Item]):
@@ -51,6 +52,12 @@ class Sequences(torch.utils.data.Dataset[Item]):
     def lengths(self) -> list[int]:
         """Words of each song, which are read one after another: what a step takes goes by the longest lyrics."""
         return [len(self.text[song]) for song in self.ids]
+
+    @property
+    def positions(self) -> list[int]:
+        """Positions of the audio of each song; 0 without audio."""
+        shapes = (self.audio[song].shape if song in self.audio else (0, 0) for song in self.ids)
+        return [int(frames * steps) for frames, steps, *_ in shapes]
 
     def __getitem__(self, number: int) -> Item:
         """Audio, shape (positions, channels), their places, words, and the class."""
@@ -109,9 +116,25 @@ class Sequences(torch.utils.data.Dataset[Item]):
 
 def batches(songs: Sequences, order: Sequence[int], device: torch.device) -> Iterator[Pairs]:
     """Songs in an order, padded in groups, on a device."""
-    for first in range(0, len(order), _BATCH):
-        pairs, _ = songs.collate([songs[i] for i in order[first : first + _BATCH]])
+    for group in _groups(songs, order):
+        pairs, _ = songs.collate([songs[i] for i in group])
         yield Pairs(*(tensor.to(device) for tensor in pairs))
+
+
+def _groups(songs: Sequences, order: Sequence[int]) -> Iterator[list[int]]:
+    """Neighbours in an order, as many as memory takes when all are padded to the longest."""
+    positions, words = songs.positions, songs.lengths
+    group: list[int] = []
+    most = [1, 1]
+    for number in order:
+        grown = [max(most[0], positions[number]), max(most[1], words[number])]
+        if group and (len(group) == _BATCH or (len(group) + 1) * grown[0] * grown[1] > _BATCH_PAIRS):
+            yield group
+            group, grown = [], [max(1, positions[number]), max(1, words[number])]
+        group.append(number)
+        most = grown
+    if group:
+        yield group
 
 
 def drop_sides(pairs: Pairs, probability: float) -> Pairs:
@@ -127,12 +150,30 @@ def drop_sides(pairs: Pairs, probability: float) -> Pairs:
     )
 
 
-def heard_alone(pairs: Pairs) -> tuple[Pairs, Tensor]:
-    """Those of the songs that have both sides, without their lyrics, and their places in the batch."""
+def in_parts(pairs: Pairs) -> list[tuple[Pairs, Tensor]]:
+    """A batch in up to three parts, and the places of their songs: without lyrics, with shorter and with longer ones.
+
+    Each part is as long as the longest lyrics in it. Padding takes as long to read as words do, and in training is most
+    of a batch; the loss over the parts is the same.
+    """
+    words = pairs.text_mask.sum(dim=1)
+    order = words.argsort(stable=True)
+    silent, sung = order.tensor_split([int((words == 0).sum())])
+    return [(_shortened(pairs, places), places) for places in (silent, *sung.tensor_split(2)) if len(places)]
+
+
+def heard_alone(pairs: Pairs) -> list[tuple[Pairs, Tensor]]:
+    """Those of the songs that have both sides, without their lyrics, and their places in the batch; or nothing."""
     (places,) = (pairs.audio_mask.any(dim=1) & pairs.text_mask.any(dim=1)).nonzero(as_tuple=True)
+    silent = pairs._replace(text_mask=torch.zeros_like(pairs.text_mask))
+    return [(_shortened(silent, places), places)] if len(places) else []
+
+
+def _shortened(pairs: Pairs, places: Tensor) -> Pairs:
+    """Some songs of a batch, without the padding that follows the longest lyrics; one token stays at least."""
     part = Pairs(*(tensor[places] for tensor in pairs))
-    # One token of padding is left, so that this takes a small part of the time of whole songs.
-    return part._replace(text=part.text[:, :1], text_mask=torch.zeros_like(part.text_mask[:, :1])), places
+    longest = max(1, int(part.text_mask.sum(dim=1).max()))
+    return part._replace(text=part.text[:, :longest], text_mask=part.text_mask[:, :longest])
 
 
 def _pad(rows: list[Tensor]) -> Tensor:

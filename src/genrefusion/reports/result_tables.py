@@ -23,11 +23,13 @@ from genrefusion.reports.terminal_tables import notes
 
 Row = Mapping[Hashable, Any]
 
+_NOTES = ("drawn", "too_few", "caution")
+
 
 def read_results(path: Path) -> pd.DataFrame:
     """Read the CSV file of a table."""
-    words = ("title", "experiment", "group", "evidence", "problem", "corpus", "protocol", "runs", "drawn", "too_few")
-    texts = (*words, *_MACHINES.values())
+    words = ("title", "experiment", "group", "evidence", "problem", "corpus", "protocol", "runs")
+    texts = (*words, *_NOTES, *_MACHINES.values())
     return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
 
 
@@ -43,8 +45,8 @@ def measured_on(table: pd.DataFrame, columns: Sequence[str]) -> str:
 
 
 def interval_notes(table: pd.DataFrame) -> list[str]:
-    """What has to be said beside the intervals of a table: what they draw, and which rows have too few songs."""
-    return notes([{name: _text(row, name) for name in ("drawn", "too_few")} for row in table.to_dict("records")])
+    """What has to be said beside the figures of a table; see `genrefusion.reports.terminal_tables.notes`."""
+    return notes([{name: _text(row, name) for name in _NOTES} for row in table.to_dict("records")])
 
 
 def as_text(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -41,7 +41,8 @@ def sides_table(matrix: dict[str, Any]) -> Table:
 def findings(matrix: dict[str, Any]) -> list[str]:
     """Say what each side is good for, by the paired intervals of the matrix's comparisons.
 
-    A gain that is there with lyrics of random other songs as well is no fusion: what they say is not used.
+    A gain that lyrics of random other songs give as well is no fusion: what they say is not used. That is said where
+    such lyrics do better than none; where the intervals leave it open, that is said.
     """
     both = matrix["rows"][0]
     if both["too_few"]:
@@ -73,8 +74,12 @@ def _verdicts(side: str, found: dict[str, dict[str, float]]) -> list[str]:
         said = ["No gain is shown"]
     elif not found["own over random"]:
         said = [f"Whether {side} of other songs give it as well is not known"]
-    elif not _above(found["own over random"]):
+    elif not _above(found["own over random"]) and _above(found["random over none"]):
         said = [f"The gain is there with {side} of random other songs as well: that is no fusion"]
+    elif not _above(found["own over random"]):
+        said = [f"Whether {side} of random other songs give it as well is not told apart: no fusion is shown"]
+    elif not found["own over genre"]:
+        said = [f"It takes more than {side} of random other songs; whether those of the genre do is not known"]
     elif not _above(found["own over genre"]):
         said = [f"It takes {side} of the genre; that they have to be the song's own is not shown"]
     else:

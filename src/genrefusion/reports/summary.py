@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,9 @@ def gather_tables(folders: Sequence[Path], directory: Path) -> None:
         write_predictions(pd.concat(tables, ignore_index=True), directory / name)
 
 
-def summarise(directory: Path, genres: pd.Series, *, title: str, terminal: Terminal) -> dict[str, Any]:
+def summarise(
+    directory: Path, genres: pd.Series, *, title: str, terminal: Terminal, caution: str = ""
+) -> dict[str, Any]:
     """Compute metrics and draw pictures of a run folder from its tables of predictions, and write them there.
 
     Parameters
@@ -104,6 +106,8 @@ def summarise(directory: Path, genres: pd.Series, *, title: str, terminal: Termi
         Of the plots.
     terminal : Terminal
         Is told of letters that no font has.
+    caution : str
+        What has to be said beside the figures (`genrefusion.settings.features.FeatureSettings`).
 
     Returns
     -------
@@ -114,7 +118,8 @@ def summarise(directory: Path, genres: pd.Series, *, title: str, terminal: Termi
     """
     groups = groups_of([directory])
     parts = [part for part in ("val", "test") if (directory / "predictions" / f"{part}.csv").is_file()]
-    metrics: dict[str, Any] = {part: _part_metrics(directory, part, genres, groups) for part in parts}
+    said = {"caution": caution} if caution else {}
+    metrics: dict[str, Any] = {part: _part_metrics(directory, part, genres, groups) | said for part in parts}
     predictions = read_predictions(directory / "predictions" / f"{parts[-1]}.csv")  # a sweep's trial has val alone
     if predictions["fold"].max() > 0:
         metrics |= _folds_metrics(predictions)
@@ -191,8 +196,10 @@ def _said(track: str, genre: str, predicted: str) -> str:
     return f"{track}: {genre}" if genre == predicted else f"{track}: {genre}, taken for {predicted}"
 
 
-def _say_without_font(genres: Iterable[str], terminal: Terminal) -> None:
+def _say_without_font(genres: Collection[str], terminal: Terminal) -> None:
     """Name the letters of genres that come out as boxes, and the cure."""
+    if all(genre.isascii() for genre in genres):
+        return
     from genrefusion.reports.drawing import without_font
 
     if letters := without_font(genres):

@@ -59,10 +59,10 @@ def metrics_table(rows: dict[str, dict[str, Any]]) -> Table:
 
 
 def notes(rows: Collection[dict[str, Any]]) -> list[str]:
-    """What has to be said beside the intervals of some rows: what they draw, and which have too few songs."""
+    """What has to be said beside some rows: what intervals draw, which have too few songs, how features were learnt."""
     drawn = list(dict.fromkeys(row["drawn"] for row in rows if row.get("drawn")))
-    few = list(dict.fromkeys(row["too_few"] for row in rows if row.get("too_few")))
-    return ([f"95 % intervals draw {', or '.join(drawn)}"] if drawn else []) + few
+    others = [row[name] for name in ("too_few", "caution") for row in rows if row.get(name)]
+    return ([f"95 % intervals draw {', or '.join(drawn)}"] if drawn else []) + list(dict.fromkeys(others))
 
 
 def with_interval(metrics: dict[str, Any], name: str) -> str:

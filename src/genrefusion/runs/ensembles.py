@@ -128,7 +128,7 @@ def _run(joining: _Joining, sign: str, command: str) -> dict[str, Any]:
         if (joining.first.directory / known).is_file():
             shutil.copyfile(joining.first.directory / known, directory / known)
     title = f"{config.name}, {joining.corpus}, {first['protocol']}"
-    metrics = summarise(directory, genres, title=title, terminal=terminal)
+    metrics = summarise(directory, genres, title=title, terminal=terminal, caution=record["caution"])
     show_metrics(metrics, terminal)
     record["status"] = "finished"
     terminal.say("report", str(write_report(directory, record)))
@@ -145,6 +145,7 @@ def _record(joining: _Joining) -> dict[str, Any]:
         "status": "running",
         "name": config.name,
         "members": [{"run": str(m.directory.absolute()), "signature": m.record["signature"]} for m in members],
+        "caution": ". ".join(dict.fromkeys(filter(None, (m.record.get("caution") for m in members)))),
         "skipped": {track: why for member in members for track, why in member.record["skipped"].items()},
         **code(),
         "machines": list(dict.fromkeys(name for m in members for name in machine_names(m.record))),

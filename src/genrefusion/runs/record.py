@@ -29,7 +29,7 @@ from genrefusion.runs.trained_on import fitted_on, write_trained_on
 from genrefusion.settings.commands import TrainConfig
 from genrefusion.settings.fields import Rule, as_saved
 
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 """Raised by hand with every change after which the same settings and data give other results.
 
 1 was d8fd36f; 2 cea9ebd; 3 cleans lyrics by other rules and decodes more of some files.
@@ -191,6 +191,7 @@ def open_record(
         "command": command,
         "signature": sign,
         **_corpus(tracks, split),
+        "caution": config.features.caution,
         "seed": config.seed,
         "processes": process_count(),
         **code(),

@@ -142,7 +142,8 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
     preparing = time.perf_counter() - began
     done = [_run_fold(work, number) for number in range(len(split.folds))]
     gather_tables([_done(directory, number).parent for number in range(len(split.folds))], directory)
-    metrics = summarise(directory, tracks.table["genre"], title=work.title, terminal=terminal)
+    caution = record["caution"]
+    metrics = summarise(directory, tracks.table["genre"], title=work.title, terminal=terminal, caution=caution)
     record |= {
         "parameters": done[-1]["parameters"],
         "wall_seconds": preparing + sum(fold["seconds"] for fold in done),

@@ -23,12 +23,15 @@ class FeatureSettings(Settings):
         Whether each song has a sequence of vectors, from a source (`genrefusion.features.sources`).
     with_gaps : bool
         Whether single values may be missing (NaN), as estimators on vectors take them.
+    caution : str
+        What has to stand beside every figure that is made with them; empty where there is nothing.
     """
 
     name: str = MISSING
     of_audio: ClassVar[bool] = True
     are_sequences: ClassVar[bool] = False
     with_gaps: ClassVar[bool] = False
+    caution: ClassVar[str] = ""
 
     @property
     def ready_file(self) -> str | None:
@@ -128,6 +131,7 @@ class MusicnnFeatures(FeatureSettings):
     """Vectors of the tag network musicnn, trained on the Million Song Dataset."""
 
     are_sequences: ClassVar[bool] = True
+    caution: ClassVar[str] = "the network of musicnn learnt from a million songs, some of which may be among these"
     name: str = "musicnn"
     layers: list[str] = setting(
         factory=lambda: ["tags"],

@@ -61,7 +61,9 @@ def parts_with_sides(parts: Parts) -> Parts:
     return found
 
 
-def compare_sides(parts: Parts, corpus: Tracks, directory: Path, *, title: str, terminal: Terminal) -> dict[str, Any]:
+def compare_sides(
+    parts: Parts, corpus: Tracks, directory: Path, *, title: str, terminal: Terminal, caution: str = ""
+) -> dict[str, Any]:
     """Predict songs with their sides taken away, exchanged and damaged; write, draw and say what follows.
 
     Parameters
@@ -77,6 +79,8 @@ def compare_sides(parts: Parts, corpus: Tracks, directory: Path, *, title: str, 
         Corpus and protocol, for the picture.
     terminal : Terminal
         Where it is said.
+    caution : str
+        What has to be said beside the figures.
 
     Returns
     -------
@@ -89,6 +93,7 @@ def compare_sides(parts: Parts, corpus: Tracks, directory: Path, *, title: str, 
 
     groups = groups_in([corpus])
     matrix = _measured(_predictions([part for part in parts if len(part[1])], corpus, groups, terminal), groups)
+    matrix["rows"][0]["caution"] = caution
     matrix["findings"] = findings(matrix)
     write_json(matrix, directory / "matrix.json")
     write_predictions(pd.DataFrame(matrix["rows"]), directory / "matrix.csv")
@@ -126,7 +131,7 @@ def _predictions(parts: Parts, corpus: Tracks, groups: Groups, terminal: Termina
         if tables:
             found[change.key].append(pd.concat(tables, ignore_index=True))
         if change.makes_lyrics:  # nobody asks for them again
-            parts[0][0][0].context.cache.forget()
+            parts[0][0][0].context.cache.forget("text")
     return found
 
 
