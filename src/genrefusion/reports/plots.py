@@ -113,16 +113,15 @@ def plot_learning_curve(history: pd.DataFrame, path: Path, *, title: str) -> Non
 def _trainings(history: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Rows of each training, by what it is called among the others."""
     differ = [what for what in ("fold", "member") if len(history[what].unique()) > 1]
-    named = any(not str(member).isdigit() for member in history["member"])
-    found = [rows for _, rows in history.groupby(["fold", "member"])]
-    return {", ".join(_numbered(what, str(rows[what].iloc[0]), named=named) for what in differ): rows for rows in found}
-
-
-def _numbered(what: str, which: str, *, named: bool) -> str:
-    """Number of a fold or member from 1 on; where parts of a system have names, theirs."""
-    if not which.isdigit():
-        return which
-    return "whole network" if named and what == "member" else f"{what} {int(which) + 1}"
+    members = set(history["member"].astype(str))
+    whole = len(members) > 1 and sum(member.isdigit() for member in members) == 1  # the others are parts with names
+    called = {member: f"member {int(member) + 1}" if member.isdigit() else member for member in members}
+    called |= {member: "whole network" for member in members if whole and member.isdigit()}
+    found: dict[str, pd.DataFrame] = {}
+    for _, rows in history.groupby(["fold", "member"]):
+        names = {"fold": f"fold {rows['fold'].iloc[0] + 1}", "member": called[str(rows["member"].iloc[0])]}
+        found[", ".join(names[what] for what in differ)] = rows
+    return found
 
 
 def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
