@@ -16,11 +16,11 @@ from typing import Any
 
 import matplotlib.style
 import numpy as np
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findSystemFonts, fontManager, get_font
+from matplotlib.rcsetup import cycler
 from rich.console import Console
 from rich.text import Text
 
