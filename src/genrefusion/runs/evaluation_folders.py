@@ -110,6 +110,7 @@ def _kept(target: Path, keep: Sequence[str]) -> Iterator[Path]:
     """Files that no evaluation wrote, and those in folders to keep."""
     names = [glob.escape(name) for name in _pictures(target)]
     written = [*WRITTEN, *(f"explanations/{place}{name}" for name in names for place in ("", "audio/"))]
+    written += [f"explanations/audio/{name.removesuffix('.png')}.svg" for name in names]
     for folder, inner, files in os.walk(target):
         links = [name for name in inner if (Path(folder) / name).is_symlink()]
         for path in (Path(folder) / name for name in (*files, *links)):
