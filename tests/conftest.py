@@ -192,6 +192,7 @@ def unrendered() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plots, "save_figure", write)
+        patch.setattr(plots, "save_for_page", write)
         yield
 
 

@@ -197,7 +197,8 @@ def figures(corpus: Path) -> Work:
         write_predictions(with_truth(answer, tracks.table["genre"]), run / "predictions" / f"{part}.csv")
 
     def work() -> None:
-        show_metrics(summarise(run, tracks.table["genre"], title="made"), Terminal(quiet=True))
+        terminal = Terminal(quiet=True)
+        show_metrics(summarise(run, tracks.table["genre"], title="made", terminal=terminal), terminal)
         write_report(run, record)
 
     return work

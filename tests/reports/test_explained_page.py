@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +10,7 @@ from matplotlib.colors import to_rgb
 
 from genrefusion.reports.explained_page import MOST_SONGS, explained_section
 from genrefusion.reports.lyrics_plots import SCALE
-from genrefusion.reports.pages import TEMPLATES
-from pages import write_explanations
-
-STYLE = (TEMPLATES / "style.css").read_text()
-
-
-def colour(name: str, where: str) -> tuple[float, float, float]:
-    """A colour of the style, by day or by night."""
-    found = re.findall(rf"--{name}: (#[0-9a-f]+);", STYLE)
-    return to_rgb(found[("day", "night", "print").index(where)])
-
-
-def contrast(first: tuple[float, ...], second: tuple[float, ...]) -> float:
-    """Ratio of the luminances of two colours (WCAG 2.2)."""
-    values = np.array([first, second])
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
-    return float((high + 0.05) / (low + 0.05))
+from pages import colour, contrast, write_explanations
 
 
 def test_words_have_colours_by_their_even_share(tmp_path: Path) -> None:

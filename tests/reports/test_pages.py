@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 
-from genrefusion.reports.pages import TEMPLATES, Cell, Column, data_uri, render
+from genrefusion.reports.pages import TEMPLATES, Cell, Column, read_picture, render
+from genrefusion.reports.palette import INK, NIGHT
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{7*7}}", "' onload='alert(1)")
 
@@ -64,6 +65,18 @@ def test_a_page_that_lacks_something_is_not_made() -> None:
 
 def test_a_picture_is_put_into_its_address(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(bytes(range(256)))
-    head, content = data_uri(tmp_path / "a.png").split(",")
+    picture = read_picture(tmp_path / "a.png", "caption", "text")
+    head, content = picture.source.split(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(content) == bytes(range(256))
+    assert not picture.dark
+
+
+def test_a_drawing_is_taken_for_a_picture_by_day_and_by_night(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "a.svg").write_text(f'<svg width="72pt" height="36pt"><path style="fill: {INK}"/>{INK}</svg>')
+    picture = read_picture(tmp_path / "a.png", "caption", "text")
+    assert (picture.width, picture.height) == (96, 48)
+    day, night = (base64.b64decode(uri.split(",")[1]).decode() for uri in (picture.source, picture.dark))
+    assert day == (tmp_path / "a.svg").read_text()
+    assert night == f'<svg width="72pt" height="36pt"><path style="fill: {NIGHT[INK]}"/>{INK}</svg>'

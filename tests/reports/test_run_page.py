@@ -72,7 +72,30 @@ def test_folds_are_listed_with_their_mean(folds: Path) -> None:
     rows = Page(folds / "report.html").tables["Figures of each fold"]
     assert [row[0] for row in rows] == ["", "fold 1", "fold 2", "mean of the folds"]
     accuracies = [fold["accuracy"] for fold in figures["folds"]]
-    assert [row[2] for row in rows[1:]] == [f"{value:.3f}" for value in (*accuracies, np.mean(accuracies))]
+    low, high = figures["folds_accuracy_ci95"]
+    mean = f"{np.mean(accuracies):.3f} [{low:.3f}, {high:.3f}]"
+    assert [row[2] for row in rows[1:]] == [*(f"{value:.3f}" for value in accuracies), mean]
+    assert rows[-1][-1] == f"{np.mean([fold['calibration_error'] for fold in figures['folds']]):.3f}"
+
+
+def test_the_corpus_is_described_with_songs_and_artists_by_part(folds: Path, demo: Tracks) -> None:
+    rows = Page(folds / "report.html").tables["Songs and artists by genre and part"]
+    assert [row[0] for row in rows] == ["genre", *demo.genres, "all"]
+    songs, artists = len(demo), demo.table["artist"].nunique()
+    assert rows[0][1:] == ["in all"]
+    assert rows[-1][1:] == [f"{songs} {artists} artists"]
+
+
+def test_the_page_of_an_older_run_lacks_what_was_not_counted(folds: Path, tmp_path: Path) -> None:
+    shutil.copytree(folds, tmp_path / "run")
+    (tmp_path / "run" / "corpus.json").unlink()
+    assert "Songs and artists by genre and part" not in Page(rebuild(tmp_path / "run")).tables
+
+
+def test_the_next_commands_name_the_run(folds: Path) -> None:
+    text = Page(folds / "report.html").text
+    assert f"predict run={folds} audio=SONG.mp3" in text
+    assert f"evaluate run={folds} data=folder data.root=FOLDER" in text
 
 
 def test_frames_and_views_are_told_apart(folds: Path, tmp_path: Path) -> None:
@@ -110,14 +133,13 @@ def test_the_worst_errors_are_the_surest_wrong_ones_with_artist_and_title(folds:
     wrong = predictions[predictions["genre"] != predictions["predicted"]]
     sure = pd.Series({track: row[row["predicted"]] for track, row in wrong.iterrows()}).sort_values(ascending=False)
     rows = Page(folds / "report.html").tables["Wrongly predicted test songs"][1:]
-    assert [row[4] for row in rows] == [f"{value:.3f}" for value in sure[:MOST_ERRORS]]
-    for name, genre, of_genre, predicted, of_predicted in rows:
+    assert [row[1].split()[-1] for row in rows] == [f"{value:.3f}" for value in sure[:MOST_ERRORS]]
+    for name, predicted, genre in rows:
         track = name.split(" ")[0]
-        known = demo.table.loc[track]
+        known, row = demo.table.loc[track], wrong.loc[track]
         assert name == f"{track} {known['artist']} – {known['title']}"
-        assert [genre, predicted] == [wrong.loc[track, "genre"], wrong.loc[track, "predicted"]]
-        assert of_genre == f"{wrong.loc[track, genre]:.3f}"
-        assert of_predicted == f"{wrong.loc[track, predicted]:.3f}"
+        assert predicted == f"{row['predicted']} {row[row['predicted']]:.3f}"
+        assert genre == f"{row['genre']} {row[row['genre']]:.3f}"
 
 
 def test_a_run_without_errors_says_so(folds: Path, tmp_path: Path) -> None:
@@ -134,8 +156,9 @@ def test_all_pictures_are_within_the_page_with_a_text_in_their_place(folds: Path
     page = Page(rebuild(tmp_path / "run"))
     pictures = page.all("img")
     contents = [base64.b64decode(str(picture["src"]).split(",")[1]) for picture in pictures]
-    names = ["confusion", "roc", "reliability", "importance", "of_my_own"]
-    assert contents == [(tmp_path / "run" / "figures" / f"{name}.png").read_bytes() for name in names]
+    names = ["confusion.svg", "roc.svg", "reliability.svg", "importance.svg", "of_my_own.png"]
+    assert contents == [(tmp_path / "run" / "figures" / name).read_bytes() for name in names]
+    assert len(page.all("source")) == 4
     assert all(picture["alt"] for picture in pictures)
     assert "of my own" in page.text
 
@@ -159,10 +182,9 @@ def test_a_page_fetches_nothing_and_runs_nothing(folds: Path, hostile: Path) -> 
             {"script", "link", "iframe", "object", "embed", "base", "form", "a"}
         )
         for _, attributes in page.tags:
-            assert not [
-                name for name in attributes if name.startswith("on") or name in ("href", "srcset", "background")
-            ]
-        assert all(str(picture["src"]).startswith("data:image/png;base64,") for picture in page.all("img"))
+            assert not [name for name in attributes if name.startswith("on") or name in ("href", "background")]
+        shown = [picture["src"] for picture in page.all("img")] + [source["srcset"] for source in page.all("source")]
+        assert all(str(source).startswith("data:image/svg+xml;base64,") for source in shown)
         assert "default-src 'none'" in str(page.all("meta")[1]["content"])
         assert "url(" not in (folder / "report.html").read_text()
 
@@ -237,15 +259,21 @@ def test_what_was_explained_is_on_the_page_as_it_was_written(folds: Path, tmp_pa
 
 
 @needs_chromium
+@pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [400, 1400])
-def test_lyrics_fit_into_a_narrow_and_a_wide_window(folds: Path, width: int, tmp_path: Path) -> None:
+def test_a_page_fits_into_a_narrow_and_a_wide_window(folds: Path, width: int, dark: bool, tmp_path: Path) -> None:
     shutil.copytree(folds, tmp_path / "run")
     words = ["x" * 500, *["love"] * 300]
     many = {"words": words, "before": [" "] * 301, "tokens": [1] * 301, "times": [1.5] * 301, "track_id": "y" * 200}
     write_explanations(tmp_path / "run" / "explanations", many)
-    seen, console = open_in_browser(rebuild(tmp_path / "run"), tmp_path / "browser", width=width)
-    assert seen["overflow"] <= 0
-    assert console == []
+    page = rebuild(tmp_path / "run")
+    seen, console = open_in_browser(page, tmp_path / "browser", width=width, dark=dark)
+    assert (seen["overflow"], seen["sticking_out"], console) == (0, [], [])
+    assert not {"Wrongly predicted test songs", "Configuration"} & set(seen["scrolled"])
+    if width == 1400:
+        assert not seen["scrolled"]
+    confusion = Page(page).all("source" if dark else "img")[0]
+    assert seen["shown"] == confusion["srcset" if dark else "src"]
 
 
 @needs_chromium
@@ -255,16 +283,19 @@ def test_a_browser_shows_every_picture_and_reports_no_error(folds: Path, hostile
         seen, console = open_in_browser(folder / "report.html", tmp_path / str(number))
         assert len(seen["widths"]) == pictures >= 3
         assert min(seen["widths"]) > 100
-        assert seen["overflow"] <= 0
-        assert console == []
+        assert (seen["overflow"], seen["sticking_out"], console) == (0, [], [])
 
 
 @needs_chromium
 def test_a_browser_would_tell_of_broken_pictures_and_errors(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    page.write_text("<!DOCTYPE html><img src='data:image/png;base64,AAAA'><script>nothing.there()</script>")
+    page.write_text(
+        "<!DOCTYPE html><img src='data:image/png;base64,AAAA'><script>nothing.there()</script>"
+        "<p style='width: 900px'>wide</p><div style='overflow: auto'><div style='width: 900px'>mute</div></div>"
+    )
     seen, console = open_in_browser(page, tmp_path / "browser")
     assert seen["widths"] == [0]
+    assert [line.split()[-1] for line in seen["sticking_out"]] == ["wide", "mute"]
     assert len(console) == 1
 
 

@@ -14,6 +14,7 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.metrics.calibration import apply_temperature, fit_temperature
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, write_predictions
 from genrefusion.metrics.scores import METRICS
+from genrefusion.reports.corpus_facts import FILE as CORPUS_FACTS
 from genrefusion.reports.summary import show_metrics, summarise
 
 IMPROVED = ("log_loss", "calibration_error")
@@ -57,10 +58,12 @@ def calibrate(
     temperatures = [fit_temperature(*arrays(held, genres=genres)) for _, held in groups]
     scaled = pd.concat([_scale(rows, t) for (rows, _), t in zip(groups, temperatures, strict=True)]).loc[test.index]
     write_predictions(scaled, target / "predictions" / "test.csv")
-    if (names := evaluated / "tracks.csv").is_file():
-        shutil.copyfile(names, target / names.name)
+    for known in ("tracks.csv", CORPUS_FACTS):
+        if (evaluated / known).is_file():
+            shutil.copyfile(evaluated / known, target / known)
     caution = json.loads((evaluated / "metrics.json").read_text("utf-8"))["test"].get("caution", "")
-    metrics = summarise(target, test.set_index("track_id")["genre"], title=f"{title}, calibrated", caution=caution)
+    genre = test.set_index("track_id")["genre"]
+    metrics = summarise(target, genre, title=f"{title}, calibrated", terminal=terminal, caution=caution)
     before, after = (
         {name: METRICS[name](*arrays(table, genres=genres)) for name in IMPROVED} for table in (test, scaled)
     )

@@ -18,12 +18,13 @@ from genrefusion.core.faults import why_not_writable
 from genrefusion.core.files import write_json
 from genrefusion.core.folders import cache_folder
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.corpora import load_usable
+from genrefusion.data.corpora import facts_of, load_usable
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import ReadOnlyCache, cache_to_read
 from genrefusion.features.precomputed import require_numbers, with_digests
 from genrefusion.metrics.predictions import as_text, mean_prediction, read_predictions
 from genrefusion.pipelines.base import read_features, require_weights_read
+from genrefusion.reports.corpus_facts import write_corpus_facts
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import prediction_tables, show_metrics, summarise, write_names, write_tables
 from genrefusion.runs.evaluation_folders import replacing
@@ -131,6 +132,7 @@ class _Scored:
     tracks: Tracks
     parts: Parts  # tracks, and the pipelines whose mean prediction they get
     target: Path
+    known: list[tuple[str, str]]  # what the corpus says of itself
 
     @property
     def calibrated(self) -> Path:
@@ -189,7 +191,8 @@ def _prepare(config: EvaluateConfig, run: Run, terminal: Terminal) -> _Scored:
         tracks = tracks.called_as(pipelines[0].classes_)
         _require_known_genres(tracks, pipelines[0].classes_)
         parts = [(pipelines, _without_trained(run, tracks, terminal))]
-    return _Scored(run, own, tracks, parts, run.directory / "evaluations" / _place(run, tracks, own=own))
+    target = run.directory / "evaluations" / _place(run, tracks, own=own)
+    return _Scored(run, own, tracks, parts, target, facts_of(data).lines())
 
 
 def _forgetful(config: EvaluateConfig, scored: _Scored, parts: Parts) -> Parts:
@@ -206,8 +209,11 @@ def _write(scored: _Scored, tables: dict[str, pd.DataFrame], folder: Path, termi
     run, tracks = scored.run, scored.tracks
     write_tables(tables, folder)
     write_json(scored.evaluated, folder / "evaluation.json")
-    write_names(tracks, folder, of={track for _, part in scored.parts for track in part.ids})
-    metrics = summarise(folder, tracks.table["genre"], title=scored.title, caution=run.record.get("caution", ""))
+    tested = {track for _, part in scored.parts for track in part.ids}
+    write_names(tracks, folder, of=tested)
+    write_corpus_facts(tracks, {"test": sorted(tested)}, folder, known=scored.known)
+    caution = run.record.get("caution", "")
+    metrics = summarise(folder, tracks.table["genre"], title=scored.title, terminal=terminal, caution=caution)
     terminal.say("evaluate", f"{run.record['name']} on {scored.corpus}, {scored.protocol}")
     show_metrics(metrics, terminal)
     return metrics

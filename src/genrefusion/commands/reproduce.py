@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 import time
 import traceback
@@ -126,6 +127,7 @@ def _write(table: pd.DataFrame, path: Path, settings: TableSettings, typed: list
         title=settings.title,
         source=settings.source,
         configuration=OmegaConf.to_yaml(OmegaConf.create(asdict(settings) | {"typed": typed})),
+        command=shlex.join(["reproduce", *(word for word in typed if not word.startswith("seeds=")), "seeds=[0,1,2]"]),
     )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -17,14 +15,17 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from genrefusion.features.mel import DYNAMIC_RANGE
-from genrefusion.reports.lyrics_plots import SCALE, SCALE_TICKS, LyricsPicture, installed_fonts, strength
-from genrefusion.reports.plots import STYLE, mark_minutes, save_figure, subplots
+from genrefusion.reports.drawing import WIDTH, drawing, mark_minutes, put_title, save_figure, save_for_page, subplots
+from genrefusion.reports.lyrics_plots import SCALE, SCALE_TICKS, LyricsPicture, strength
+from genrefusion.reports.palette import INK, QUIET
 
 Array = npt.NDArray[Any]
 
 MOST_WORDS = 20
 _LONGEST = 18  # characters of a word that are shown
-_WIDTH = 10  # inches
+_WIDTH = 10  # inches, of the picture of a song with its lyrics
+_BESIDE = 4.5  # inches, of that of its audio, beside the lyrics on a page
+_COARSE = (48, 300)  # bands and columns of its spectrogram: a page has many, and has to be sent
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,11 @@ def plot_song(song: SongPicture, path: Path, *, title: str) -> None:
     """
     rows = np.sort(np.argsort(-song.shares / song.even, kind="stable")[:MOST_WORDS])
     heights = [*_audio_heights(song), 0.5 + 0.2 * len(rows)]
-    with matplotlib.style.context(STYLE), matplotlib.rc_context({"font.family": installed_fonts()}):
+    with drawing():
         lyrics = LyricsPicture(song.words, song.before, song.shares, song.even, width=_WIDTH - 0.3)
         above, below = 1.0 + sum(heights), 0.6 + lyrics.height
         figure = Figure(figsize=(_WIDTH, above + below))
-        figure.suptitle(textwrap.fill(title, 100), x=0.01, ha="left", fontsize=10)
+        put_title(figure, title)
         parts: Any = figure.subfigures(2, 1, height_ratios=(above, below))
         charts, text = parts
         axes = charts.subplots(len(heights), 2, sharex="col", height_ratios=heights, width_ratios=(4, 1), squeeze=False)
@@ -111,12 +112,12 @@ def plot_audio(song: SongPicture, path: Path) -> None:
         PNG file to write.
     """
     heights = _audio_heights(song)
-    with matplotlib.style.context(STYLE):
-        size = (5.2, 0.6 + sum(heights))
+    with drawing():
+        size = (_BESIDE, 0.6 + sum(heights))
         figure, axes = subplots(len(heights), 1, sharex=True, figsize=size, height_ratios=heights, squeeze=False)
-        _draw_audio(axes[:, 0], song)
+        _draw_audio(axes[:, 0], song, most=_COARSE)
         _label_time(axes[-1, 0], song)
-        save_figure(figure, path)
+        save_for_page(figure, path)
 
 
 def on_time(spans: Array, times: Array, weights: Array) -> tuple[Array, Array, Array]:
@@ -165,11 +166,11 @@ def plot_words(words: pd.DataFrame, genres: Sequence[str], path: Path, *, title:
     most : int
         Words of a genre.
     """
-    columns = min(5, len(genres))
+    columns = min(3, len(genres))
     rows = -(-len(genres) // columns)
     limit = 1.05 * max([1.0, *words["times"]])
-    with matplotlib.style.context(STYLE):
-        figure, axes = subplots(rows, columns, figsize=(2.3 * columns + 1, 2.3 * rows + 0.9), squeeze=False)
+    with drawing():
+        figure, axes = subplots(rows, columns, figsize=(WIDTH, 2.1 * rows + 0.9), squeeze=False)
         for axis in axes.flat[len(genres) :]:
             axis.set_axis_off()
         for axis, genre in zip(axes.flat, genres, strict=False):
@@ -178,13 +179,13 @@ def plot_words(words: pd.DataFrame, genres: Sequence[str], path: Path, *, title:
             axis.set_yticks(
                 range(len(top)), [f"{_shorten(w)} ({n})" for w, n in zip(top["word"], top["songs"], strict=True)]
             )
-            axis.axvline(1, color="k", ls="--", lw=1)
+            axis.axvline(1, color=INK, ls="--", lw=1)
             axis.set(title=genre, xlim=(0, limit), ylim=(most - 0.5, -0.5))
             if not len(top):
                 axis.text(0.5, 0.5, "no word in\nenough songs", transform=axis.transAxes, ha="center", va="center")
-        figure.suptitle(textwrap.fill(f"Most attended words: {title}", 110), x=0.01, ha="left", fontsize=10)
-        figure.supxlabel("attention, times an even spread (dashed); in brackets the number of songs", fontsize=10)
-        save_figure(figure, path)
+        put_title(figure, f"Most attended words: {title}")
+        figure.supxlabel("attention, times an even spread (dashed); in brackets the number of songs", fontsize=9.5)
+        save_for_page(figure, path)
 
 
 def plot_deletion(metrics: dict[str, Any], path: Path, *, title: str) -> None:
@@ -201,17 +202,17 @@ def plot_deletion(metrics: dict[str, Any], path: Path, *, title: str) -> None:
     """
     removed = 100 * np.array(metrics["removed"])
     kinds = {"attended": ("C1", "o-", "most attended words"), "random": ("C0", "s--", "as many random words")}
-    with matplotlib.style.context(STYLE):
-        figure, (curves, difference) = subplots(1, 2, figsize=(9.5, 3.6))
+    with drawing():
+        figure, (curves, difference) = subplots(1, 2, figsize=(WIDTH, 3.6))
         for kind, (color, style, label) in kinds.items():
             _draw_curve(curves, removed, metrics[kind], color, style, label)
         curves.set(xlabel="words removed (%)", ylabel="probability of the predicted genre")
-        curves.legend(title="removed, with 95 % intervals")
-        _draw_curve(difference, removed, metrics["difference"], "k", "o-", "")
-        difference.axhline(0, color="0.5", lw=1)
+        figure.legend(title="removed, with 95 % intervals", loc="outside lower left", ncols=2, alignment="left")
+        _draw_curve(difference, removed, metrics["difference"], INK, "o-", "")
+        difference.axhline(0, color=QUIET, lw=1)
         difference.set(xlabel="words removed (%)", ylabel="attended less random (95 %, paired)")
-        figure.suptitle(textwrap.fill(title, 110), x=0.01, ha="left", fontsize=10)
-        save_figure(figure, path)
+        put_title(figure, title)
+        save_for_page(figure, path)
 
 
 def _draw_curve(axis: Any, x: Array, points: list[dict[str, Any]], color: str, style: str, label: str) -> None:
@@ -224,12 +225,12 @@ def _audio_heights(song: SongPicture) -> list[float]:
     return [1.1] if song.mel is None else [1.3, 1.1]
 
 
-def _draw_audio(axes: Array, song: SongPicture) -> None:
-    """Spectrogram, where there is one, and the share of each moment."""
+def _draw_audio(axes: Array, song: SongPicture, *, most: tuple[int, int] | None = None) -> None:
+    """Spectrogram, where there is one, of so many bands and columns at most, and the share of each moment."""
     edges, _, density = on_time(song.spans, song.times, song.weights)
     unit = "position" if song.mel is None else "second"
     if song.mel is not None:
-        _draw_mel(axes[0], song.mel, song.column_seconds)
+        _draw_mel(axes[0], song.mel, song.column_seconds, most or song.mel.shape)
     axes[-1].stairs(100 * density, edges, color="C1", lw=1.6, baseline=None)
     axes[-1].set(ylabel=f"audio's share\n(% a {unit})", ylim=(0, 110 * density.max()))
 
@@ -260,7 +261,7 @@ def _draw_map(axis: Axes, song: SongPicture, rows: Array) -> QuadMesh:
 def _draw_times(axis: Axes, song: SongPicture, rows: Array) -> None:
     """What the whole song gives the words of the map."""
     axis.barh(range(len(rows)), song.shares[rows] / song.even[rows], color="C0")
-    axis.axvline(1, color="k", ls="--", lw=1)
+    axis.axvline(1, color=INK, ls="--", lw=1)
     axis.set(xlabel="whole song, times\nthe even share (dashed)", ylim=(len(rows) - 0.5, -0.5), yticks=[])
 
 
@@ -270,13 +271,24 @@ def _draw_lyrics(axis: Axes, lyrics: LyricsPicture) -> None:
     lyrics.draw(axis)
 
 
-def _draw_mel(axis: Any, mel: Array, column_seconds: float) -> None:
+def _draw_mel(axis: Any, mel: Array, column_seconds: float, most: tuple[int, int]) -> None:
     bands, columns = mel.shape
     # Column c is centred at c times the hop.
     extent = (-column_seconds / 2, (columns - 0.5) * column_seconds, 0, bands)
     top = float(mel.max())
-    axis.imshow(mel, origin="lower", aspect="auto", extent=extent, vmin=top - DYNAMIC_RANGE, vmax=top)
+    for axis_number, n in enumerate(most):
+        mel = _coarser(mel, axis_number, n)
+    colors = {"vmin": top - DYNAMIC_RANGE, "vmax": top, "interpolation": "none"}
+    axis.imshow(mel, origin="lower", aspect="auto", extent=extent, **colors)
     axis.set(ylabel="mel band", ylim=(0, bands))
+
+
+def _coarser(mel: Array, axis: int, most: int) -> Array:
+    """Means of neighbours along an axis, so that no more than so many are left."""
+    starts = np.unique(np.linspace(0, mel.shape[axis], min(most, mel.shape[axis]), endpoint=False).astype(int))
+    sizes = np.diff(np.append(starts, mel.shape[axis]))
+    sums = np.add.reduceat(mel, starts, axis=axis)
+    return np.asarray(sums / np.expand_dims(sizes, 1 - axis))
 
 
 def _shorten(word: str) -> str:

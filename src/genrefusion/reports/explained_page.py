@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genrefusion.reports.pages import Picture, data_uri
+from genrefusion.reports.pages import read_picture
 
 MOST_SONGS = 24
 """Songs on a page, which stays small enough to send; all are in ``songs.json`` and have their pictures."""
@@ -66,14 +66,14 @@ def explained_section(folder: Path, names: dict[str, str]) -> dict[str, Any] | N
         "songs": [_song(song, folder, names.get(song["track_id"], "")) for song in songs[:MOST_SONGS]],
         "count": len(songs),
         "deletion": _deletion(_read(folder / "deletion.json")),
-        "pictures": [Picture(data_uri(folder / f"{stem}.png"), *texts) for stem, texts in PICTURES.items()],
+        "pictures": [read_picture(folder / f"{stem}.png", *texts) for stem, texts in PICTURES.items()],
     }
 
 
 def _song(song: dict[str, Any], folder: Path, name: str) -> dict[str, Any]:
     track = song["track_id"]
-    audio = Picture(
-        data_uri(folder / "audio" / song["picture"]),
+    audio = read_picture(
+        folder / "audio" / song["picture"],
         "The audio in time, and the share of its attention that each moment gets.",
         f"The audio of {name or track} in time, and the share of each moment.",
     )

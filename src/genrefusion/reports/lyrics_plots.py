@@ -11,11 +11,12 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import Affine2DBase, ScaledTranslation
 
-from genrefusion.reports.plots import missing_letters
+from genrefusion.reports.drawing import installed_fonts, missing_letters
+from genrefusion.reports.palette import QUIET
 
 Array = npt.NDArray[Any]
 Row = list[tuple[int, float]]
@@ -42,14 +43,6 @@ _MARGIN = 0.18  # before each column, for the mark of what is left out
 _SPACE = 0.05
 _LONGEST = 30  # characters of a word that are shown
 
-_FONTS = (
-    "DejaVu Sans",
-    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK KR", "Noto Sans Thai", "Noto Sans Devanagari"),
-    *("Droid Sans Fallback", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Arial Unicode MS", "Hiragino Sans"),
-    *("PingFang SC", "Apple SD Gothic Neo", "Thonburi", "Yu Gothic", "Microsoft YaHei", "Malgun Gothic"),
-    *("Leelawadee UI", "Nirmala UI"),
-)
-
 
 def strength(times: npt.ArrayLike) -> Array:
     """How strong the colour is for a word that gets so many times its even share: 0 is even.
@@ -59,12 +52,6 @@ def strength(times: npt.ArrayLike) -> Array:
     tiny = np.finfo(np.float64).tiny
     cut: Array = np.clip(np.log(np.maximum(times, tiny)) / np.log(FARTHEST), -1.0, 1.0)
     return cut
-
-
-def installed_fonts() -> list[str]:
-    """Families to draw letters of all scripts with, as far as there are any."""
-    there = {font.name for font in fontManager.ttflist}
-    return [name for name in _FONTS if name in there]
 
 
 def wrap(before: Sequence[str], widths: Sequence[float], *, room: float, space: float) -> list[Row]:
@@ -155,7 +142,7 @@ class LyricsPicture:
             column, line = divmod(place, self._of_column)
             left, base = column * self._column + _MARGIN, -(line + 0.75) * _ROW
             if any(self._rows[last + 1 : number]):
-                axes.text(left - 0.04, base, "…", transform=inches, ha="right", size=_FONT_SIZE, color="0.4")
+                axes.text(left - 0.04, base, "…", transform=inches, ha="right", size=_FONT_SIZE, color=QUIET)
             for word, x in self._placed(self._rows[number]):
                 corner, width, height = (left + x, base - 0.25 * _ROW), self._widths[word], 0.94 * _ROW
                 behind = Rectangle(corner, width, height, color=tuple(self._colors[word]), lw=0, clip_on=False)

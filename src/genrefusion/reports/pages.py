@@ -7,11 +7,14 @@ pictures and lists of facts. Everything that is put into one is escaped, and the
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from genrefusion.reports.palette import by_night
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -35,11 +38,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture within the page, what it shows, and what is read aloud in its place."""
+    """A picture within the page, what it shows, and what is read aloud in its place.
+
+    A drawing has a second `source` for dark pages and a size in pixels; one that is drawn on white has neither.
+    """
 
     source: str
     caption: str
     alt: str
+    dark: str = ""
+    width: int = 0
+    height: int = 0
 
 
 def render(template_name: str, **context: Any) -> str:
@@ -67,6 +76,18 @@ def render(template_name: str, **context: Any) -> str:
     return environment.get_template(template_name).render(context)
 
 
-def data_uri(path: Path) -> str:
-    """Put a PNG file into an address, so that a page needs no file beside it."""
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def read_picture(path: Path, caption: str, alt: str) -> Picture:
+    """Take a PNG file into a page, or the drawing (SVG) beside it, which is sharp and suits dark pages."""
+    drawing = path.with_suffix(".svg")
+    if not drawing.is_file():
+        return Picture(data_uri(path.read_bytes(), "png"), caption, alt)
+    svg = drawing.read_text(encoding="utf-8")
+    sizes = re.search(r'<svg [^>]*width="([\d.]+)pt" height="([\d.]+)pt"', svg)
+    width, height = (round(float(size) * 96 / 72) for size in sizes.groups()) if sizes else (0, 0)
+    light, dark = (data_uri(text.encode(), "svg+xml") for text in (svg, by_night(svg)))
+    return Picture(light, caption, alt, dark, width, height)
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Put an image into an address, so that a page needs no file beside it; `kind` is ``png`` or ``svg+xml``."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,32 +1,33 @@
-"""Figures: one message each, readable in grey, with n and protocol in the title.
-
-They are made without pyplot, which chooses how a whole process draws: a notebook or a program keeps its own choice.
-"""
+"""Figures of runs and songs: one message each, readable in grey, with n and protocol in the title."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from sklearn.metrics import auc, roc_curve
 
-from genrefusion.core.files import atomic_path
 from genrefusion.features.mel import DYNAMIC_RANGE, log_mel
 from genrefusion.metrics.predictions import arrays, genre_columns
 from genrefusion.metrics.scores import CALIBRATION_BINS, calibration_error, confidence_bins, confusion
-
-STYLE = Path(__file__).with_name("style.mplstyle")
-_TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200)  # seconds
+from genrefusion.reports.drawing import (
+    SHARES,
+    WIDTH,
+    Picture,
+    drawing,
+    in_lines,
+    mark_minutes,
+    put_title,
+    save_figure,
+    save_for_page,
+    subplots,
+)
+from genrefusion.reports.palette import CYCLE, INK, PAGE, QUIET
 
 
 def plot_confusion(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
@@ -43,22 +44,32 @@ def plot_confusion(predictions: pd.DataFrame, path: Path, *, title: str) -> None
     """
     counts = confusion(predictions)
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
-    size = 1.8 + 0.48 * len(counts)
-    with matplotlib.style.context(STYLE):
-        figure, axes = subplots(figsize=(size + 0.8, size))
-        image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-        for (row, column), n in np.ndenumerate(counts.to_numpy()):
-            if n:
-                axes.text(column, row, n, ha="center", va="center", color="white" if shares[row, column] > 0.5 else "k")
-        axes.set_xticks(range(len(counts)), counts.columns, rotation=45, ha="right")
-        axes.set_yticks(range(len(counts)), counts.index)
-        axes.set(xlabel="predicted genre", ylabel="true genre", title=title)
-        figure.colorbar(image, label="share of the true genre's tracks", shrink=0.8)
-        save_figure(figure, path)
+    n = len(counts)
+    cell = max(0.16, 2.2 / n, min(0.5, 4.4 / n))  # inches
+    with drawing():
+        figure, axes = subplots(figsize=(max(WIDTH, cell * n + 2.4), cell * n + 1.9))
+        image = axes.imshow(shares, vmin=0, vmax=1, cmap=SHARES, interpolation="none")
+        axes.set_anchor("W")
+        for (row, column), count in np.ndenumerate(counts.to_numpy()):
+            if count:
+                axes.text(column, row, count, ha="center", va="center", size=min(9.5, 36 * cell))
+        axes.set_xticks(range(n), counts.columns, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(n), counts.index)
+        axes.set(xlabel="predicted genre", ylabel="true genre")
+        for mark in (axes.set_xticks, axes.set_yticks):
+            mark(np.arange(n - 1) + 0.5, minor=True)
+        axes.grid(which="minor", color=QUIET, alpha=0.25, lw=0.5)
+        axes.tick_params(which="minor", length=0)
+        scale = axes.inset_axes((1.0 + 0.15 / (cell * n), 0, 0.15 / (cell * n), 1))
+        figure.colorbar(image, cax=scale, label="share of the true genre's songs")
+        put_title(figure, title)
+        save_for_page(figure, path)
 
 
 def plot_learning_curve(history: pd.DataFrame, path: Path, *, title: str) -> None:
     """Draw training loss and validation log loss, and validation accuracy, over epochs; kept epochs are marked.
+
+    Each training, of a fold or a member, has a colour of its own as far as colours go.
 
     Parameters
     ----------
@@ -69,20 +80,48 @@ def plot_learning_curve(history: pd.DataFrame, path: Path, *, title: str) -> Non
     title : str
         Says corpus, protocol and n.
     """
-    with matplotlib.style.context(STYLE):
-        figure, (losses, accuracies) = subplots(1, 2, figsize=(9, 3.4))
-        for number, (_, rows) in enumerate(history.groupby(["fold", "member"])):
-            label = {} if number else {"train": "training loss", "val": "validation log loss", "best": "epoch kept"}
-            best = rows[rows["best"]]
-            losses.plot(rows["epoch"], rows["loss"], color="C0", ls="--", lw=1, label=label.get("train"))
-            losses.plot(rows["epoch"], rows["val_log_loss"], color="C1", label=label.get("val"))
-            losses.plot(best["epoch"], best["val_log_loss"], "o", color="C1", label=label.get("best"))
-            accuracies.plot(rows["epoch"], rows["val_accuracy"], color="C1")
-            accuracies.plot(best["epoch"], best["val_accuracy"], "o", color="C1")
-        losses.set(xlabel="epoch", ylabel="nats", title=title)
-        losses.legend()
+    trainings = _trainings(history)
+    many = len(trainings) > len(CYCLE)
+    with drawing():
+        figure, (losses, accuracies) = subplots(1, 2, figsize=(WIDTH, 3.7 + 0.1 * min(len(trainings), 8)))
+        for number, rows in enumerate(trainings.values()):
+            look: dict[str, Any] = {"color": CYCLE[0 if many else number], "alpha": 0.5 if many else 1}
+            kept = rows[rows["best"]]
+            dot = look | {"marker": "o", "ms": 8, "mec": PAGE, "mew": 1.5, "ls": "", "zorder": 4, "clip_on": False}
+            losses.plot(rows["epoch"], rows["loss"], ls="--", lw=1, **look)
+            for axes, column in ((losses, "val_log_loss"), (accuracies, "val_accuracy")):
+                axes.plot(rows["epoch"], rows[column], **look)
+                axes.plot(kept["epoch"], kept[column], **dot)
+        losses.set(xlabel="epoch", ylabel="loss (nats)")
         accuracies.set(xlabel="epoch", ylabel="validation accuracy, songs", ylim=(0, 1))
-        save_figure(figure, path)
+        for axes in (losses, accuracies):
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        handles = [
+            Line2D([], [], color=INK, ls="--", lw=1, label="training loss"),
+            Line2D([], [], color=INK, label="validation"),
+            Line2D([], [], color=INK, marker="o", ms=8, ls="", label="epoch that was kept"),
+        ]
+        if len(trainings) > 1 and not many:
+            handles += [Line2D([], [], color=CYCLE[i], lw=4, label=name) for i, name in enumerate(trainings)]
+        if many:
+            handles.append(Line2D([], [], color=CYCLE[0], alpha=0.5, lw=4, label=f"{len(trainings)} trainings"))
+        figure.legend(handles=handles, loc="outside lower left", ncols=3)
+        put_title(figure, title)
+        save_for_page(figure, path)
+
+
+def _trainings(history: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Rows of each training, by what it is called among the others."""
+    differ = [what for what in ("fold", "member") if len(history[what].unique()) > 1]
+    members = set(history["member"].astype(str))
+    whole = len(members) > 1 and sum(member.isdigit() for member in members) == 1  # the others are parts with names
+    called = {member: f"member {int(member) + 1}" if member.isdigit() else member for member in members}
+    called |= {member: "whole network" for member in members if whole and member.isdigit()}
+    found: dict[str, pd.DataFrame] = {}
+    for _, rows in history.groupby(["fold", "member"]):
+        names = {"fold": f"fold {rows['fold'].iloc[0] + 1}", "member": called[str(rows["member"].iloc[0])]}
+        found[", ".join(names[what] for what in differ)] = rows
+    return found
 
 
 def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
@@ -99,9 +138,10 @@ def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
     """
     grid = np.linspace(0, 1, 201)
     rates, areas = [], []
-    with matplotlib.style.context(STYLE):
-        figure, axes = subplots(figsize=(6.4, 4.2))
-        for number, genre in enumerate(genre_columns(predictions)):
+    genres = genre_columns(predictions)
+    with drawing():
+        figure, axes = subplots(figsize=(WIDTH, max(4.2, 0.9 + 0.2 * min(len(genres), 22))))
+        for number, genre in enumerate(genres):
             true = predictions["genre"] == genre
             if not true.any() or true.all():
                 continue
@@ -109,12 +149,15 @@ def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
             rates.append(np.interp(grid, false_rate, true_rate))
             areas.append(auc(false_rate, true_rate))
             style = ("-", "--", ":")[number // 8 % 3]
-            axes.plot(false_rate, true_rate, style, color=f"C{number % 8}", lw=1, label=f"{genre} {areas[-1]:.2f}")
+            axes.plot(false_rate, true_rate, style, color=f"C{number % 8}", lw=1.2, label=f"{genre} {areas[-1]:.2f}")
         if rates:
-            axes.plot(grid, np.mean(rates, axis=0), "k", lw=2.5, label=f"mean of genres {np.mean(areas):.2f}")
-            axes.legend(title="area under the curve", bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=8)
-        axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title, aspect="equal")
-        save_figure(figure, path)
+            axes.plot(grid, np.mean(rates, axis=0), color=INK, lw=2.8, label=f"mean of genres {np.mean(areas):.2f}")
+            columns = 1 if len(rates) < 22 else 2
+            look = {"bbox_to_anchor": (1.02, 1), "loc": "upper left", "ncols": columns}
+            axes.legend(title="area under the curve", alignment="left", **look)
+        axes.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", anchor="NW")
+        put_title(figure, title)
+        save_for_page(figure, path)
 
 
 def plot_reliability(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
@@ -138,18 +181,23 @@ def plot_reliability(predictions: pd.DataFrame, path: Path, *, title: str) -> No
     means = tracks.groupby(bins).mean()
     counts = np.bincount(bins, minlength=CALIBRATION_BINS)[means.index]
     error = calibration_error(truth, probabilities)
-    with matplotlib.style.context(STYLE):
-        figure, axes = subplots(figsize=(7.4, 4.6))
-        axes.plot([0, 1], [0, 1], "k--", lw=1, label="right as often as they say")
-        axes.vlines(means["confidence"], means["confidence"], means["right"], color="C4", lw=8)
-        axes.plot(means["confidence"], means["right"], "o", color="C0", label="a tenth of confidence, n tracks")
+    with drawing():
+        figure, axes = subplots(figsize=(WIDTH, 4.4))
+        axes.plot([0, 1], [0, 1], color=INK, ls="--", lw=1, label="as often right as the\nprobability says")
+        gap = axes.vlines(means["confidence"], means["confidence"], means["right"], color="C4", lw=8, alpha=0.45)
+        gap.set_label("how far they are off")
+        label = f"songs of each {100 // CALIBRATION_BINS} % of probability,\nand how many they are"
+        axes.plot(means["confidence"], means["right"], "o", ms=7, color="C0", label=label)
         for x, y, n in zip(means["confidence"], means["right"], counts, strict=True):
             away, side = (-6, "top") if y < x else (6, "bottom")  # of the bar
             axes.annotate(f"{n}", (x, y), xytext=(0, away), textcoords="offset points", ha="center", va=side)
-        axes.set(xlabel="probability of the predicted genre", ylabel="share that is right", title=title)
-        axes.set(xlim=(0, 1.02), ylim=(-0.08, 1.08), aspect="equal")
-        axes.legend(title=f"calibration error {error:.3f}", bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=8)
-        save_figure(figure, path)
+        axes.set(xlabel="probability of the predicted genre", ylabel="share that is right")
+        axes.set(xlim=(0, 1.02), ylim=(-0.08, 1.08), aspect="equal", anchor="NW")
+        axes.legend(
+            title=f"calibration error {error:.3f}", bbox_to_anchor=(1.02, 1), loc="upper left", alignment="left"
+        )
+        put_title(figure, title)
+        save_for_page(figure, path)
 
 
 def plot_importance(importance: pd.DataFrame, path: Path, *, title: str, most: int = 15) -> None:
@@ -168,17 +216,58 @@ def plot_importance(importance: pd.DataFrame, path: Path, *, title: str, most: i
     """
     table = importance.drop(columns="fold").groupby("feature").mean().nlargest(most, "gain")
     genres = [str(name) for name in table.columns if name != "gain"]
-    with matplotlib.style.context(STYLE):
-        figure, (bars, image) = subplots(1, 2, figsize=(4.5 + 0.45 * len(genres), 1.6 + 0.28 * most), sharey=True)
+    share = min(0.75, 0.3 + 0.02 * len(genres))
+    with drawing():
+        size = (max(WIDTH, 2.9 + 0.17 * len(genres)), 1.9 + 0.25 * len(table))
+        figure, (bars, image) = subplots(1, 2, figsize=size, sharey=True, width_ratios=(1 - share, share))
         places = np.arange(len(table))
-        bars.barh(places, table["gain"], color="C0")
+        bars.barh(places, table["gain"], color="C0", height=0.7)
         bars.set_yticks(places, [str(name) for name in table.index])
         bars.invert_yaxis()
-        bars.set(xlabel="gain", title=title)
-        shown = image.imshow(table[genres], aspect="auto", cmap="Blues", vmin=0)
-        image.set_xticks(range(len(genres)), genres, rotation=45, ha="right")
-        figure.colorbar(shown, label="mean |SHAP|, validation tracks")
-        save_figure(figure, path)
+        bars.set(xlabel="gain")
+        shown = image.imshow(table[genres], aspect="auto", cmap=SHARES, vmin=0, interpolation="none")
+        image.set_xticks(range(len(genres)), genres, rotation=45, ha="right", rotation_mode="anchor")
+        figure.colorbar(shown, label="mean |SHAP|,\nvalidation songs")
+        put_title(figure, title)
+        save_for_page(figure, path)
+
+
+def plot_frames(
+    songs: list[tuple[str, pd.DataFrame]], path: Path, *, title: str, genres: list[str], columns: int = 2
+) -> None:
+    """Draw how the genres of some songs share out their frames, one after the other.
+
+    Parameters
+    ----------
+    songs : list of (str, DataFrame)
+        What is said of each, and the probabilities of its frames, one row each.
+    path : Path
+        PNG file to write.
+    title : str
+        Says corpus and protocol.
+    genres : list of str
+        In the order in which they lie on each other.
+    columns : int
+        Of songs.
+    """
+    rows = -(-len(songs) // columns)
+    below = 0.22 * -(-len(genres) // 5)
+    with drawing():
+        size = (WIDTH, 0.6 + 1.55 * rows + below)
+        figure, axes = subplots(rows, columns, figsize=size, sharey=True, squeeze=False)
+        for axis in axes.flat[len(songs) :]:
+            axis.set_axis_off()
+        for axis, (name, frames) in zip(axes.flat, songs, strict=False):
+            drawn = _stack(axis, frames[genres].to_numpy(), np.arange(len(frames) + 1) + 0.5)
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.set(title=in_lines(name, 40), xlim=(0.5, len(frames) + 0.5), ylim=(0, 1), yticks=(0, 0.5, 1))
+        for axis in axes[:, 0]:
+            axis.set_ylabel("probability")
+        for axis in axes[-1]:
+            axis.set_xlabel("frame of the song")
+        figure.legend(drawn, genres, loc="outside lower left", ncols=5)
+        put_title(figure, title)
+        save_for_page(figure, path)
 
 
 def plot_song(
@@ -199,40 +288,52 @@ def plot_song(
         Names the song.
     """
     names = [str(genre) for genre in genres.index]
-    looks = [{"color": f"C{i % 8}", "hatch": ("", "///", "...")[i // 8 % 3]} for i in range(len(names))]
+    looks = [_look(number) for number in range(len(names))]
     height = 1.4 + 0.24 * len(names)
-    with matplotlib.style.context(STYLE):
+    with drawing():
         if frames:
-            figure, (course, bars) = subplots(1, 2, figsize=(10, height), width_ratios=(5, 2))
+            figure, (course, bars) = subplots(1, 2, figsize=(WIDTH, height), width_ratios=(5, 2))
             spans = np.array([span for span, _ in frames])
             inner = (spans[:-1, 1] + spans[1:, 0]) / 2
             edges = np.concatenate([spans[:1, 0], inner, spans[-1:, 1]])
-            tops = np.cumsum([row.to_numpy() for _, row in frames], axis=1)
-            below = np.zeros(len(frames))
-            for top, look in zip(tops.T, looks, strict=True):
-                course.stairs(
-                    top,
-                    edges,
-                    baseline=below,
-                    fill=True,
-                    edgecolor="white",
-                    lw=0.6,
-                    facecolor=look["color"],
-                    hatch=look["hatch"],
-                )
-                below = top
+            _stack(course, np.stack([row.to_numpy() for _, row in frames]), edges)
             mark_minutes(course, edges[-1])
-            course.set(xlabel="minutes", ylabel="probability", ylim=(0, 1), xlim=(0, edges[-1]), title=title)
+            course.set(xlabel="minutes", ylabel="probability", ylim=(0, 1), xlim=(0, edges[-1]))
         else:
-            figure, bars = subplots(figsize=(5, height))
-            bars.set_title(title)
+            figure, bars = subplots(figsize=(WIDTH, height))
         places = np.arange(len(names))
         for place, p, look in zip(places, genres, looks, strict=True):
-            bars.barh(place, p, edgecolor="white", **look)
+            bars.barh(place, p, edgecolor=PAGE, **look)
             bars.annotate(f"{100 * p:.0f} %", (p, place), xytext=(3, 0), textcoords="offset points", va="center")
         bars.set_yticks(places, names)
-        bars.set(xlabel="probability, whole song", xticks=(0, 0.5, 1), xlim=(0, 1.15))
+        bars.set(xlabel="probability, whole song", xticks=(0, 0.5, 1), xlim=(0, 1.2))
+        put_title(figure, title)
         save_figure(figure, path)
+
+
+def _look(number: int) -> dict[str, Any]:
+    """Of a genre, by its number."""
+    return {"color": f"C{number % 8}", "hatch": ("", "///", "...")[number // 8 % 3]}
+
+
+def _stack(axes: Axes, shares: npt.NDArray[Any], edges: npt.NDArray[Any]) -> list[Any]:
+    """Lay shares, shape (frames, genres), on each other between edges; returns what was drawn of each genre."""
+    below, drawn = np.zeros(len(shares)), []
+    for number, top in enumerate(np.cumsum(shares, axis=1).T):
+        look = _look(number)
+        area = axes.stairs(
+            top,
+            edges,
+            baseline=below,
+            fill=True,
+            edgecolor=PAGE,
+            lw=0.6,
+            facecolor=look["color"],
+            hatch=look["hatch"],
+        )
+        drawn.append(area)
+        below = top
+    return drawn
 
 
 def draw_spectrogram(audio: npt.NDArray[np.float32], *, sample_rate: int, title: str) -> Picture:
@@ -249,54 +350,11 @@ def draw_spectrogram(audio: npt.NDArray[np.float32], *, sample_rate: int, title:
     """
     hop = sample_rate // 43  # some 23 ms
     mel = log_mel(audio, sample_rate=sample_rate, n_fft=2 * hop, hop=hop, n_mels=64)
-    with matplotlib.style.context(STYLE):
-        figure, axes = subplots(figsize=(9, 2.6))
+    with drawing():
+        figure, axes = subplots(figsize=(WIDTH, 2.4))
         extent = (0, len(audio) / sample_rate, 0, len(mel))
         top = float(mel.max())
         image = axes.imshow(mel, origin="lower", aspect="auto", extent=extent, vmin=top - DYNAMIC_RANGE, vmax=top)
         axes.set(xlabel="time (s)", ylabel="mel band", title=title)
         figure.colorbar(image, label="dB")
     return figure
-
-
-def mark_minutes(axis: Axes, seconds: float) -> None:
-    """Mark an axis that begins at 0 s in minutes and seconds, as 1:30; eight marks at most up to so many seconds."""
-    step = next((step for step in _TICKS if seconds <= 8 * step), _TICKS[-1])
-    ticks = np.arange(0, seconds + 1, step)
-    axis.set_xticks(ticks, [minutes(tick) for tick in ticks])
-
-
-def minutes(seconds: float) -> str:
-    """Time in a song as it is read, such as 1:30."""
-    whole = round(seconds)
-    return f"{whole // 60}:{whole % 60:02d}"
-
-
-class Picture(Figure):
-    """A figure that a notebook shows, as it does those of pyplot."""
-
-    def _repr_png_(self) -> bytes:
-        content = io.BytesIO()
-        with missing_letters():
-            self.savefig(content, format="png")
-        return content.getvalue()
-
-
-def subplots(rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], **options: Any) -> tuple[Picture, Any]:
-    """Figure and its axes as ``pyplot.subplots`` gives them, of which pyplot knows nothing."""
-    figure = Picture(figsize=figsize)
-    return figure, figure.subplots(rows, columns, **options)
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG."""
-    with atomic_path(path) as temporary, missing_letters():
-        figure.savefig(temporary, format="png")
-
-
-@contextlib.contextmanager
-def missing_letters() -> Iterator[None]:
-    """Say nothing of letters that no font has: they become boxes, which is no news to the user."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "(?s).*([Gg]lyph .*missing|does not support .* natively)")
-        yield

@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullFormatter
@@ -17,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from genrefusion.core.files import write_atomically
+from genrefusion.reports.drawing import WIDTH, drawing, in_lines, put_title, save_for_page, subplots
 from genrefusion.reports.markdown import table as table_of
-from genrefusion.reports.plots import STYLE, save_figure, subplots
+from genrefusion.reports.palette import INK, PAGE
 from genrefusion.reports.terminal_tables import notes
 
 Row = Mapping[Hashable, Any]
@@ -132,21 +132,21 @@ def plot_bars(table: pd.DataFrame, path: Path, *, title: str) -> None:
     """
     table = table.dropna(subset=["accuracy"])
     places = np.arange(len(table))
-    with matplotlib.style.context(STYLE):
-        figure, axes = subplots(figsize=(8, 1.3 + 0.42 * len(table)))
+    with drawing():
+        figure, axes = subplots(figsize=(WIDTH, 1.9 + 0.42 * len(table)))
         middle = table["accuracy"].to_numpy(float)
         ends = np.abs(table[["accuracy_low", "accuracy_high"]].to_numpy(float).T - middle)
         axes.barh(places, middle, color="C0", height=0.62)
-        axes.errorbar(middle, places, xerr=ends, fmt="none", ecolor="k", capsize=3, lw=1.2, label="95 % interval")
+        axes.errorbar(middle, places, xerr=ends, fmt="none", ecolor=INK, capsize=3, lw=1.2, label="95 % interval")
         claimed = table["claimed"].to_numpy(float) / 100 if "claimed" in table else np.full(len(table), np.nan)
         if np.isfinite(claimed).any():
-            axes.plot(claimed, places, "D", mfc="white", mec="k", ms=6, label="claimed")
-        axes.set_yticks(places, [str(name) for name in table["title"]])
+            axes.plot(claimed, places, "D", mfc=PAGE, mec=INK, ms=6, label="claimed")
+        axes.set_yticks(places, [in_lines(str(name), 32) for name in table["title"]])
         axes.invert_yaxis()
         axes.set(xlim=(0, 1), xlabel="accuracy, test songs")
-        axes.set_title(f"{title}\n{_about(table)}", loc="left")
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
-        save_figure(figure, path)
+        put_title(figure, f"{title}\n{_about(table)}")
+        figure.legend(loc="outside lower left", ncols=2)
+        save_for_page(figure, path)
 
 
 def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
@@ -167,8 +167,8 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
     marks = _marks(table, ["ms_per_song"])
     names = [str(row["title"]) + marks.get(_machine(row, "ms_per_song"), "") for row in table.to_dict("records")]
     costs = {"milliseconds a song": table["ms_per_song"], "size of the model's files (MB)": table["file_bytes"] / 1e6}
-    with matplotlib.style.context(STYLE):
-        figure, panels = subplots(1, 2, figsize=(10, 4.2), sharey=True)
+    with drawing():
+        figure, panels = subplots(1, 2, figsize=(WIDTH, 3.8 + 0.1 * len(table)), sharey=True)
         for axes, (label, cost) in zip(panels, costs.items(), strict=True):
             for number, (x, y, name) in enumerate(zip(cost, middle, names, strict=True)):
                 marker = "os^Dv<>Pp*hX"[number % 12]
@@ -179,9 +179,9 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
             axes.xaxis.set_minor_formatter(NullFormatter())
         panels[0].set(ylabel="accuracy, test songs (95 %)")
         about = [title, _about(table), measured_on(table, ["ms_per_song"])]
-        panels[0].set_title("\n".join(filter(None, about)), loc="left")
-        panels[1].legend(loc="upper left", bbox_to_anchor=(1.01, 1))
-        save_figure(figure, path)
+        put_title(figure, "\n".join(filter(None, about)))
+        figure.legend(*panels[1].get_legend_handles_labels(), loc="outside lower left", ncols=2)
+        save_for_page(figure, path)
 
 
 def write_texts(path: Path, columns: Sequence[str], *, title: str, source: str, figure: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,23 @@ from omegaconf import OmegaConf
 
 from genrefusion.core.files import write_atomically
 from genrefusion.core.machine import machine_name
+from genrefusion.metrics.intervals import folds_interval
 from genrefusion.metrics.predictions import read_predictions, worst_errors
 from genrefusion.metrics.scores import METRICS
+from genrefusion.reports.corpus_facts import corpus_section
 from genrefusion.reports.explained_page import explained_section
-from genrefusion.reports.pages import Cell, Column, Picture, data_uri, render
+from genrefusion.reports.pages import Cell, Column, Picture, read_picture, render
 from genrefusion.reports.terminal_tables import metric_rows, notes
 
 HEADINGS = {"macro_f1": "macro F1", "top3": "top-3 accuracy"}
 """Of the metrics whose names do not read well."""
 
+SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "top3")
+"""Metrics whose mean over folds has an interval."""
+
 PICTURES = {
     "confusion": (
-        "Test songs by true and predicted genre. The darker a field, the larger its share of the true genre.",
+        "Test songs by true and predicted genre. The stronger a field, the larger its share of the true genre.",
         "Confusion matrix; recall and precision of each genre are in the table of genres.",
     ),
     "roc": (
@@ -34,12 +40,20 @@ PICTURES = {
         "ROC curve of each genre and their mean.",
     ),
     "reliability": (
-        "Share of test songs that are right against how sure the prediction is, in ten bins; numbers count songs.",
-        "Reliability diagram: bars from the diagonal show where predictions are too sure, or not sure enough.",
+        (
+            "How far probabilities can be believed. The songs whose genre was given 0 to 10 %, 10 to 20 % and so on "
+            "make a point each: its place from the left is their mean probability, its height the share that is right, "
+            "its number how many they are. Below the dashed line predictions are surer than they should be."
+        ),
+        "Reliability diagram: points above and below a diagonal, with bars to it.",
     ),
     "learning_curve": (
         "Losses, and accuracy of the validation songs, by epoch. Dots mark the epoch that was kept.",
         "Learning curves: losses at the left, validation accuracy at the right.",
+    ),
+    "frames": (
+        "How sure each genre is in frame after frame of a song: some of the surest errors, then songs that are right.",
+        "Stacked areas of the genres' probabilities over the frames of some test songs.",
     ),
     "importance": (
         "Features with the highest gain, and how far they move the score of each genre (mean |SHAP|).",
@@ -89,6 +103,7 @@ def write_report(directory: Path, record: dict[str, Any], *, explanations: Path 
         notes=notes(list(metric_rows(metrics).values())),
         folds=_folds(metrics.get("folds", [])),
         pictures=pictures(directory / "figures"),
+        corpus_facts=corpus_section(directory),
         genres=genres_section(metrics["test"]["genres"]),
         errors=_errors(predictions, names),
         wrong=int((predictions["genre"] != predictions["predicted"]).sum()),
@@ -98,6 +113,7 @@ def write_report(directory: Path, record: dict[str, Any], *, explanations: Path 
         skipped_count=len(subject["skipped"]),
         genres_without=[] if "evaluated" in record else record.get("genres_without", []),
         configuration=OmegaConf.to_yaml(OmegaConf.create(record["config"])),
+        commands=_commands(directory, record),
         provenance=_provenance(directory, record),
         versions=record["versions"],
     )
@@ -145,7 +161,7 @@ def pictures(folder: Path) -> list[Picture]:
     found = {path.stem: path for path in sorted(folder.glob("*.png"))}
     order = [stem for stem in PICTURES if stem in found] + [stem for stem in found if stem not in PICTURES]
     texts = {stem: PICTURES.get(stem, (stem.replace("_", " "), f"Picture: {stem.replace('_', ' ')}")) for stem in order}
-    return [Picture(data_uri(found[stem]), *texts[stem]) for stem in order]
+    return [read_picture(found[stem], *texts[stem]) for stem in order]
 
 
 def _metric(row: dict[str, Any], name: str) -> Cell:
@@ -174,14 +190,22 @@ def _summary(test: dict[str, Any]) -> dict[str, str]:
 
 
 def _folds(folds: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Columns and rows of the table of folds, with their mean at the end."""
+    """Columns and rows of the table of folds, with their mean at the end, and of shares its interval."""
     if not folds:
         return None
     rows = {f"fold {fold['fold'] + 1}": fold for fold in folds}
     section = metrics_section(rows)
-    means = [Cell(_share(sum(fold[name] for fold in folds) / len(folds))) for name in METRICS]
+    means = [_mean_cell([fold[name] for fold in folds], is_share=name in SHARES) for name in METRICS]
     section["rows"].append([Cell("mean of the folds"), Cell(""), *means])
     return section
+
+
+def _mean_cell(values: list[float], *, is_share: bool) -> Cell:
+    """Mean over folds."""
+    if not is_share or len(values) < 2:
+        return Cell(_share(sum(values) / len(values)))
+    mean, (low, high) = folds_interval(values, test_share=1 / len(values))
+    return Cell(_share(mean), f"[{low:.3f}, {high:.3f}]")
 
 
 def read_names(path: Path) -> dict[str, str]:
@@ -194,15 +218,12 @@ def read_names(path: Path) -> dict[str, str]:
 
 def _errors(predictions: pd.DataFrame, names: dict[str, str]) -> dict[str, Any]:
     """Columns and rows of the wrongly predicted tracks, those with the most probable wrong genre first."""
-    columns = [Column("track", number=False), Column("true genre", number=False), Column("probability")]
-    columns += [Column("predicted", number=False), Column("probability")]
+    columns = [Column(heading, number=False) for heading in ("track", "predicted", "true genre")]
     rows = [
         [
             Cell(row["track_id"], names.get(row["track_id"], "")),
-            Cell(row["genre"]),
-            Cell(_share(row["p_genre"])),
-            Cell(row["predicted"]),
-            Cell(_share(row["p_predicted"])),
+            Cell(row["predicted"], _share(row["p_predicted"])),
+            Cell(row["genre"], _share(row["p_genre"])),
         ]
         for row in worst_errors(predictions, most=MOST_ERRORS).to_dict("records")
     ]
@@ -231,6 +252,25 @@ def _provenance(directory: Path, record: dict[str, Any]) -> dict[str, str]:
         "peak memory": f"{record['peak_memory_mb']:,.0f} MiB" if "peak_memory_mb" in record else None,
     }
     return {name: fact for name, fact in facts.items() if fact}
+
+
+def _commands(directory: Path, record: dict[str, Any]) -> dict[str, str]:
+    """What can be done next with the run, each with its command."""
+    run = (directory.parents[1] if "evaluated" in record else directory).absolute()
+    folder = f"run={run}"
+    commands = {
+        "classify a song": ["predict", folder, "audio=SONG.mp3"],
+        "score it on other songs, a folder for each genre": ["evaluate", folder, "data=folder", "data.root=FOLDER"],
+    }
+    if (directory / "views").is_dir():
+        look = ["evaluate", folder, "explain=2", "sides=matrix"]
+        commands["see what it looked at, and what each side is good for"] = look
+    found = {what: shlex.join(words) for what, words in commands.items()}
+    if record["command"]:
+        own = ("seed=", "hydra.run.dir=", "resume=")
+        typed = [word for word in shlex.split(record["command"]) if not word.startswith(own)]
+        found["train it with other seeds, to see what chance does"] = shlex.join(["train", "-m", *typed, "seed=1,2,3"])
+    return found
 
 
 def _duration(seconds: float) -> str:

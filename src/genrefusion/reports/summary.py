@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,18 @@ from genrefusion.metrics.predictions import (
     TEXT,
     Prediction,
     frames_table,
+    genre_columns,
     read_predictions,
     with_truth,
+    worst_errors,
     write_predictions,
 )
 from genrefusion.reports.terminal_tables import metric_rows, metrics_table, weakest_genres, with_interval
+
+_DRAWN = 6
+"""Songs whose frames are drawn."""
+
+_MOST_LETTERS = 12
 
 
 def prediction_tables(prediction: Prediction, genres: pd.Series, part: str, *, fold: int) -> dict[str, pd.DataFrame]:
@@ -84,7 +91,9 @@ def gather_tables(folders: Sequence[Path], directory: Path) -> None:
         write_predictions(pd.concat(tables, ignore_index=True), directory / name)
 
 
-def summarise(directory: Path, genres: pd.Series, *, title: str, caution: str = "") -> dict[str, Any]:
+def summarise(
+    directory: Path, genres: pd.Series, *, title: str, terminal: Terminal, caution: str = ""
+) -> dict[str, Any]:
     """Compute metrics and draw pictures of a run folder from its tables of predictions, and write them there.
 
     Parameters
@@ -95,6 +104,8 @@ def summarise(directory: Path, genres: pd.Series, *, title: str, caution: str = 
         True genre by track id, for frames.
     title : str
         Of the plots.
+    terminal : Terminal
+        Is told of letters that no font has.
     caution : str
         What has to be said beside the figures (`genrefusion.settings.features.FeatureSettings`).
 
@@ -112,6 +123,7 @@ def summarise(directory: Path, genres: pd.Series, *, title: str, caution: str = 
     predictions = read_predictions(directory / "predictions" / f"{parts[-1]}.csv")  # a sweep's trial has val alone
     if predictions["fold"].max() > 0:
         metrics |= _folds_metrics(predictions)
+    _say_without_font(metrics[parts[-1]]["genres"], terminal)
     _draw(directory, predictions if "test" in metrics else None, title)
     write_json(metrics, directory / "metrics.json")
     return metrics
@@ -148,12 +160,55 @@ def _draw(directory: Path, test: pd.DataFrame | None, title: str) -> None:
         plots.plot_confusion(test, figures / "confusion.png", title=count)
         plots.plot_roc(test, figures / "roc.png", title=count)
         plots.plot_reliability(test, figures / "reliability.png", title=count)
+        _draw_frames(directory, test, title)
     importance = directory / "importance.csv"
     if importance.is_file():
         plots.plot_importance(pd.read_csv(importance), figures / "importance.png", title=title)
     history = directory / "history.csv"
     if history.is_file():
         plots.plot_learning_curve(pd.read_csv(history), figures / "learning_curve.png", title=title)
+
+
+def _draw_frames(directory: Path, test: pd.DataFrame, title: str) -> None:
+    """Draw the frames of some songs: of the surest errors, then of songs that are right; nothing without frames."""
+    from genrefusion.reports import plots
+
+    path = directory / "frames" / "test.csv"
+    if not path.is_file():
+        return
+    frames = read_predictions(path)
+    several = frames["track_id"].value_counts()
+    test = test[test["track_id"].isin(several.index[several > 1])].drop_duplicates("track_id")
+    wrong = worst_errors(test, most=_DRAWN)
+    right = test[test["genre"] == test["predicted"]].drop_duplicates("genre")
+    chosen = [*wrong["track_id"][: _DRAWN - min(2, len(right))], *right["track_id"]][:_DRAWN]
+    named = test.set_index("track_id")
+    songs = [
+        (_said(track, named.loc[track, "genre"], named.loc[track, "predicted"]), frames[frames["track_id"] == track])
+        for track in chosen
+    ]
+    if songs:
+        genres = genre_columns(test)
+        plots.plot_frames(songs, directory / "figures" / "frames.png", title=f"{title}: frames", genres=genres)
+
+
+def _said(track: str, genre: str, predicted: str) -> str:
+    return f"{track}: {genre}" if genre == predicted else f"{track}: {genre}, taken for {predicted}"
+
+
+def _say_without_font(genres: Collection[str], terminal: Terminal) -> None:
+    """Name the letters of genres that come out as boxes, and the cure."""
+    if all(genre.isascii() for genre in genres):
+        return
+    from genrefusion.reports.drawing import without_font
+
+    if letters := without_font(genres):
+        shown = letters[:_MOST_LETTERS] + ("…" if len(letters) > _MOST_LETTERS else "")
+        terminal.say(
+            "note",
+            f"no font here has {shown}: boxes stand for them in figures/*.png, not in the report. Noto fonts have them "
+            "(Debian: apt install fonts-noto-cjk fonts-noto-core)",
+        )
 
 
 def show_metrics(metrics: dict[str, Any], terminal: Terminal) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import pandas as pd
 
 from genrefusion.core.files import write_atomically
 from genrefusion.metrics.predictions import genre_columns, read_predictions
-from genrefusion.reports.pages import Cell, Column, Picture, data_uri, render
+from genrefusion.reports.pages import Cell, Column, Picture, read_picture, render
 from genrefusion.reports.result_tables import as_text, caption, interval_notes, measured_on, read_results
 from genrefusion.reports.run_page import MOST_ERRORS, read_names
 
 
-def write_table_report(path: Path, columns: Sequence[str], *, title: str, source: str, configuration: str) -> Path:
+def write_table_report(
+    path: Path, columns: Sequence[str], *, title: str, source: str, configuration: str, command: str = ""
+) -> Path:
     """Write the page of a table from its CSV file and the run folders that are named there.
 
     Parameters
@@ -29,6 +32,8 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
         What is compared, and where claims come from.
     configuration : str
         Settings of the table, as YAML.
+    command : str
+        What makes the table again with more seeds.
 
     Returns
     -------
@@ -41,7 +46,6 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
         folder: json.loads((folder / "run.json").read_text("utf-8")) for folders in runs.values() for folder in folders
     }
     predictions = {folder: read_predictions(folder / "predictions" / "test.csv") for folder in records}
-    picture = path.with_suffix(".png")
     first = next(iter(records.values()), {"versions": {"genrefusion": "?"}})
     page = render(
         "table.html.j2",
@@ -52,7 +56,7 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
         synthetic=any(record["synthetic"] for record in records.values()),
         notes=interval_notes(table),
         results=_results(table, [column for column in columns if column != "evidence"]),
-        shown=Picture(data_uri(picture), f"{title}. {caption(table)}.", title) if picture.is_file() else None,
+        shown=_picture(path.with_suffix(".png"), title, caption(table)),
         claims=_filled(table, "evidence"),
         problems=_filled(table, "problem"),
         genres=_genres(runs, predictions),
@@ -63,10 +67,17 @@ def write_table_report(path: Path, columns: Sequence[str], *, title: str, source
         },
         versions=first["versions"],
         configuration=configuration,
+        command=command,
     )
     target = path.with_name("report.html")
     write_atomically(target, page.encode())
     return target
+
+
+def _picture(path: Path, title: str, about: str) -> Picture | None:
+    if not path.is_file():
+        return None
+    return read_picture(path, f"{title}. {about}.", "The accuracies of the table above, with their 95 % intervals.")
 
 
 def _runs(table: pd.DataFrame) -> dict[str, list[Path]]:
@@ -84,8 +95,14 @@ def _results(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
     words = ("", "corpus", "protocol")
     return {
         "columns": [Column(str(name), number=name not in words) for name in shown.columns],
-        "rows": [[Cell(text) for text in row] for row in shown.to_numpy().tolist()],
+        "rows": [[_cell(text) for text in row] for row in shown.to_numpy().tolist()],
     }
+
+
+def _cell(text: str) -> Cell:
+    """A figure with its interval, which goes below it and leaves room for other columns; any other text as it is."""
+    found = re.fullmatch(r"([-+.\d]+) (\[[-+.\d]+, [-+.\d]+\])(\W*)", text)
+    return Cell(f"{found[1]}{found[3]}", found[2]) if found else Cell(text)
 
 
 def _filled(table: pd.DataFrame, column: str) -> dict[str, str]:
@@ -108,12 +125,7 @@ def _genres(runs: dict[str, list[Path]], predictions: dict[Path, pd.DataFrame]) 
 
 def _hardest(predictions: dict[Path, pd.DataFrame]) -> dict[str, Any]:
     """Tracks that most runs get wrong; of equals, those whose wrong genre is the most probable."""
-    columns = [
-        Column("track", number=False),
-        Column("true genre", number=False),
-        Column("wrong"),
-        Column("taken for", number=False),
-    ]
+    columns = [Column(heading, number=False) for heading in ("track", "taken for", "true genre")]
     if not predictions:
         return {"columns": columns, "rows": []}
     names = {track: name for folder in predictions for track, name in read_names(folder / "tracks.csv").items()}
@@ -128,9 +140,8 @@ def _hardest(predictions: dict[Path, pd.DataFrame]) -> dict[str, Any]:
     rows = [
         [
             Cell(str(track), names.get(str(track), "")),
+            Cell(row["named"], f"{row['times']} of {row['tests']} runs"),
             Cell(row["genre"]),
-            Cell(f"{row['times']} of {row['tests']} runs"),
-            Cell(row["named"]),
         ]
         for track, row in found.head(MOST_ERRORS).iterrows()
     ]

@@ -20,6 +20,7 @@ from genrefusion.core.version import __version__
 from genrefusion.data.table_rules import PARTS
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, with_truth, write_predictions
 from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_combination
+from genrefusion.reports.corpus_facts import FILE as CORPUS_FACTS
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import show_metrics, summarise
 from genrefusion.runs.record import begun_record, code, ensemble_signature, require_same_code
@@ -124,11 +125,11 @@ def _run(joining: _Joining, sign: str, command: str) -> dict[str, Any]:
     }
     write_predictions(joining.first.split.to_table(), directory / "splits.csv")
     genres = read_predictions(directory / "predictions" / "test.csv").set_index("track_id")["genre"]
-    names = joining.first.directory / "tracks.csv"
-    if names.is_file():
-        shutil.copyfile(names, directory / names.name)
+    for known in ("tracks.csv", CORPUS_FACTS):
+        if (joining.first.directory / known).is_file():
+            shutil.copyfile(joining.first.directory / known, directory / known)
     title = f"{config.name}, {joining.corpus}, {first['protocol']}"
-    metrics = summarise(directory, genres, title=title, caution=record["caution"])
+    metrics = summarise(directory, genres, title=title, terminal=terminal, caution=record["caution"])
     show_metrics(metrics, terminal)
     with tracked(config, directory, record, terminal):
         record["status"] = "finished"

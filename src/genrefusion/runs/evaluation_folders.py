@@ -16,11 +16,14 @@ from pathlib import Path
 from genrefusion.core.errors import UserError
 from genrefusion.core.files import hidden_beside, hidden_name, locked
 
+_FIGURES = ("confusion", "roc", "reliability", "frames")
+
 WRITTEN = (
     "evaluation.json",
-    *("predictions/test.csv", "frames/test.csv", "views/*/test.csv", "tracks.csv", "metrics.json", "report.html"),
-    *("figures/confusion.png", "figures/roc.png", "figures/reliability.png", "calibration.json"),
-    *("explanations/words.csv", "explanations/words.png", "explanations/deletion.csv", "explanations/deletion.png"),
+    *("predictions/test.csv", "frames/test.csv", "views/*/test.csv", "tracks.csv", "corpus.json", "metrics.json"),
+    *("report.html", "calibration.json"),
+    *(f"figures/{name}.{kind}" for name in _FIGURES for kind in ("png", "svg")),
+    *(f"explanations/{name}.{kind}" for name in ("words", "deletion") for kind in ("csv", "png", "svg")),
     *("explanations/deletion.json", "explanations/songs.json"),
     *("sides/matrix.json", "sides/matrix.csv", "sides/matrix.png"),
 )
@@ -107,6 +110,7 @@ def _kept(target: Path, keep: Sequence[str]) -> Iterator[Path]:
     """Files that no evaluation wrote, and those in folders to keep."""
     names = [glob.escape(name) for name in _pictures(target)]
     written = [*WRITTEN, *(f"explanations/{place}{name}" for name in names for place in ("", "audio/"))]
+    written += [f"explanations/audio/{name.removesuffix('.png')}.svg" for name in names]
     for folder, inner, files in os.walk(target):
         links = [name for name in inner if (Path(folder) / name).is_symlink()]
         for path in (Path(folder) / name for name in (*files, *links)):

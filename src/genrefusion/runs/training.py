@@ -28,7 +28,7 @@ from genrefusion.core.machine import peak_memory_mb
 from genrefusion.core.processes import process_count
 from genrefusion.core.terminal import Terminal
 from genrefusion.core.version import __version__
-from genrefusion.data.corpora import load_usable
+from genrefusion.data.corpora import facts_of, load_usable
 from genrefusion.data.groups import recordings_of_two_genres
 from genrefusion.data.song_files import grouped
 from genrefusion.data.splits import Split, genres_without, split_tracks
@@ -37,6 +37,7 @@ from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import ready_tracks, refuse_genre_columns, require_numbers, with_digests
 from genrefusion.metrics.predictions import write_predictions
 from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_features, read_settings
+from genrefusion.reports.corpus_facts import write_corpus_facts
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import (
     gather_tables,
@@ -160,7 +161,8 @@ def _make(work: _Work, record: dict[str, Any], preparing: float) -> dict[str, An
     preparing += time.perf_counter() - began
     done = [_run_fold(work, number) for number in range(len(split.folds))]
     gather_tables([_done(directory, number).parent for number in range(len(split.folds))], directory)
-    metrics = summarise(directory, tracks.table["genre"], title=work.title, caution=record["caution"])
+    caution = record["caution"]
+    metrics = summarise(directory, tracks.table["genre"], title=work.title, terminal=work.terminal, caution=caution)
     record |= {
         "parameters": done[-1]["parameters"],
         "wall_seconds": preparing + sum(fold["seconds"] for fold in done),
@@ -179,6 +181,11 @@ def _prepare_folds(work: _Work) -> None:
     if work.trial is None:
         named = {track for fold in split.folds for track in (*fold.val, *fold.test)}
         write_names(tracks, work.directory, of=named)
+        fold = split.folds[0]
+        parts = {"in all": sorted(split.tracks)}
+        if len(split.folds) == 1:
+            parts |= {"train": fold.train, "val": fold.val, "test": fold.test}
+        write_corpus_facts(tracks, parts, work.directory, known=facts_of(config.data).lines())
     used = split.tracks
     make_pipeline(config.pipeline, config.features, train_context(config, work.terminal)).prepare(
         tracks.subset([track for track in tracks.ids if track in used])

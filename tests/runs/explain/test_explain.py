@@ -109,13 +109,16 @@ def test_explaining_leaves_whole_files_and_nothing_in_the_cache(run: Path, cache
     assert {path.name for path in folder.iterdir()} - {path.name for path in pictures} == {
         "words.csv",
         "words.png",
+        "words.svg",
         "deletion.csv",
         "deletion.png",
+        "deletion.svg",
         "deletion.json",
         "songs.json",
         "audio",
     }
-    assert {path.name for path in (folder / "audio").iterdir()} == {path.name for path in pictures}
+    names = {path.with_suffix(kind).name for path in pictures for kind in (".png", ".svg")}
+    assert {path.name for path in (folder / "audio").iterdir()} == names
     assert json.loads((folder / "deletion.json").read_text())["songs"] == 2
     assert pd.read_csv(folder / "deletion.csv")["track_id"].nunique() == 2
 
