@@ -9,6 +9,7 @@ import json
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from genrefusion.core.files import locked
 from genrefusion.core.terminal import Terminal
@@ -54,7 +55,7 @@ def _evaluations(run: Listed, damaged: list[Path]) -> list[Listed]:
     for path in (run.directory / "evaluations").glob("[!.]*/evaluation.json"):
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
-            known = {name: str(about[name]) for name in ("corpus", "protocol")}
+            known: dict[str, Any] = {name: str(about[name]) for name in ("corpus", "protocol")}
             known["corpus_digest"] = str(about["corpus_digest"])[:8]
             figures = figures_of(path.parent / "metrics.json")
             date = datetime.fromtimestamp(int(path.stat().st_mtime))

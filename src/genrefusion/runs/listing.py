@@ -81,7 +81,7 @@ def _records(output: Path) -> Iterator[Path]:
 
 
 def _listed(record: Mapping[str, Any], path: Path) -> Listed:
-    words = {name: str(record[name]) for name in ("name", "corpus", "protocol")}
+    words: dict[str, Any] = {name: str(record[name]) for name in ("name", "corpus", "protocol")}
     return Listed(
         **words,
         **figures_of(path.with_name("metrics.json")),
