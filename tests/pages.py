@@ -58,7 +58,7 @@ class Page(HTMLParser):
         assert self._inside.pop() == tag, f"</{tag}> closes another tag"
 
     def handle_data(self, data: str) -> None:
-        if "style" in self._inside:
+        if "style" in self._inside or "script" in self._inside:
             return
         self.text += data
         if "caption" in self._inside:
@@ -105,20 +105,20 @@ def contrast(first: tuple[float, ...], second: tuple[float, ...]) -> float:
 
 
 def open_in_browser(
-    page: Path, folder: Path, *, width: int = 400, dark: bool = False
-) -> tuple[dict[str, Any], list[str]]:
+    page: Path, folder: Path, *, width: int = 400, dark: bool = False, look: str | None = None
+) -> tuple[Any, list[str]]:
     """Open a page, so many pixels wide, by day or by night, in a frame of another that looks at it.
 
     Returns what was seen, and the lines of the console. It was seen how wide the pictures are by nature (``widths``),
     how far the page is wider than the frame (``overflow``), which elements stick out of it or out of their own box
     without being in something that scrolls and says what it is (``sticking_out``), what of that has to be scrolled
-    (``scrolled``), and the address of the first picture that is shown (``shown``).
+    (``scrolled``), and the address of the first picture that is shown (``shown``). Another script can `look` instead.
     """
     folder.mkdir()
     (folder / "frame.html").write_text(
         f"""<!DOCTYPE html><meta name="color-scheme" content="light dark">
         <iframe id="page" width="{width}" height="800" src="{page.as_uri()}"></iframe><pre id="seen"></pre>
-        <script>{_LOOK}</script>"""
+        <script>{look or _LOOK}</script>"""
     )
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     options += ["--disable-component-update", "--disable-sync", "--allow-file-access-from-files"]

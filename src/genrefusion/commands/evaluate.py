@@ -30,6 +30,7 @@ from genrefusion.reports.summary import prediction_tables, show_metrics, summari
 from genrefusion.runs.evaluation_folders import replacing
 from genrefusion.runs.explain.explain import explain
 from genrefusion.runs.explain.songs import parts_to_explain
+from genrefusion.runs.index import renew_index
 from genrefusion.runs.kept_corpus import corpus_of
 from genrefusion.runs.sides.matrix import Parts, compare_sides, parts_with_sides
 from genrefusion.runs.store import Run, open_run
@@ -103,6 +104,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     if closed is not None:
         terminal.say("note", f"{run.directory}: {closed.strerror}. The figures are not kept")
         return metrics
+    renew_index(run.record["config"]["output"], run.directory, terminal)
     terminal.say("report", str(scored.target / "report.html"))
     terminal.say("figures", str(scored.target))
     if config.calibrate:

@@ -37,6 +37,7 @@ from genrefusion.reports.table_page import write_table_report
 from genrefusion.runs.costs import measure_alone
 from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.experiments import Experiments, shared_overrides
+from genrefusion.runs.index import renew_index
 from genrefusion.runs.record import git_commit
 from genrefusion.runs.store import model_folder
 from genrefusion.runs.training import run_experiment_alone, train_context
@@ -85,6 +86,7 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
     if machines := measured_on(table, settings.columns):
         terminal.say("machine", machines)
     terminal.say("saved", f"{path.parent}/table.csv, .md, .tex, .png")
+    renew_index(config.output, path.parent, terminal)
     terminal.say("report", str(page))
     return 1 if problems else 0
 

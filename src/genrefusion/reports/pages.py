@@ -1,7 +1,7 @@
-"""Pages to read in a browser: one file each, which fetches nothing and runs nothing.
+"""Pages to read in a browser: one file each, which fetches nothing, and runs nothing but what sorts a table.
 
 Templates are in ``templates/``: ``base.html.j2`` is the page around all of them, ``macros.html.j2`` has tables,
-pictures and lists of facts. Everything that is put into one is escaped, and the pages forbid scripts besides.
+pictures and lists of facts. Everything that is put into one is escaped, and the pages forbid other scripts besides.
 """
 
 from __future__ import annotations
@@ -21,19 +21,25 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 @dataclass(frozen=True)
 class Column:
-    """Heading of a column; numbers stand to the right."""
+    """Heading of a column; numbers stand to the right. `sort`, if the rows are sorted by it: see ``aria-sort``."""
 
     heading: str
     number: bool = True
+    sort: str = ""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell, a smaller note under it, and a share from 0 to 1 that is drawn as a bar."""
+    """Text of a cell, a smaller note under it, and a share from 0 to 1 that is drawn as a bar.
+
+    Perhaps the address that the text leads to, and what the cell is sorted by where that is not the text.
+    """
 
     text: str
     note: str = ""
     share: float | None = None
+    link: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)

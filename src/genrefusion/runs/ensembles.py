@@ -23,6 +23,7 @@ from genrefusion.pipelines.ensemble import Combination, EnsemblePipeline, fit_co
 from genrefusion.reports.corpus_facts import FILE as CORPUS_FACTS
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import show_metrics, summarise
+from genrefusion.runs.index import renew_index
 from genrefusion.runs.record import begun_record, code, ensemble_signature, require_same_code
 from genrefusion.runs.store import Run, model_folder, open_run
 from genrefusion.runs.tracking import tracked
@@ -135,6 +136,7 @@ def _run(joining: _Joining, sign: str, command: str) -> dict[str, Any]:
         record["status"] = "finished"
         terminal.say("report", str(write_report(directory, record)))
         write_json(record, directory / "run.json")
+    renew_index(config.output, directory, terminal)
     terminal.say("run", str(directory))
     return metrics
 

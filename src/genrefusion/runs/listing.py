@@ -1,19 +1,29 @@
-"""Finished runs in a folder, as a table."""
+"""Finished runs in a folder, read once each; as a table."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from genrefusion.reports.index_page import Listed
+from genrefusion.runs.record import RUN_FILES
+
 _FACTS = ("name", "corpus", "corpus_digest", "protocol", "seed", "date", "n", "accuracy", "macro_f1", "directory")
 _PLACES = ("name", "seed", "output", "cache", "workers", "resume", "sweep", "parallel", "debug")
 """Settings that have a column already, or say where and how often a run is made."""
+
+_INSIDE = frozenset({*RUN_FILES, "evaluations", "explanations", "sides"})
+"""Of a run's own folder, in which no other run is looked for."""
+
+DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading the files of a run raises where they are not what a run leaves."""
 
 
 def list_runs(output: Path) -> pd.DataFrame:
@@ -26,20 +36,78 @@ def list_runs(output: Path) -> pd.DataFrame:
         ``accuracy``, ``macro_f1``, ``directory``; then one for each setting, called as it is typed, in which runs of
         the same name differ.
     """
-    facts, settings = [], []
-    for path in sorted(output.glob("**/run.json"), key=lambda found: found.parent.name):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # one that is damaged is none
+    found = [(run, _settings(config, run.directory)) for run, config in read_runs(output)]
+    runs = pd.DataFrame([[getattr(run, name) for name in _FACTS] for run, _ in found], columns=list(_FACTS))
+    return pd.concat([runs, _differing(runs["name"], [settings for _, settings in found])], axis=1)
+
+
+def read_runs(output: Path, damaged: list[Path] | None = None) -> Iterator[tuple[Listed, Mapping[str, Any]]]:
+    """Read the finished runs in a folder of outputs, in the order of their folders' names.
+
+    Parameters
+    ----------
+    output : Path
+    damaged : list of Path, optional
+        Gets the records that cannot be read, or whose figures cannot.
+
+    Yields
+    ------
+    tuple
+        The run, and its settings.
+    """
+    for path in sorted(_records(output), key=lambda found: found.parent.name):
+        try:
             record = json.loads(path.read_text(encoding="utf-8"))
             if record["status"] != "finished":
                 continue
-            test = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))["test"]
-            row = {name: record[name] for name in ("name", "corpus", "protocol", "seed")}
-            row |= {"corpus_digest": record["corpus_digest"][:8], "date": _date(path), "directory": path.parent}
-            row |= {name: test[name] for name in ("n", "accuracy", "macro_f1")}
-            facts.append(row)
-            settings.append(_settings(record["config"], path.parent))
-    runs = pd.DataFrame(facts, columns=list(_FACTS))
-    return pd.concat([runs, _differing(runs["name"], settings)], axis=1)
+            run, config = _listed(record, path), {**record["config"]}
+        except FileNotFoundError as error:
+            if damaged is not None and error.filename != str(path):  # a run that is removed meanwhile is none
+                damaged.append(path)
+            continue
+        except DAMAGED:
+            if damaged is not None:
+                damaged.append(path)
+            continue
+        yield run, config
+
+
+def _records(output: Path) -> Iterator[Path]:
+    """Records of runs, whatever became of them."""
+    for folder, inner, files in os.walk(output):
+        if "run.json" in files:
+            inner[:] = [name for name in inner if name not in _INSIDE]
+            yield Path(folder, "run.json")
+
+
+def _listed(record: Mapping[str, Any], path: Path) -> Listed:
+    words: dict[str, Any] = {name: str(record[name]) for name in ("name", "corpus", "protocol")}
+    return Listed(
+        **words,
+        **figures_of(path.with_name("metrics.json")),
+        corpus_digest=str(record["corpus_digest"])[:8],
+        seed=int(record["seed"]),
+        date=_date(path),
+        directory=path.parent,
+        synthetic=bool(record["synthetic"]),
+    )
+
+
+def figures_of(path: Path) -> dict[str, Any]:
+    """Number of test songs, accuracy with its interval, and macro F1, from ``metrics.json``.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError, TypeError
+        It is not there, or not what a run leaves (`DAMAGED`).
+    """
+    test = json.loads(path.read_text(encoding="utf-8"))["test"]
+    interval = test.get("accuracy_ci95")
+    figures = {name: float(test[name]) for name in ("accuracy", "macro_f1")}
+    if not all(map(math.isfinite, figures.values())):
+        raise ValueError(f"{path}: {figures}")
+    low_high = None if interval is None else (float(interval[0]), float(interval[1]))
+    return figures | {"n": int(test["n"]), "accuracy_ci95": low_high}
 
 
 def _date(record: Path) -> datetime:

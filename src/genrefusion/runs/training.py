@@ -47,6 +47,7 @@ from genrefusion.reports.summary import (
     write_names,
     write_tables,
 )
+from genrefusion.runs.index import renew_index
 from genrefusion.runs.record import open_record
 from genrefusion.runs.store import model_folder
 from genrefusion.runs.tracking import tracked
@@ -145,6 +146,8 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
         else:
             metrics = _make(replace(work, tell=tell), record, preparing)
         _finish(directory, record, metrics, terminal)
+    if record["status"] == "finished":
+        renew_index(config.output, directory, terminal)
     terminal.say("run", str(directory))
     if process_count() > 1:
         from genrefusion.training.loop import leave_together  # only now: other pipelines need no PyTorch
