@@ -85,8 +85,9 @@ def require_two_of_each(tracks: Tracks, settings: DataSettings) -> Tracks:
 
 
 def facts_of(settings: DataSettings) -> CorpusFacts:
-    """What is known of a corpus without loading it: ``FACTS`` beside the function that loads it."""
-    facts: CorpusFacts = importlib.import_module(behind(settings).__module__).FACTS
+    """What is known of a corpus without loading it: ``FACTS`` beside the function that loads it, if there are any."""
+    beside = importlib.import_module(behind(settings).__module__)
+    facts: CorpusFacts = getattr(beside, "FACTS", CorpusFacts(layout=""))
     return facts
 
 
