@@ -7,6 +7,7 @@ page allows them by their digest and nothing else, and is complete without.
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
@@ -35,7 +36,7 @@ class Listed:
     seed, n : int
         Of the training; number of test songs.
     date : datetime
-        When it was begun.
+        When a run was begun, or an evaluation made.
     accuracy, macro_f1 : float
         On the test songs.
     accuracy_ci95 : tuple of float or None
@@ -126,7 +127,7 @@ def _require_own(target: Path) -> None:
     if target.exists():
         with target.open("rb") as file:
             if _MARK not in file.read(4096):
-                raise FileExistsError(17, "not written by genrefusion, and left as it is", str(target))
+                raise FileExistsError(errno.EEXIST, "a page that genrefusion did not write", str(target))
 
 
 def _section(first: str, listed: Sequence[Listed], output: Path) -> dict[str, Any]:

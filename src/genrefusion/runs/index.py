@@ -39,7 +39,7 @@ def renew_index(output: str, directory: Path, terminal: Terminal) -> None:
         with locked(folder / ".index.lock"):
             _write(folder)
     except OSError as error:
-        terminal.say("note", f"{folder / FILE}: {error.strerror}. The page of all runs stays as it was")
+        terminal.say("note", f"{folder / FILE}: {error.strerror}. The page of all runs is not renewed")
 
 
 def _write(output: Path) -> None:
