@@ -46,7 +46,7 @@ def page(tmp_path: Path) -> Path:
 
 def test_the_newest_run_comes_first_with_its_figures(page: Path) -> None:
     header, first, *_, last = Page(page).tables["Finished runs"]
-    assert header[1:] == ["corpus", "protocol", "seed", "n", "accuracy", "macro F1", "date", "corpus digest"]
+    assert header[1:] == ["corpus", "protocol", "seed", "n", "accuracy", "macro F1", "date", "digest"]
     assert [first[0], *first[3:]] == [
         *("multiframe", "3", "1,003", "0.800 [0.400, 0.950]", "0.600", "2026-11-04 09:05", "0123abcd")
     ]

@@ -132,10 +132,10 @@ def _require_own(target: Path) -> None:
 
 def _section(first: str, listed: Sequence[Listed], output: Path) -> dict[str, Any]:
     """Columns and rows of the table of runs, or of evaluations."""
-    words = {"corpus", "protocol", "corpus digest"}
+    words = {"corpus", "protocol"}
     headings = ("corpus", "protocol", "seed", "n", "accuracy", "macro F1")
     columns = [Column(first, number=False), *(Column(heading, number=heading not in words) for heading in headings)]
-    columns += [Column("date", number=False, sort="descending"), Column("corpus digest", number=False)]
+    columns += [Column("date", number=False, sort="descending"), Column("digest", number=False)]
     newest = sorted(listed, key=lambda each: (each.date, each.directory), reverse=True)
     return {"columns": columns, "rows": [_row(each, output) for each in newest]}
 
