@@ -100,7 +100,7 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
             parts = _forgetful(config, scored, to_exchange)
             said = run.record.get("caution", "")
             compare_sides(parts, scored.tracks, folder / "sides", title=scored.title, caution=said, terminal=terminal)
-        _report(scored, folder, explained=bool(config.explain), kept=same)
+        _report(scored, folder, explained=bool(config.explain), exchanged=bool(config.sides), kept=same)
     if closed is not None:
         terminal.say("note", f"{run.directory}: {closed.strerror}. The figures are not kept")
         return metrics
@@ -221,14 +221,15 @@ def _write(scored: _Scored, tables: dict[str, pd.DataFrame], folder: Path, termi
     return metrics
 
 
-def _report(scored: _Scored, folder: Path, *, explained: bool, kept: bool) -> None:
-    """Write the page of an evaluation with what is explained, now or before of the same predictions.
+def _report(scored: _Scored, folder: Path, *, explained: bool, exchanged: bool, kept: bool) -> None:
+    """Write the page of an evaluation with what is explained and exchanged, now or before of the same predictions.
 
     What is explained of the run's own tracks the page of the run shows too.
     """
     run = scored.run
     explanations = scored.explanations(folder if explained else scored.target) if explained or kept else None
-    write_report(folder, run.record | {"evaluated": scored.evaluated}, explanations=explanations)
+    sides = (folder if exchanged or not kept else scored.target) / "sides"
+    write_report(folder, run.record | {"evaluated": scored.evaluated}, explanations=explanations, sides=sides)
     if explained and scored.own:
         write_report(run.directory, run.record)
 

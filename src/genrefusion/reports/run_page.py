@@ -22,6 +22,7 @@ from genrefusion.metrics.scores import METRICS
 from genrefusion.reports.corpus_facts import corpus_section
 from genrefusion.reports.explained_page import explained_section
 from genrefusion.reports.pages import Cell, Column, Picture, read_picture, render
+from genrefusion.reports.sides_page import sides_section
 from genrefusion.reports.terminal_tables import metric_rows, notes
 
 HEADINGS = {"macro_f1": "macro F1", "top3": "top-3 accuracy"}
@@ -67,7 +68,9 @@ MOST_SKIPPED = 1000
 """Tracks that are listed; ``run.json`` has all of them."""
 
 
-def write_report(directory: Path, record: dict[str, Any], *, explanations: Path | None = None) -> Path:
+def write_report(
+    directory: Path, record: dict[str, Any], *, explanations: Path | None = None, sides: Path | None = None
+) -> Path:
     """Write ``report.html`` from the files of a run folder, or of a folder with an evaluation of a run.
 
     Parameters
@@ -80,6 +83,8 @@ def write_report(directory: Path, record: dict[str, Any], *, explanations: Path 
         ``protocol``, ``skipped``, and the ``run``'s name.
     explanations : Path, optional
         Folder with what was explained, if anything was; by default ``explanations`` in `directory`.
+    sides : Path, optional
+        Folder of a matrix of sides, if there is one; by default ``sides`` in `directory`.
 
     Returns
     -------
@@ -109,6 +114,7 @@ def write_report(directory: Path, record: dict[str, Any], *, explanations: Path 
         wrong=int((predictions["genre"] != predictions["predicted"]).sum()),
         songs=len(predictions),
         explained=explained_section(explanations or directory / "explanations", names),
+        sides=sides_section(sides or directory / "sides"),
         skipped=dict(itertools.islice(subject["skipped"].items(), MOST_SKIPPED)),
         skipped_count=len(subject["skipped"]),
         genres_without=[] if "evaluated" in record else record.get("genres_without", []),

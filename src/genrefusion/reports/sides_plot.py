@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from genrefusion.reports.drawing import WIDTH, drawing, in_lines, put_title, save_figure, subplots
+from genrefusion.reports.drawing import WIDTH, drawing, in_lines, put_title, save_for_page, subplots
 from genrefusion.reports.palette import INK, QUIET
 
 
@@ -19,7 +19,7 @@ def plot_sides(matrix: dict[str, Any], path: Path, *, title: str) -> None:
     matrix : dict
         As `genrefusion.runs.sides.matrix.compare_sides` gives it.
     path : Path
-        PNG file to write.
+        PNG file to write; a drawing (SVG) comes beside it.
     title : str
         Says corpus, protocol and n.
     """
@@ -39,7 +39,7 @@ def plot_sides(matrix: dict[str, Any], path: Path, *, title: str) -> None:
         differences.axvline(0, color=INK, ls="--", lw=1)
         differences.set(xlabel="difference to both sides")
         put_title(figure, f"{title}; bars are 95 % intervals")
-        save_figure(figure, path)
+        save_for_page(figure, path)
 
 
 def _draw(axes: Any, rows: list[dict[str, Any]], name: str) -> None:

@@ -25,7 +25,7 @@ WRITTEN = (
     *(f"figures/{name}.{kind}" for name in _FIGURES for kind in ("png", "svg")),
     *(f"explanations/{name}.{kind}" for name in ("words", "deletion") for kind in ("csv", "png", "svg")),
     *("explanations/deletion.json", "explanations/songs.json"),
-    *("sides/matrix.json", "sides/matrix.csv", "sides/matrix.png"),
+    *("sides/matrix.json", "sides/matrix.csv", "sides/matrix.png", "sides/matrix.svg"),
 )
 """What an evaluation leaves, by its path in the folder; beside it pictures of songs, which have their names."""
 

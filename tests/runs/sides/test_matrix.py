@@ -24,6 +24,7 @@ from genrefusion.runs.store import open_run
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.trainer import TrainerSettings
+from pages import Page
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
@@ -122,7 +123,13 @@ def test_the_matrix_of_an_evaluation_goes_with_its_predictions(runs: dict[str, P
     asked = EvaluateConfig(run=str(runs["late"]), trainer=TrainerSettings())
     evaluate_run(asked, quiet=True)
     assert (folder / "sides" / "matrix.json").is_file(), "they are the same"
+    page = Page(folder / "report.html")
+    rows = json.loads((folder / "sides" / "matrix.json").read_text())["rows"]
+    shown = page.tables["With and without the sides"][1:]
+    assert [row[0] for row in shown] == [row["title"] for row in rows]
+    assert f"{rows[1]['difference']:+.3f}" in shown[1][3]
     table = pd.read_csv(folder / "predictions" / "test.csv")
     table.iloc[::-1].to_csv(folder / "predictions" / "test.csv", index=False)
     evaluate_run(asked, quiet=True)
+    assert "With and without the sides" not in Page(folder / "report.html").tables
     assert not (folder / "sides").exists()
