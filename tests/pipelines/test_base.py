@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,11 @@ def test_vectors_of_another_width_are_refused_with_both_numbers(
     words = [*READERS[reader], "features=precomputed", f"features.path={write('four.npz', 4)}"]
     config = compose_train(*words)
     make_pipeline(config.pipeline, config.features, context).fit(train, val).save(tmp_path / "model")
+    description = tmp_path / "model" / "pipeline.json"
+    known = json.loads(description.read_text())
+    if reader == "co-attention" and width == 5:  # as 0.3 wrote it
+        del known["features"]["channels"]
+    description.write_text(json.dumps(known))
     loaded = read_pipeline(tmp_path / "model", context)
     loaded.read_features_from(write("as_wide.npz", 4))
     with pytest.raises(UserError, match=rf"other\.npz: holds vectors of {width} values; .* on vectors of 4\."):

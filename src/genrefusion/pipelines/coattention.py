@@ -8,6 +8,7 @@ lyrics, or without audio, is predicted from the other side.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -225,6 +226,9 @@ class CoattentionPipeline(Pipeline):
         """Read what `save` wrote."""
         pipeline = rebuild(cls, directory, context)
         pipeline.shape_ = read_state(directory)
+        if pipeline.features.ready_file is not None:  # up to 0.3 the width was noted here alone
+            pipeline.features = replace(pipeline.features, channels=sum(pipeline.shape_["levels"]))  # type: ignore[call-arg]
+            pipeline.audio_ = audio_side(pipeline.settings, pipeline.features, pipeline.context)
         pipeline.networks_ = pipeline._new_networks()
         pipeline.audio_.make_room()
         load_modules(pipeline._modules(), directory)
