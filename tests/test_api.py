@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -370,7 +371,14 @@ def test_a_pipeline_is_that_of_the_experiment_and_opens_as_it_was_saved(
         (lambda tracks: load_pipeline("nowhere"), "run=nowhere: no run there"),
         (lambda tracks: open_corpus("nowhere"), "nowhere: no such file"),
         (lambda tracks: open_corpus("data=manifest"), "data=manifest needs data.manifest"),
-        (lambda tracks: open_corpus(3), "open_corpus takes a table, a folder, a name or settings in quotes, not 3."),
+        (lambda tracks: open_corpus(3), "open_corpus takes the path of a table .* not a int. Of a DataFrame: Tracks"),
+        (lambda tracks: open_corpus(tracks.table), r"not a DataFrame. Of a DataFrame: Tracks\(table.set_index"),
+        (lambda tracks: train("lyrics", tracks.table), "open_corpus opens one; not a DataFrame"),
+        (lambda tracks: train("lyrics", Tracks(tracks.table.reset_index(), "x")), "have their ids as index"),
+        (lambda tracks: predict(5, "song.mp3"), "predict: run takes a path, or a run, not a int"),
+        (lambda tracks: predict("nowhere", np.zeros(3)), "predict: songs takes a path, or a run, not a float64"),
+        (lambda tracks: load_pipeline(None), "load_pipeline takes a path, or a run, not a NoneType"),
+        (lambda tracks: find_runs("nowhere"), "find_runs: no folder nowhere"),
     ],
 )
 def test_wrong_arguments_get_one_sentence(
@@ -380,6 +388,22 @@ def test_wrong_arguments_get_one_sentence(
     with pytest.raises(UserError, match=sentence):
         call(demo)
     assert not list(tmp_path.rglob("*.*"))
+
+
+def test_paths_of_tracks_in_memory_hold_where_the_program_runs(
+    demo: Tracks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(demo.table["audio"].iloc[0]).parents[1])
+    table = demo.table[["genre", "artist", "audio"]].copy()
+    table["audio"] = [os.path.relpath(path) for path in table["audio"]]
+    settings = {"pipeline.rounds": 2, "output": str(tmp_path)}
+    run = train("xgboost_97", Tracks(table, "mine"), settings=settings, quiet=True)
+    monkeypatch.chdir(tmp_path)
+    evaluate_run(EvaluateConfig(run=str(run.directory), trainer=TrainerSettings()), quiet=True)
+
+
+def test_what_there_is_is_listed() -> None:
+    assert {"train", "predict", "open_corpus"} <= set(dir(genrefusion))
 
 
 def test_an_application_of_hydra_has_its_own_settings_again(demo: Tracks, tmp_path: Path) -> None:

@@ -226,3 +226,12 @@ def test_a_mistake_in_the_settings_leaves_no_folder(mistake: str, tmp_path: Path
     answer = run_here("train", mistake, cwd=tmp_path)
     assert answer.returncode == 2
     assert not [path for path in tmp_path.rglob("*") if not path.is_dir() or path.name[0].isdigit()]
+
+
+def test_who_has_read_enough_gets_no_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from genrefusion.cli import train; train()", "--help"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""

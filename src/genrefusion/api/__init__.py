@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy.typing as npt
 import pandas as pd
 
-from genrefusion.api.corpora import PathLike, checked, of_table, open_corpus, require_tracks, words_of
+from genrefusion.api.corpora import PathLike, as_path, checked, of_table, open_corpus, require_tracks, words_of
 from genrefusion.commands.predict import ask
 from genrefusion.commands.predict_formats import Answers, as_tables
 from genrefusion.commands.train import make_run
@@ -153,7 +153,7 @@ def predict(
     UserError
         There is no run or no song, or not one can be answered.
     """
-    runs, audio = _several(run), _several(songs) if songs is not None else None
+    runs, audio = _several(run, "run"), _several(songs, "songs") if songs is not None else None
     with composing():
         config = composed("predict", typed(settings))
     config = replace(config, run=runs, audio=audio, lyrics=None if lyrics is None else os.fspath(lyrics))
@@ -247,8 +247,16 @@ def find_runs(output: PathLike = "outputs") -> pd.DataFrame:
         Columns ``name``, ``corpus``, ``corpus_digest`` (its beginning), ``protocol``, ``seed``, ``date``, ``n``,
         ``accuracy``, ``macro_f1``, ``directory``; then one for each setting, called as it is typed, in which runs of
         the same name differ.
+
+    Raises
+    ------
+    UserError
+        There is no such folder.
     """
-    return list_runs(Path(output))
+    folder = as_path(output, "find_runs")
+    if not folder.is_dir():
+        raise UserError(f"find_runs: no folder {folder}.")
+    return list_runs(folder)
 
 
 def load_pipeline(folder: PathLike, *, cache: str | None = None, workers: int = 2, quiet: bool = True) -> Predictor:
@@ -276,7 +284,7 @@ def load_pipeline(folder: PathLike, *, cache: str | None = None, workers: int = 
     UserError
         There is neither a finished run nor a pipeline.
     """
-    directory = Path(folder)
+    directory = as_path(folder, "load_pipeline")
     context = Context(cache_to_read(cache_folder(cache) / "features"), workers=workers, terminal=Terminal(quiet=quiet))
     if base.is_saved(directory):
         context.max_seconds = base.read_description(directory)["max_seconds"]
@@ -287,5 +295,6 @@ def load_pipeline(folder: PathLike, *, cache: str | None = None, workers: int = 
     return pipelines[0] if len(pipelines) == 1 else EnsemblePipeline.mean_of(pipelines)
 
 
-def _several(paths: PathLike | Sequence[PathLike]) -> list[str]:
-    return [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+def _several(paths: PathLike | Sequence[PathLike], name: str) -> list[str]:
+    several = [paths] if isinstance(paths, str | os.PathLike) or not isinstance(paths, Iterable) else paths
+    return [os.fspath(as_path(path, f"predict: {name}")) for path in several]

@@ -66,7 +66,10 @@ def open_corpus(*source: PathLike | Tracks, workers: int = 2, quiet: bool = Fals
 def _corpus_words(source: object) -> list[str]:
     """What is typed for a corpus: its name, the path of a table or a folder, or a setting, which is typed as it is."""
     if not isinstance(source, str | os.PathLike):
-        raise UserError(f"open_corpus takes a table, a folder, a name or settings in quotes, not {source!r}.")
+        raise UserError(
+            f"open_corpus takes the path of a table or a folder, a name or settings, each by itself, not a "
+            f'{type(source).__name__}. Of a DataFrame: Tracks(table.set_index("track_id"), "name").'
+        )
     word = os.fspath(source)
     if word in {entry.name for entry in entries("data")}:
         return [f"data={word}"]
@@ -95,7 +98,23 @@ def checked(tracks: Tracks, settings: DataSettings, cache: Path, workers: int, t
 def require_tracks(tracks: object, name: str) -> None:
     """Refuse what is no `Tracks`, such as the path of a corpus that was not opened."""
     if not isinstance(tracks, Tracks):
-        raise UserError(f"{name} takes the tracks of a corpus: open_corpus({tracks!r}) opens one.")
+        given = f"({tracks!r}) opens one" if isinstance(tracks, str) else f" opens one; not a {type(tracks).__name__}"
+        raise UserError(f"{name} takes the tracks of a corpus: open_corpus{given}.")
+    if "track_id" in tracks.table:
+        raise UserError(f'{name}: tracks have their ids as index: Tracks(table.set_index("track_id"), "name").')
+
+
+def as_path(path: object, name: str) -> Path:
+    """Refuse what is no path.
+
+    Raises
+    ------
+    UserError
+        Says what it is.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"{name} takes a path, or a run, not a {type(path).__name__}.")
+    return Path(path)
 
 
 def words_of(tracks: Tracks) -> list[str]:

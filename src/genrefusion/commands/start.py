@@ -59,6 +59,9 @@ def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None
         _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         _fail(in_words(error, name))
+    except BrokenPipeError:  # who reads the output has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except OSError as error:  # of a folder that Hydra was to make
         mistake = disk_mistake(error, typed_places())
         if mistake is None:

@@ -56,9 +56,15 @@ def corpus_kept(tracks: Tracks, directory: Path) -> Iterator[Path]:
 
 def _table(tracks: Tracks) -> Any:
     table = tracks.table.drop(columns=[name for name in _COMPUTED if name in tracks.table])
+    if "audio" in table:  # paths hold where the program runs, and not in the folder of the run
+        table = table.assign(audio=[_absolute(path) for path in table["audio"]])
     if tracks.synthetic:
         table = table.assign(synthetic=True)
     return table.rename_axis("track_id").reset_index()
+
+
+def _absolute(path: Any) -> Any:
+    return str(Path(path).expanduser().absolute()) if isinstance(path, str) and path else path
 
 
 def corpus_of(record: Mapping[str, Any], directory: Path) -> Any:
