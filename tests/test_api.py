@@ -293,6 +293,7 @@ def test_songs_that_cannot_be_read_are_told_and_refused_where_all_are_so(
     broken, song = tmp_path / "broken.flac", str(demo.table["audio"].iloc[0])
     broken.write_text("no sound")
     assert list(predict(segments, [broken, song]).songs.index) == [song]
+    assert list(predict(segments, ["nowhere.flac", song]).songs.index) == [song]
     assert "broken.flac" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"Not one of 1 songs could be answered:\n.*broken\.flac"):
         predict(segments, broken)
@@ -367,6 +368,10 @@ def test_a_pipeline_is_that_of_the_experiment_and_opens_as_it_was_saved(
             "hydra.run.dir is of the command line",
         ),
         (lambda tracks: make_pipeline("lyrics", settings={"pipeline.lr": -1}), "pipeline.lr=-1 is out of range"),
+        (
+            lambda tracks: make_pipeline("xgboost", settings={"pipeline.estimater": "svm"}),
+            "No setting 'pipeline.estimater'. Did you mean 'pipeline.estimator'?",
+        ),
         (lambda tracks: predict("nowhere", "song.mp3"), "run=nowhere: no run there"),
         (lambda tracks: load_pipeline("nowhere"), "run=nowhere: no run there"),
         (lambda tracks: open_corpus("nowhere"), "nowhere: no such file"),

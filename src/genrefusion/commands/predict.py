@@ -26,7 +26,7 @@ from genrefusion.core.streams import write_utf_8_to_pipes
 from genrefusion.core.terminal import Terminal, shown, shown_lines
 from genrefusion.data.audio import AudioError, decoded_once, digest_audio, usable_sound
 from genrefusion.data.sidecars import SIDECARS, Sidecars
-from genrefusion.data.song_files import grouped, is_hidden, songs_at
+from genrefusion.data.song_files import FoundSongs, grouped, is_hidden, songs_at
 from genrefusion.data.tags import find_lyrics
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import ScratchCache, cache_to_read
@@ -236,12 +236,25 @@ def _answers(model: Answering, songs: list[SongFiles]) -> dict[Path, SongPredict
         return {path: given for song in songs for path, given in _answers(model, [song]).items()}
 
 
+def _found(places: list[str]) -> tuple[list[FoundSongs], list[str]]:
+    """Songs at each place, and mistakes in some of the places; in all of them they are the user's to mend."""
+    found, mistakes = [], []
+    for place in places:
+        try:
+            found.append(songs_at(place))
+        except UserError as error:
+            mistakes.append(error)
+    if not found:
+        raise mistakes[0]
+    return found, [str(mistake) for mistake in mistakes]
+
+
 def _listed(audio: str | list[str] | None, lyrics: Path | None) -> tuple[list[SongFiles], list[str], list[str]]:
     """Songs by their audio or, without any, by their lyrics; what was left out; and what is there in another place."""
     if lyrics is not None and not lyrics.exists():
         raise UserError(f"lyrics={shown(lyrics)}: no such file or folder.")
     if audio is not None:
-        found = list(map(songs_at, audio if isinstance(audio, list) else [audio]))
+        found, missing = _found(audio if isinstance(audio, list) else [audio])
         songs = list(dict.fromkeys(song for each in found for song in each.songs))
         if lyrics is not None and not lyrics.is_dir() and len(songs) > 1:
             raise UserError(
@@ -252,7 +265,7 @@ def _listed(audio: str | list[str] | None, lyrics: Path | None) -> tuple[list[So
             grouped({str(path): reason for each in kind for path, reason in each.items()})
             for kind in ([each.lost for each in found], [each.harmless for each in found])
         )
-        return [SongFiles(path, path) for path in songs], lost, harmless
+        return [SongFiles(path, path) for path in songs], [*missing, *lost], harmless
     assert lyrics is not None
     texts = sorted(filter(_named_as_lyrics, lyrics.iterdir())) if lyrics.is_dir() else [lyrics]
     if not texts:

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, cast
@@ -49,7 +49,7 @@ def help_text(command: str, usage: str) -> str:
         The choices that were typed do not go together.
     """
     with _hydra(command) as groups:
-        typed = _typed_choices(groups)
+        typed = _choices(groups, sys.argv[1:])
         for group, choice in typed.items():
             if choice not in (*groups[group], "null"):
                 raise unknown_name(group, choice, groups[group])
@@ -65,11 +65,14 @@ def help_text(command: str, usage: str) -> str:
     return "\n".join([usage, "", "Choices, as group=choice:", *choices, "", "Settings, as a.b=value:", *settings])
 
 
-def known_settings(command: str) -> list[str]:
-    """All settings of a command with the typed choices, or else the default ones, dotted, and its groups."""
+def known_settings(command: str, words: Sequence[str] | None = None) -> list[str]:
+    """All settings of a command, dotted, and its groups: with the choices of `words`, by default the typed ones.
+
+    Choices that cannot be composed are left to their defaults.
+    """
     with _hydra(command) as groups:
         try:
-            config = _compose(command, _typed_choices(groups))
+            config = _compose(command, _choices(groups, sys.argv[1:] if words is None else words))
         except (HydraException, OmegaConfBaseException):
             config = _compose(command, {})
     return sorted({*_dotted(config), *_taken(config)})
@@ -104,10 +107,10 @@ def _typed_search_path() -> list[str]:
     return [word for word in sys.argv[1:] if word.startswith("hydra.searchpath=")]
 
 
-def _typed_choices(groups: dict[str, list[str]]) -> dict[str, str]:
-    """Typed words that decide which settings there are."""
-    words = [re.fullmatch(r"(\w+)=([\w./-]+)", word) for word in sys.argv[1:]]
-    return {word[1]: word[2] for word in words if word and word[1] in groups}
+def _choices(groups: dict[str, list[str]], words: Sequence[str]) -> dict[str, str]:
+    """Words that decide which settings there are."""
+    found = [re.fullmatch(r"(\w+)=([\w./-]+)", word) for word in words]
+    return {word[1]: word[2] for word in found if word and word[1] in groups}
 
 
 def _compose(command: str, choices: dict[str, str]) -> DictConfig:

@@ -51,7 +51,7 @@ def composed(command: str, words: Sequence[str]) -> Any:
     try:
         return to_settings(compose(command, list(map(as_override, words))))
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(in_words(error, command)) from error
+        raise UserError(in_words(error, command, words)) from error
 
 
 def typed(settings: Mapping[str, Any] | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -41,7 +41,7 @@ def require_no_interrupt(error: BaseException) -> None:
         raise KeyboardInterrupt from error
 
 
-def in_words(error: Exception, command: str) -> str:
+def in_words(error: Exception, command: str, words: Sequence[str] | None = None) -> str:
     """Turn an error of Hydra or OmegaConf into one message that names the nearest setting.
 
     Parameters
@@ -50,6 +50,8 @@ def in_words(error: Exception, command: str) -> str:
         What composing the settings raised.
     command : str
         Name of the primary config.
+    words : sequence of str, optional
+        What was given in the place of the command line.
     """
     mistakes = [e for e in _chain(error) if isinstance(e, UserError)]
     if mistakes:  # raised in a resolver
@@ -63,7 +65,7 @@ def in_words(error: Exception, command: str) -> str:
     text = "\n".join(str(e) for e in _chain(error))
     if found := re.search(r"Could not override '([^']+)'", text):
         if (wrong := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", text)) is None:
-            known = known_settings(command)
+            known = known_settings(command, words)
             if found[1] in known:
                 return f"No setting '{found[1]}' with these choices: another choice of {found[1].split('.')[0]} has it."
             return _other_choice(found[1]) or str(unknown_name("setting", found[1], known))
@@ -72,7 +74,7 @@ def in_words(error: Exception, command: str) -> str:
         return f"{wrong[3]}={wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
     if unknown := re.search(r"Key '[^']+' (?:is )?not in '?(\w+)'?[\s\S]*?full_key: (\S+)", text):
         return _other_choice(unknown[2]) or str(
-            unknown_name("setting", unknown[2], _settings_of(unknown[1]) or known_settings(command))
+            unknown_name("setting", unknown[2], _settings_of(unknown[1]) or known_settings(command, words))
         )
     if wrong := re.search(r"Error merging override (\S+)=(\S+)\n.* is not a ListConfig", text):
         return f"{wrong[1]}={wrong[2]}: not a list. Write it in brackets: '{wrong[1]}=[{wrong[2]}]'."

@@ -119,6 +119,17 @@ def test_tags_tell_what_a_song_is_and_otherwise_its_name_and_folders(
 
 
 @pytest.mark.usefixtures("fill")
+def test_artists_that_names_alone_tell_are_told(write: Write, music: Path, capsys: Any) -> None:
+    write("jazz/Ann - Blue.ogg", artist="Ann")
+    write("jazz/Eve/Green.ogg")
+    build(music)
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "artists of 12 of 14 songs are from names of files, without a tag: are they artists, like 'jazz artist" in said
+    )
+
+
+@pytest.mark.usefixtures("fill")
 def test_a_song_that_tag_and_folder_call_differently_is_listed(write: Write, music: Path) -> None:
     write("jazz/Ann - Blue.ogg", genre="punk")
     build(music)

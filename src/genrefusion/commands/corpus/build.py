@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def build_corpus(config: CorpusConfig, *, command: str = "", quiet: bool = False
         terminal.say("left out", heading)
         for row in bullet_list(rows).split("\n"):
             terminal.say("", row)
-    for line in report.notes:
+    for line in [*report.notes, *_guessed(chosen)]:
         terminal.say("note", line)
     tracks = _write(chosen, source, out, config, report)
     seconds = track_seconds(tracks, workers=config.workers, terminal=terminal)
@@ -145,6 +145,16 @@ def _places(config: CorpusConfig) -> tuple[Path, Path]:
 def _require_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"out={out}: is there already. Name a folder that does not exist yet, or remove it.")
+
+
+def _guessed(songs: Sequence[SourceSong]) -> list[str]:
+    """Say whose artists are known from names of files alone, as a split goes by them."""
+    guessed = [song for song in songs if song.guessed]
+    if not guessed:
+        return []
+    first = f"{shown_path(str(guessed[0].artist))!r} of {shown_path(guessed[0].name)}"
+    count = f"{len(guessed)} of {len(songs)} songs"
+    return [f"artists of {count} are from names of files, without a tag: are they artists, like {first}?"]
 
 
 def _with_genre(songs: list[SourceSong], report: Report, *, settings: CorpusConfig) -> list[SourceSong]:

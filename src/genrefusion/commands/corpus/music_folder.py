@@ -44,6 +44,8 @@ class SourceSong:
     said : str
         The name of a genre in the tag, or else the first folder's; empty if there is neither.
     artist, title : str or None
+    guessed : bool
+        The artist is neither from a tag nor from a folder of the artist but from the name of the file.
     lyrics : str
         As they stand in the sidecar or tag; empty if there are none.
     sha256 : str
@@ -57,6 +59,7 @@ class SourceSong:
     artist: str | None
     title: str | None
     lyrics: str
+    guessed: bool = False
     sha256: str = ""
 
 
@@ -100,6 +103,7 @@ def read_song(file: Path, source: Path, genres: GenreMap, sidecars: Sidecars, re
         artist=_line(tags.artist) or artist,
         title=_line(tags.title) or title,
         lyrics=lyrics.text,
+        guessed=bool(artist) and not _line(tags.artist) and len(folders) <= is_genre,
     )
 
 
