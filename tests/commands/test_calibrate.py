@@ -20,6 +20,7 @@ from genrefusion.metrics.predictions import arrays, genre_columns, read_predicti
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig
 from genrefusion.settings.trainer import TrainerSettings
+from pages import Page
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
@@ -54,7 +55,8 @@ def found(run: Path, corpus: str = "demo") -> tuple[pd.DataFrame, pd.DataFrame, 
 
 def test_accuracy_does_not_change_and_nothing_is_overwritten(run: Path) -> None:
     plain = evaluate(run, calibrate=False)
-    kept = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    page = run / "evaluations" / "demo" / "report.html"  # which says what came of it
+    kept = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path != page}
     calibrated = evaluate(run)
     assert calibrated["test"]["accuracy"] == plain["test"]["accuracy"]
     assert calibrated["test"]["genres"] == plain["test"]["genres"]
@@ -115,6 +117,17 @@ def test_what_is_said_before_and_after_is_what_the_tables_have(run: Path) -> Non
         assert noted["before"][name] == pytest.approx(plain[name])
         assert noted["after"][name] == pytest.approx(calibrated[name], abs=1e-6)
     assert (run / "evaluations" / "demo_calibrated" / "figures" / "reliability.png").is_file()
+
+
+def test_the_page_has_what_it_changes_as_long_as_the_predictions_stay(run: Path) -> None:
+    evaluate(run)
+    evaluate(run, calibrate=False)
+    known = json.loads((run / "evaluations" / "demo_calibrated" / "calibration.json").read_text())
+    rows = Page(run / "evaluations" / "demo" / "report.html").tables["Before and after temperature scaling"][1:]
+    assert rows == [
+        [name.replace("_", " "), f"{before:.3f}", f"{known['after'][name]:.3f}"]
+        for name, before in known["before"].items()
+    ]
 
 
 def test_a_run_without_validation_predictions_cannot_be_calibrated(run: Path) -> None:

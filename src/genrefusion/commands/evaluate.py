@@ -100,7 +100,10 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
             parts = _forgetful(config, scored, to_exchange)
             said = run.record.get("caution", "")
             compare_sides(parts, scored.tracks, folder / "sides", title=scored.title, caution=said, terminal=terminal)
-        _report(scored, folder, explained=bool(config.explain), exchanged=bool(config.sides), kept=same)
+        before = scored.calibrated if same else None
+        calibrated = others[0] if config.calibrate else before
+        done = _Done(explained=bool(config.explain), exchanged=bool(config.sides), kept=same, calibrated=calibrated)
+        _report(scored, folder, done)
     if closed is not None:
         terminal.say("note", f"{run.directory}: {closed.strerror}. The figures are not kept")
         return metrics
@@ -221,16 +224,28 @@ def _write(scored: _Scored, tables: dict[str, pd.DataFrame], folder: Path, termi
     return metrics
 
 
-def _report(scored: _Scored, folder: Path, *, explained: bool, exchanged: bool, kept: bool) -> None:
+@dataclass(frozen=True)
+class _Done:
+    """What an evaluation has beside its figures: made now, or kept of before, where the predictions are the same."""
+
+    explained: bool
+    exchanged: bool
+    kept: bool
+    calibrated: Path | None
+
+
+def _report(scored: _Scored, folder: Path, done: _Done) -> None:
     """Write the page of an evaluation with what is explained and exchanged, now or before of the same predictions.
 
     What is explained of the run's own tracks the page of the run shows too.
     """
     run = scored.run
-    explanations = scored.explanations(folder if explained else scored.target) if explained or kept else None
-    sides = (folder if exchanged or not kept else scored.target) / "sides"
-    write_report(folder, run.record | {"evaluated": scored.evaluated}, explanations=explanations, sides=sides)
-    if explained and scored.own:
+    known = done.explained or done.kept
+    explanations = scored.explanations(folder if done.explained else scored.target) if known else None
+    sides = (folder if done.exchanged or not done.kept else scored.target) / "sides"
+    record = run.record | {"evaluated": scored.evaluated}
+    write_report(folder, record, explanations=explanations, sides=sides, calibrated=done.calibrated)
+    if done.explained and scored.own:
         write_report(run.directory, run.record)
 
 

@@ -69,7 +69,12 @@ MOST_SKIPPED = 1000
 
 
 def write_report(
-    directory: Path, record: dict[str, Any], *, explanations: Path | None = None, sides: Path | None = None
+    directory: Path,
+    record: dict[str, Any],
+    *,
+    explanations: Path | None = None,
+    sides: Path | None = None,
+    calibrated: Path | None = None,
 ) -> Path:
     """Write ``report.html`` from the files of a run folder, or of a folder with an evaluation of a run.
 
@@ -85,6 +90,8 @@ def write_report(
         Folder with what was explained, if anything was; by default ``explanations`` in `directory`.
     sides : Path, optional
         Folder of a matrix of sides, if there is one; by default ``sides`` in `directory`.
+    calibrated : Path, optional
+        Folder with ``calibration.json``, of the same predictions after temperature scaling.
 
     Returns
     -------
@@ -115,6 +122,7 @@ def write_report(
         songs=len(predictions),
         explained=explained_section(explanations or directory / "explanations", names),
         sides=sides_section(sides or directory / "sides"),
+        calibration=_calibration(calibrated),
         skipped=dict(itertools.islice(subject["skipped"].items(), MOST_SKIPPED)),
         skipped_count=len(subject["skipped"]),
         genres_without=[] if "evaluated" in record else record.get("genres_without", []),
@@ -175,6 +183,24 @@ def _metric(row: dict[str, Any], name: str) -> Cell:
         return Cell("–")
     low, high = row.get(f"{name}_ci95", (None, None))
     return Cell(_share(row[name]), "" if low is None else f"[{low:.3f}, {high:.3f}]")
+
+
+def _calibration(folder: Path | None) -> dict[str, Any]:
+    """Columns and rows of figures before and after temperature scaling, the temperatures and what they rest on."""
+    path = None if folder is None else folder / "calibration.json"
+    if path is None or not path.is_file():
+        return {}
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    rows = [
+        [Cell(name.replace("_", " ")), Cell(_share(facts["before"][name])), Cell(_share(facts["after"][name]))]
+        for name in facts["before"]
+    ]
+    return {
+        "columns": [Column("", number=False), Column("before"), Column("after")],
+        "rows": rows,
+        "temperatures": ", ".join(f"{temperature:.2f}" for temperature in facts["temperatures"]),
+        "tracks": facts["validation_tracks"],
+    }
 
 
 def _share(value: float | None) -> str:
