@@ -14,7 +14,8 @@ from conftest import TINY_DATA, TINY_NETWORK, compose_train
 from genrefusion.core.errors import NotFittedError, UserError
 from genrefusion.data.splits import Fold, split_tracks
 from genrefusion.data.tracks import Tracks
-from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_pipeline
+from genrefusion.pipelines.base import Context, Pipeline, make_pipeline
+from genrefusion.pipelines.saved import read_pipeline
 
 NETWORK = ["experiment=multiframe", *TINY_NETWORK]
 KNN = ["experiment=multiframe_knn", *TINY_NETWORK, "pipeline.knn.neighbours=5"]

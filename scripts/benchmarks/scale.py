@@ -157,7 +157,7 @@ def coattention(corpus: Path) -> Work:
 
 def coattention_answers(corpus: Path) -> Work:
     """Predict all tracks by it, with both sides and with each alone."""
-    from genrefusion.pipelines.base import read_pipeline
+    from genrefusion.pipelines.saved import read_pipeline
 
     config = _ready_sequences(corpus)
     tracks = _load(config, corpus)

@@ -20,8 +20,9 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.pipelines import audio_side
-from genrefusion.pipelines.base import Context, read_pipeline
+from genrefusion.pipelines.base import Context
 from genrefusion.pipelines.coattention import CoattentionPipeline
+from genrefusion.pipelines.saved import read_pipeline
 from genrefusion.pipelines.sequences import Sequences, drop_sides
 from genrefusion.runs.training import prepare
 

@@ -16,9 +16,10 @@ from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.models.lyrics import LyricsHead
-from genrefusion.pipelines.base import Context, read_pipeline
+from genrefusion.pipelines.base import Context
 from genrefusion.pipelines.lyrics import LyricsPipeline
 from genrefusion.pipelines.readers import TunedReader
+from genrefusion.pipelines.saved import read_pipeline
 
 
 def pipeline(cache: Path, *overrides: str) -> LyricsPipeline:

@@ -8,8 +8,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from conftest import REPOSITORY
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.mel import frame_starts
-from genrefusion.pipelines.base import Context, read_pipeline
+from genrefusion.pipelines.base import Context
 from genrefusion.pipelines.multiframe import SongFrames
+from genrefusion.pipelines.saved import read_pipeline
 from genrefusion.settings.features import MelFeatures
 
 # 12.8 kHz and a hop of 256 make 50 columns a second; a frame of 2 s has 101.

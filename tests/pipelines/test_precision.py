@@ -14,7 +14,8 @@ from conftest import TINY_DATA, TINY_NETWORK, compose_train
 from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
-from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_pipeline
+from genrefusion.pipelines.base import Context, Pipeline, make_pipeline
+from genrefusion.pipelines.saved import read_pipeline
 from genrefusion.settings.trainer import TrainerSettings
 
 SMALL = ["pipeline.epochs=8", "pipeline.patience=8", "pipeline.batch_size=8", "pipeline.lr=3e-3"]

@@ -25,7 +25,8 @@ from genrefusion.features.text_encoder import load_pretrained
 from genrefusion.features.transformer import Transformer
 from genrefusion.models.coattention import BidirectionalLstm
 from genrefusion.models.crnn import POOLS, KerasGru, Trunk
-from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_pipeline
+from genrefusion.pipelines.base import Context, Pipeline, make_pipeline
+from genrefusion.pipelines.saved import read_pipeline
 from genrefusion.runs.costs import count_macs, measure_alone, measure_costs
 from genrefusion.settings.pipelines import TextEncoderSettings
 

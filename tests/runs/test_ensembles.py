@@ -18,7 +18,8 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.files import locked
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.predictions import genre_columns, read_predictions
-from genrefusion.pipelines.base import Context, read_pipeline
+from genrefusion.pipelines.base import Context
+from genrefusion.pipelines.saved import read_pipeline
 from genrefusion.runs import ensembles
 from genrefusion.runs.ensembles import run_ensemble
 from genrefusion.runs.training import run_experiment

@@ -14,11 +14,10 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.corpora import load_corpus
 from genrefusion.data.tracks import Tracks
-from genrefusion.pipelines.base import read_settings
 from genrefusion.settings import registry
 from genrefusion.settings.data import DataSettings
 from genrefusion.settings.fields import Settings, setting
-from genrefusion.settings.registry import entries, register
+from genrefusion.settings.registry import entries, read_settings, register
 
 
 @dataclass

@@ -28,7 +28,7 @@ from genrefusion.core.terminal import Terminal, shown
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.arrays import feature_arrays
 from genrefusion.features.cache import cache_to_read
-from genrefusion.pipelines import base
+from genrefusion.pipelines import base, saved
 from genrefusion.pipelines.base import Context, Pipeline, Predictor
 from genrefusion.pipelines.ensemble import EnsemblePipeline
 from genrefusion.runs.kept_corpus import corpus_kept
@@ -286,9 +286,9 @@ def load_pipeline(folder: PathLike, *, cache: str | None = None, workers: int = 
     """
     directory = as_path(folder, "load_pipeline")
     context = Context(cache_to_read(cache_folder(cache) / "features"), workers=workers, terminal=Terminal(quiet=quiet))
-    if base.is_saved(directory):
-        context.max_seconds = base.read_description(directory)["max_seconds"]
-        return base.read_pipeline(directory, context)
+    if saved.is_saved(directory):
+        context.max_seconds = saved.read_description(directory)["max_seconds"]
+        return saved.read_pipeline(directory, context)
     run = open_run(directory)
     context.max_seconds = run.record["config"]["data"]["max_seconds"]
     pipelines = run.pipelines(context)

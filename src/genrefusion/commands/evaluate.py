@@ -108,6 +108,12 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         terminal.say("note", f"{run.directory}: {closed.strerror}. The figures are not kept")
         return metrics
     renew_index(run.record["config"]["output"], run.directory, terminal)
+    _say_where(config, scored, stale, terminal)
+    return metrics
+
+
+def _say_where(config: EvaluateConfig, scored: _Scored, stale: bool, terminal: Terminal) -> None:
+    """Name what the evaluation has left."""
     terminal.say("report", str(scored.target / "report.html"))
     terminal.say("figures", str(scored.target))
     if config.calibrate:
@@ -118,7 +124,6 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
         terminal.say("explained", str(scored.explanations(scored.target)))
     if config.sides:
         terminal.say("sides", str(scored.target / "sides"))
-    return metrics
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The contract of all pipelines, what they are given to work with, and how they are made and saved.
+"""The contract of all pipelines, what they are given to work with, and how they are made; `saved` has their folders.
 
 A pipeline is trained on tracks, gives each track probabilities over genres, and lives in one folder without a pickle.
 What was trained, or joined from what was trained, is a `Predictor`; what can be trained is a `Pipeline` besides. Both
@@ -7,33 +7,25 @@ have the usual answers, which a pipeline inherits. ``tests/test_contract.py`` ho
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 import pandas as pd
 
 from genrefusion.core.errors import NotFittedError, UserError
-from genrefusion.core.files import write_atomically
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.sources import AudioSource, Surroundings, audio_source
 from genrefusion.features.text_encoder import Device
 from genrefusion.metrics.predictions import Prediction
-from genrefusion.settings.fields import as_saved, found_near
-from genrefusion.settings.registry import behind, find
-from genrefusion.settings.registry import read_settings as read_settings
+from genrefusion.settings.registry import behind
 from genrefusion.settings.trainer import TrainerSettings
 from genrefusion.training import Tell, Watch
-
-FORMAT = 1
-_FILE = "pipeline.json"
-_STATE = "state.json"
 
 
 @dataclass
@@ -240,9 +232,6 @@ class Pipeline(Predictor, Protocol):
         """Train on `train`; `val` chooses the moment to stop, and nothing else."""
 
 
-AnyPipeline = TypeVar("AnyPipeline", bound=Pipeline)
-
-
 def make_pipeline(settings: Any, features: Any, context: Context) -> Pipeline:
     """Build the untrained pipeline that the settings name.
 
@@ -254,18 +243,6 @@ def make_pipeline(settings: Any, features: Any, context: Context) -> Pipeline:
     if settings.joins_runs:
         raise UserError("An ensemble is not trained: it is joined from finished runs (train experiment=ensemble).")
     return cast(Pipeline, behind(settings)(settings, features, context))
-
-
-def read_pipeline(directory: Path, context: Context) -> Predictor:
-    """Read a trained pipeline from a run's ``model/`` folder.
-
-    Raises
-    ------
-    UserError
-        The folder holds no pipeline, or one of another format.
-    """
-    settings = read_settings(read_description(directory)["pipeline"])
-    return cast(Predictor, behind(settings).load(directory, context))
 
 
 def require_fitted(pipeline: Predictor) -> None:
@@ -280,67 +257,6 @@ def require_fitted(pipeline: Predictor) -> None:
         raise NotFittedError(
             f"This {type(pipeline).__name__} is not trained yet: call fit, or load a trained one with load_pipeline."
         )
-
-
-def write_description(directory: Path, pipeline: Predictor) -> None:
-    """Write ``pipeline.json``: settings, features and classes, and for how long songs are heard."""
-    source = source_of(pipeline)
-    features = pipeline.features if source is None else source.noted()
-    description = {
-        "format": FORMAT,
-        "classes": pipeline.classes_,
-        "pipeline": {"schema": type(pipeline.settings).__name__} | as_saved(pipeline.settings),
-        "features": {"schema": type(features).__name__} | as_saved(features),
-        "max_seconds": pipeline.context.max_seconds,
-        "precision": pipeline.context.precision,
-    }
-    write_atomically(directory / _FILE, json.dumps(description, indent=2).encode())
-
-
-def is_saved(directory: Path) -> bool:
-    """Whether a trained pipeline lies in a folder."""
-    return (directory / _FILE).is_file()
-
-
-def read_description(directory: Path) -> dict[str, Any]:
-    """Read ``pipeline.json``; its settings are checked as those of a command line are."""
-    path = directory / _FILE
-    if not path.is_file():
-        raise UserError(f"{directory}: no trained pipeline (no {_FILE}).")
-    try:
-        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: damaged ({error}).") from error
-    if description.get("format") != FORMAT:
-        raise UserError(f"{path}: format {description.get('format')!r}; this version reads format {FORMAT}.")
-    entry = find(str(description["pipeline"].get("schema")))
-    if entry is None or entry.group != "pipeline":
-        raise UserError(f"{path}: unknown pipeline {description['pipeline']['name']!r}.")
-    return {"max_seconds": Context.max_seconds} | description  # older ones do not say
-
-
-def write_state(directory: Path, state: dict[str, Any]) -> None:
-    """Write ``state.json``: what was fitted beside weights and models."""
-    write_atomically(directory / _STATE, json.dumps(state).encode())
-
-
-def read_state(directory: Path) -> dict[str, Any]:
-    """Read what `write_state` wrote."""
-    try:
-        state: dict[str, Any] = json.loads((directory / _STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{directory / _STATE}: missing or damaged.") from error
-    return state
-
-
-def rebuild(cls: type[AnyPipeline], directory: Path, context: Context) -> AnyPipeline:
-    """Make the pipeline that a folder describes, with settings and classes, without what was trained."""
-    description = read_description(directory)
-    settings, features = (read_settings(description[part]) for part in ("pipeline", "features"))
-    context = replace(context, precision=description.get("precision", "float32"))
-    pipeline = cls(found_near(settings, directory), found_near(features, directory), context)
-    pipeline.classes_ = description["classes"]
-    return pipeline
 
 
 def genres_to_learn(train: Tracks, val: Tracks) -> list[str]:

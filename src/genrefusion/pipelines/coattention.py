@@ -25,18 +25,10 @@ from genrefusion.metrics.predictions import Prediction
 from genrefusion.models.coattention import CoAttentionNetwork, Pairs
 from genrefusion.pipelines.attention import Attention, Probabilities, attend, predict
 from genrefusion.pipelines.audio_side import Timeline, audio_side
-from genrefusion.pipelines.base import (
-    Context,
-    Pipeline,
-    genres_to_learn,
-    read_state,
-    rebuild,
-    require_fitted,
-    write_description,
-    write_state,
-)
+from genrefusion.pipelines.base import Context, Pipeline, genres_to_learn, require_fitted
 from genrefusion.pipelines.frames import member_conditions, on_device
 from genrefusion.pipelines.lyrics import report_lyrics
+from genrefusion.pipelines.saved import read_state, rebuild, write_description, write_state
 from genrefusion.pipelines.sequences import Sequences, drop_sides, heard_alone, in_parts
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.features import FeatureSettings

@@ -15,18 +15,11 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.features.precomputed import ready_tracks
 from genrefusion.metrics.pooling import Labels, LogarithmicPool, Probabilities
 from genrefusion.metrics.predictions import Prediction
-from genrefusion.pipelines.base import (
-    Context,
-    Predictor,
-    read_description,
-    read_pipeline,
-    read_settings,
-    read_state,
-    write_description,
-    write_state,
-)
+from genrefusion.pipelines.base import Context, Predictor
+from genrefusion.pipelines.saved import read_description, read_pipeline, read_state, write_description, write_state
 from genrefusion.settings.features import NoFeatures
 from genrefusion.settings.pipelines import EnsembleSettings
+from genrefusion.settings.registry import read_settings
 
 
 @dataclass(frozen=True)

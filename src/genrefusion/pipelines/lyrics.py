@@ -11,15 +11,9 @@ from genrefusion.data.groups import group_tracks
 from genrefusion.data.lyrics import is_short
 from genrefusion.data.tracks import Tracks
 from genrefusion.metrics.predictions import Prediction
-from genrefusion.pipelines.base import (
-    Context,
-    Pipeline,
-    genres_to_learn,
-    rebuild,
-    require_fitted,
-    write_description,
-)
+from genrefusion.pipelines.base import Context, Pipeline, genres_to_learn, require_fitted
 from genrefusion.pipelines.readers import READERS, Reader, VectorReader
+from genrefusion.pipelines.saved import rebuild, write_description
 from genrefusion.settings.features import NoFeatures
 from genrefusion.settings.pipelines import LyricsSettings
 

@@ -26,17 +26,7 @@ from genrefusion.metrics.predictions import Prediction
 from genrefusion.models import msd
 from genrefusion.models.crnn import FrameClassifier
 from genrefusion.models.window_head import WindowHead
-from genrefusion.pipelines.base import (
-    Context,
-    Pipeline,
-    genres_to_learn,
-    mean_over_frames,
-    read_state,
-    rebuild,
-    require_fitted,
-    write_description,
-    write_state,
-)
+from genrefusion.pipelines.base import Context, Pipeline, genres_to_learn, mean_over_frames, require_fitted
 from genrefusion.pipelines.frames import (
     SongFrames,
     apply,
@@ -47,6 +37,7 @@ from genrefusion.pipelines.frames import (
     require_readable_frames,
     trunk_outputs,
 )
+from genrefusion.pipelines.saved import read_state, rebuild, write_description, write_state
 from genrefusion.pipelines.weights import load_modules, save_modules
 from genrefusion.settings.features import FeatureSettings, MelFeatures
 from genrefusion.settings.pipelines import MultiframeSettings

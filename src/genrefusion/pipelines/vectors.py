@@ -22,18 +22,8 @@ from genrefusion.metrics.pooling import LogarithmicPool
 from genrefusion.metrics.predictions import Prediction
 from genrefusion.models.folds import inner_folds
 from genrefusion.models.tabular import Held, Labels, Matrix, Probabilities, TabularModel
-from genrefusion.pipelines.base import (
-    Context,
-    Pipeline,
-    genres_to_learn,
-    mean_over_frames,
-    read_state,
-    rebuild,
-    require_fitted,
-    source_of,
-    write_description,
-    write_state,
-)
+from genrefusion.pipelines.base import Context, Pipeline, genres_to_learn, mean_over_frames, require_fitted, source_of
+from genrefusion.pipelines.saved import read_state, rebuild, write_description, write_state
 from genrefusion.settings.features import FeatureSettings
 from genrefusion.settings.pipelines import XgboostSettings
 

@@ -22,7 +22,9 @@ from genrefusion.core.machine import machine, peak_memory_mb
 from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import ScratchCache
 from genrefusion.features.precomputed import write_ready
-from genrefusion.pipelines.base import Context, read_pipeline, read_settings
+from genrefusion.pipelines.base import Context
+from genrefusion.pipelines.saved import read_pipeline
+from genrefusion.settings.registry import read_settings
 from genrefusion.settings.trainer import TrainerSettings
 
 Call = Callable[[], object]

@@ -13,8 +13,8 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.files import write_atomically
 from genrefusion.core.folders import KEPT_CORPUS
 from genrefusion.data.tracks import Tracks
-from genrefusion.pipelines.base import read_settings
 from genrefusion.settings.fields import found_near
+from genrefusion.settings.registry import read_settings
 
 _COMPUTED = ("lyrics_path", "samples_sha256", "song_sha256", "features_sha256")
 """Columns of loaded tracks that loading them again gives, or that lyrics in the table make needless."""

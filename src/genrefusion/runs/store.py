@@ -14,7 +14,8 @@ import pandas as pd
 from genrefusion.core.errors import UserError
 from genrefusion.data.splits import Split, read_split
 from genrefusion.metrics.predictions import read_predictions
-from genrefusion.pipelines.base import Context, Predictor, read_pipeline
+from genrefusion.pipelines.base import Context, Predictor
+from genrefusion.pipelines.saved import read_pipeline
 from genrefusion.reports.terminal_tables import with_interval
 from genrefusion.runs.trained_on import TrainedOn, read_trained_on
 

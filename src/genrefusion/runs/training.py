@@ -36,7 +36,7 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import ready_tracks, refuse_genre_columns, require_numbers, with_digests
 from genrefusion.metrics.predictions import write_predictions
-from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_features, read_settings
+from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_features
 from genrefusion.reports.corpus_facts import write_corpus_facts
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import (
@@ -52,6 +52,7 @@ from genrefusion.runs.record import open_record
 from genrefusion.runs.store import model_folder
 from genrefusion.runs.tracking import tracked
 from genrefusion.settings.commands import EvaluateConfig, TrainConfig
+from genrefusion.settings.registry import read_settings
 from genrefusion.training import Tell, Watch
 
 _MOST_SKIPPED = 8

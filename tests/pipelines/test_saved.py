@@ -12,8 +12,10 @@ import pytest
 from conftest import compose_train
 from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
-from genrefusion.pipelines.base import Context, make_pipeline, read_pipeline, read_settings, require_weights_read
+from genrefusion.pipelines.base import Context, make_pipeline, require_weights_read
+from genrefusion.pipelines.saved import read_pipeline
 from genrefusion.settings.data import ManifestData
+from genrefusion.settings.registry import read_settings
 
 
 @pytest.mark.parametrize("text", ["${oc.env:SECRET}", "a/${name}", r"\${oc.env:SECRET}", "${", "$", "{}"])
