@@ -173,17 +173,8 @@ def _digest(identity: Mapping[str, Any]) -> str:
 
 RUN_FILES = (
     *("checkpoints", "config.yaml", "corpus.json", "costs.json", "figures", "frames", "history.csv", "importance.csv"),
-    *(
-        "metrics.json",
-        "model",
-        "predictions",
-        "report.html",
-        "splits.csv",
-        "tensorboard",
-        "tracking.json",
-        "tracks.csv",
-    ),
-    *(TRAINED_ON, "views"),
+    *("metrics.json", "model", "predictions", "report.html", "splits.csv", "tensorboard", "tracking.json"),
+    *("tracks.csv", TRAINED_ON, "views"),
 )
 """What a run leaves in its folder or has there on the way, beside ``run.json`` and ``run.log``."""
 
