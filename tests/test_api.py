@@ -36,7 +36,7 @@ from genrefusion.commands.predict import predict_files
 from genrefusion.metrics.predictions import genre_columns
 from genrefusion.reports.terminal_tables import with_interval
 from genrefusion.runs.training import run_experiment
-from genrefusion.settings.commands import EvaluateConfig, PredictConfig
+from genrefusion.settings.commands import EvaluateConfig, PredictConfig, WeightsFile
 from genrefusion.settings.trainer import TrainerSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
@@ -266,6 +266,18 @@ def test_songs_are_predicted_as_the_command_predicts_them(
     assert "<table" in answers._repr_html_()
 
 
+def test_the_published_network_answers_without_a_run(
+    demo: Tracks, musicnn_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song = demo.table["audio"].iloc[0]
+    songs, _ = predict(model="musicnn", songs=song, settings={"features.weights": musicnn_weights})
+    settings = {"features": WeightsFile(weights=str(musicnn_weights)), "trainer": TrainerSettings()}
+    capsys.readouterr()
+    assert predict_files(PredictConfig(model="musicnn", audio=song, format="json", **settings)) == 0
+    (expected,) = json.loads(capsys.readouterr().out)
+    assert songs.drop(columns="genre").loc[song].to_dict() == pytest.approx(expected["probabilities"], abs=1e-6)
+
+
 @pytest.fixture(scope="module")
 def segments(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that hears segments of songs."""
@@ -382,6 +394,17 @@ def test_a_pipeline_is_that_of_the_experiment_and_opens_as_it_was_saved(
         (lambda tracks: train("lyrics", Tracks(tracks.table.reset_index(), "x")), "have their ids as index"),
         (lambda tracks: predict(5, "song.mp3"), "predict: run takes a path, or a run, not a int"),
         (lambda tracks: predict("nowhere", np.zeros(3)), "predict: songs takes a path, or a run, not a float64"),
+        (lambda tracks: predict("nowhere"), r'predict takes a run, or else model="musicnn", and songs: predict\(run'),
+        (lambda tracks: predict(songs="song.mp3"), "predict takes a run, or else model"),
+        (lambda tracks: predict("run", "song.mp3", model="musicnn"), "predict takes a run, or else model"),
+        (lambda tracks: predict(model="musicn", songs="song.mp3"), "No model 'musicn'. Did you mean 'musicnn'"),
+        (lambda tracks: train("lyrics", tracks, settings={"seed": 3}), "seed is given twice, as seed=0 and as seed=3"),
+        (lambda tracks: make_pipeline("lyrics", settings={"seed": 3}), "seed is given twice"),
+        (lambda tracks: open_corpus("data=demo", "data=gtzan"), "data is given twice"),
+        (lambda tracks: open_corpus("data=gtzan data.root=x"), "each setting is an argument of its own"),
+        (lambda tracks: make_pipeline("lyrics_tfidf").fit(tracks.table, tracks), "fit takes the tracks of a corpus"),
+        (lambda tracks: make_pipeline("lyrics_tfidf").fit(tracks, "val.csv"), r"open_corpus\('val.csv'\) opens one"),
+        (lambda tracks: tracks.subset(["nope", tracks.ids[0]]), "demo has no tracks with these ids:\n  nope$"),
         (lambda tracks: load_pipeline(None), "load_pipeline takes a path, or a run, not a NoneType"),
         (lambda tracks: find_runs("nowhere"), "find_runs: no folder nowhere"),
     ],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from genrefusion.commands.start import run_command, take_names
+from genrefusion.commands.start import run_command
 
 
 def train() -> None:
@@ -31,7 +31,7 @@ def predict() -> None:
 
     Without training, of seven genres: ``predict model=musicnn audio=PATH``.
     """
-    run_command("predict", usage=predict.__doc__, given=take_names("audio", "lyrics"))
+    run_command("predict", usage=predict.__doc__, names=("audio", "lyrics"))
 
 
 def reproduce() -> None:

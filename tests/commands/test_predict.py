@@ -430,6 +430,21 @@ def test_hostile_names_can_be_typed(name: str, tmp_path: Path, monkeypatch: pyte
     assert given == [f"{name}.wav"]
 
 
+def test_several_songs_are_typed_in_brackets_but_for_a_name_with_brackets(
+    run: Path, write_tone: WriteTone, tmp_path: Path
+) -> None:
+    for name in ("a b.wav", "2", "[2]"):
+        shutil.move(write_tone(tmp_path / "song.wav"), tmp_path / name)
+
+    def answered(audio: str) -> list[str]:
+        done = run_here("predict", f"run={run}", f"audio={audio}", "format=json", cwd=tmp_path)
+        assert done.returncode == 0
+        return [answer["audio"] for answer in json.loads(done.stdout)]
+
+    assert answered("['a b.wav',2]") == ["a b.wav", "2"]
+    assert answered("[2]") == ["[2]"]
+
+
 def test_bytes_that_are_no_text_can_be_typed_in_a_terminal(tmp_path: Path) -> None:
     code = "from genrefusion import cli; from genrefusion.commands import predict; predict.predict_files = lambda c: print(ascii(c.audio)); cli.predict()"
     command = [sys.executable, "-c", code, "run=x", b"audio=latin\xe9.wav"]

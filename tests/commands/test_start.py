@@ -72,6 +72,38 @@ def test_the_command_that_goes_on_can_be_pasted(monkeypatch: pytest.MonkeyPatch)
     assert (last.key_or_group, last.value()) == ("hydra.run.dir", "/x/it's")
 
 
+@pytest.mark.parametrize(
+    ("command", "words", "said"),
+    [
+        ("train", ["experiment=lyrics", "experiment=no"], "experiment=no counts, not experiment=lyrics"),
+        ("train", ["seed=1", "seed=2", "seed=-1"], "seed=-1 counts, not seed=1, seed=2"),
+        ("train", ["seed=3", "++seed=-1"], "++seed=-1 counts, not seed=3"),
+        ("evaluate", ["run=a", "run=b"], "run=b counts, not run=a"),
+    ],
+)
+def test_of_what_is_given_twice_the_last_counts_and_is_said(
+    command: str, words: list[str], said: str, tmp_path: Path
+) -> None:
+    done = run_here(command, *words, cwd=tmp_path)
+    assert done.stderr.splitlines()[0] == f"note     given twice: {said}"
+    assert words[-1].strip("+") in done.stderr.splitlines()[1] or "'no'" in done.stderr
+
+
+def test_the_same_word_twice_is_no_news(tmp_path: Path) -> None:
+    assert run_here("evaluate", "run=a", "run=a", cwd=tmp_path).stderr.startswith("run=a: ")
+
+
+@pytest.mark.parametrize("words", [["audio=a", "audio=b, c.mp3"], ["run=a", "run=b"]])
+def test_of_what_is_asked_nothing_is_lost(words: list[str], tmp_path: Path) -> None:
+    done = run_here("predict", *words, cwd=tmp_path)
+    setting, first, second = words[-2].partition("=")[0], *words[-2:]
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"{setting} is given twice, as {first} and as {second}: leave out one of them.\n"
+        f'Where several are taken, they go into brackets: "{setting}=[A,B]".\n'
+    )
+
+
 def test_a_setting_of_another_choice_names_those_that_have_it(tmp_path: Path) -> None:
     done = run_here("train", "experiment=xgboost_97", "data.root=songs", cwd=tmp_path)
     assert done.stderr.startswith("No setting 'data.root' with this choice of data; these have it: data=gtzan,")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy.typing as npt
 import pandas as pd
 
-from genrefusion.api.corpora import PathLike, as_path, checked, of_table, open_corpus, require_tracks, words_of
+from genrefusion.api.corpora import PathLike, as_path, checked, of_table, open_corpus, words_of
 from genrefusion.commands.predict import ask
 from genrefusion.commands.predict_formats import Answers, as_tables
 from genrefusion.commands.train import make_run
@@ -25,7 +25,7 @@ from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.folders import cache_folder, forgotten_unless_begun, places_of, run_folder
 from genrefusion.core.processes import process_count
 from genrefusion.core.terminal import Terminal, shown
-from genrefusion.data.tracks import Tracks
+from genrefusion.data.tracks import Tracks, require_tracks
 from genrefusion.features.arrays import feature_arrays
 from genrefusion.features.cache import cache_to_read
 from genrefusion.pipelines import base, saved
@@ -35,6 +35,7 @@ from genrefusion.runs.kept_corpus import corpus_kept
 from genrefusion.runs.listing import list_runs
 from genrefusion.runs.store import Run, open_run
 from genrefusion.runs.training import train_context
+from genrefusion.settings.composing import require_once
 from genrefusion.settings.in_python import composed, composing, typed
 
 __all__ = [
@@ -96,6 +97,7 @@ def train(
     if process_count() > 1:
         raise UserError("train runs in one process from Python: start it without a launcher.")
     given = [*([] if split is None else [f"split={split}"]), f"seed={seed}", *typed(settings)]
+    require_once(given)
     if ours := [name for name in settings or () if name.startswith("hydra.")]:
         raise UserError(f'{ours[0]} is of the command line; settings={{"output": FOLDER}} says where runs go.')
     if named := {"data", "data.manifest", "data.root"} & set(settings or ()):
@@ -121,9 +123,10 @@ def train(
 
 
 def predict(
-    run: PathLike | Sequence[PathLike],
+    run: PathLike | Sequence[PathLike] | None = None,
     songs: PathLike | Sequence[PathLike] | None = None,
     *,
+    model: str | None = None,
     lyrics: PathLike | None = None,
     settings: Chosen = None,
     quiet: bool = False,
@@ -132,10 +135,12 @@ def predict(
 
     Parameters
     ----------
-    run : Run, str or Path, or several
+    run : Run, str or Path, or several, optional
         Finished runs, whose answers are averaged.
     songs : str or Path, or several, optional
         Songs, folders or patterns.
+    model : str, optional
+        In place of a run, without training: ``"musicnn"``, the published tag network, as ``predict model=…`` has it.
     lyrics : str or Path, optional
         A file or a folder to look for lyrics in, before those beside the songs and in their tags. Without songs, whose.
     settings : mapping of str to Any, optional
@@ -153,10 +158,15 @@ def predict(
     UserError
         There is no run or no song, or not one can be answered.
     """
-    runs, audio = _several(run, "run"), _several(songs, "songs") if songs is not None else None
+    if (run is None) == (model is None) or (songs is None and lyrics is None):
+        raise UserError(
+            'predict takes a run, or else model="musicnn", and songs: predict(run, "song.mp3"), '
+            'predict(model="musicnn", songs="song.mp3"). Lyrics alone: predict(run, lyrics="song.lrc").'
+        )
+    runs, audio = _several(run, "run"), _several(songs, "songs")
     with composing():
         config = composed("predict", typed(settings))
-    config = replace(config, run=runs, audio=audio, lyrics=None if lyrics is None else os.fspath(lyrics))
+    config = replace(config, run=runs, model=model, audio=audio, lyrics=None if lyrics is None else os.fspath(lyrics))
     terminal = Terminal(quiet=quiet)
     with disks_in_words(places_of(vars(config))):
         asked = ask(config, terminal)
@@ -234,7 +244,9 @@ def make_pipeline(experiment: str, *, seed: int = 0, settings: Chosen = None, qu
         There is no such experiment or setting, or it is joined from finished runs.
     """
     with composing():
-        config = composed("train", [f"experiment={experiment}", f"seed={seed}", f"name={experiment}", *typed(settings)])
+        words = [f"experiment={experiment}", f"seed={seed}", *typed(settings)]
+        require_once(words)
+        config = composed("train", [f"name={experiment}", *words])
     return base.make_pipeline(config.pipeline, config.features, train_context(config, Terminal(quiet=quiet)))
 
 
@@ -295,6 +307,8 @@ def load_pipeline(folder: PathLike, *, cache: str | None = None, workers: int = 
     return pipelines[0] if len(pipelines) == 1 else EnsemblePipeline.mean_of(pipelines)
 
 
-def _several(paths: PathLike | Sequence[PathLike], name: str) -> list[str]:
+def _several(paths: PathLike | Sequence[PathLike] | None, name: str) -> list[str] | None:
+    if paths is None:
+        return None
     several = [paths] if isinstance(paths, str | os.PathLike) or not isinstance(paths, Iterable) else paths
     return [os.fspath(as_path(path, f"predict: {name}")) for path in several]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from genrefusion.data.checks import check_audio
 from genrefusion.data.corpora import load_corpus, load_usable
 from genrefusion.data.manifest import tables_in
 from genrefusion.data.tracks import Tracks, validate_table
+from genrefusion.settings.composing import require_once
 from genrefusion.settings.data import DataSettings
 from genrefusion.settings.in_python import composed, composing, typed
 from genrefusion.settings.registry import entries
@@ -50,6 +52,7 @@ def open_corpus(*source: PathLike | Tracks, workers: int = 2, quiet: bool = Fals
     if source and isinstance(source[0], Tracks):
         return checked(source[0], DataSettings(), cache_folder(None), workers, terminal)
     words = [word for each in source for word in _corpus_words(each)]
+    require_once(words)
     with composing():
         config = composed("corpus", words)
     data, cache = config.data, cache_folder(config.cache)
@@ -67,7 +70,7 @@ def _corpus_words(source: object) -> list[str]:
     """What is typed for a corpus: its name, the path of a table or a folder, or a setting, which is typed as it is."""
     if not isinstance(source, str | os.PathLike):
         raise UserError(
-            f"open_corpus takes the path of a table or a folder, a name or settings, each by itself, not a "
+            "open_corpus takes the path of a table or a folder, a name or settings, each an argument of its own, not a "
             f'{type(source).__name__}. Of a DataFrame: Tracks(table.set_index("track_id"), "name").'
         )
     word = os.fspath(source)
@@ -75,6 +78,10 @@ def _corpus_words(source: object) -> list[str]:
         return [f"data={word}"]
     path = Path(word).expanduser().absolute()
     if "=" in word and not path.exists():
+        if re.search(r"[\s,]\s*data(\.\w+)?=", word):
+            raise UserError(
+                f'open_corpus("{word}"): each setting is an argument of its own: "data=gtzan", "data.root=…".'
+            )
         return [word]
     if path.is_dir():
         kind = "manifest" if tables_in(path) else "folder"
@@ -93,15 +100,6 @@ def checked(tracks: Tracks, settings: DataSettings, cache: Path, workers: int, t
         return tracks
     validate_table(tracks.table.rename_axis("track_id").reset_index(), where=tracks.corpus)
     return check_audio(tracks, settings, cache=cache, workers=workers, terminal=terminal)
-
-
-def require_tracks(tracks: object, name: str) -> None:
-    """Refuse what is no `Tracks`, such as the path of a corpus that was not opened."""
-    if not isinstance(tracks, Tracks):
-        given = f"({tracks!r}) opens one" if isinstance(tracks, str) else f" opens one; not a {type(tracks).__name__}"
-        raise UserError(f"{name} takes the tracks of a corpus: open_corpus{given}.")
-    if "track_id" in tracks.table:
-        raise UserError(f'{name}: tracks have their ids as index: Tracks(table.set_index("track_id"), "name").')
 
 
 def as_path(path: object, name: str) -> Path:

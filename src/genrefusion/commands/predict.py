@@ -55,7 +55,7 @@ def predict_files(config: PredictConfig) -> int:
     ----------
     config : PredictConfig
         `run` is a run folder or a list of them, or else `model` is ``musicnn``; `audio` is a file, a folder or a
-        pattern, `lyrics` a file or a folder; `format` is ``table``, ``json`` or ``csv``.
+        pattern, or a list of them, `lyrics` a file or a folder; `format` is ``table``, ``json`` or ``csv``.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def ask(config: PredictConfig, terminal: Terminal) -> Asked:
     Parameters
     ----------
     config : PredictConfig
-        As for `predict_files`; `audio` may be a list here.
+        As for `predict_files`.
     terminal : Terminal
         Shows how far it is.
 
@@ -254,7 +254,7 @@ def _listed(audio: str | list[str] | None, lyrics: Path | None) -> tuple[list[So
     if lyrics is not None and not lyrics.exists():
         raise UserError(f"lyrics={shown(lyrics)}: no such file or folder.")
     if audio is not None:
-        found, missing = _found(audio if isinstance(audio, list) else [audio])
+        found, missing = _found(list(map(str, audio)) if isinstance(audio, list) else [audio])
         songs = list(dict.fromkeys(song for each in found for song in each.songs))
         if lyrics is not None and not lyrics.is_dir() and len(songs) > 1:
             raise UserError(
@@ -285,7 +285,7 @@ def _require_what_to_ask(config: PredictConfig) -> None:
     if not (config.model or (config.run and all(runs))) or not (config.audio or config.lyrics):
         raise UserError(
             "predict needs run=DIR, the folder of a run, or model=musicnn, which needs no training, and audio=PATH: "
-            "a song, a folder or a pattern."
+            "a song, a folder, a pattern, or several as [A,B]."
         )
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,17 +20,27 @@ from omegaconf.errors import OmegaConfBaseException
 
 from genrefusion.core.disks import disk_mistake, disks_in_words
 from genrefusion.core.errors import UserError
+from genrefusion.core.files import note
 from genrefusion.core.folders import forgotten_unless_begun, places_of, typed_places
 from genrefusion.core.interrupts import keep_interrupts
 from genrefusion.core.processes import LAUNCHER_GRACE, process_count, process_number
 from genrefusion.core.streams import escape_what_does_not_fit
-from genrefusion.settings.composing import as_override, configs_directory, own_configs, take_folders, to_settings
+from genrefusion.settings.composing import (
+    as_override,
+    configs_directory,
+    given_twice,
+    own_configs,
+    require_once,
+    take_folders,
+    to_settings,
+)
+from genrefusion.settings.fields import is_there
 from genrefusion.settings.help import help_text
 from genrefusion.settings.mistakes import in_words
 from genrefusion.settings.registry import require_plugins
 
 
-def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None = None) -> None:
+def run_command(name: str, *, usage: str | None, names: tuple[str, ...] = ()) -> None:
     """Compose the settings of a command, run it, and print mistakes.
 
     Parameters
@@ -41,8 +50,9 @@ def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None
         settings; ``run_one_of_several`` there gets what is composed for one of several runs.
     usage : str
         How it is called, for ``--help``.
-    given : mapping of str to str, optional
-        Settings that were not left to Hydra: see `take_names`.
+    names : tuple of str
+        Settings that are names of files and not left to Hydra: see `_take_names`. None is given twice then, as one
+        file would be lost; other commands take the last, so that one can go on from a list of settings.
     """
     escape_what_does_not_fit()
     keep_interrupts()
@@ -50,11 +60,16 @@ def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None
     try:
         require_plugins()
         _check_options()
+        if names:
+            require_once(sys.argv[1:])
+        given = _take_names(*names)
+        for *before, last in given_twice(sys.argv[1:]).values():
+            note(f"given twice: {last} counts, not {', '.join(before)}")
         _quote_values()
         if {"--help", "-h"} & set(sys.argv[1:]):
             print(help_text(name, str(usage)))  # noqa: T201
         else:
-            _run(name, given or {})
+            _run(name, given)
     except UserError as error:
         _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
@@ -73,7 +88,7 @@ def run_command(name: str, *, usage: str | None, given: Mapping[str, str] | None
         _fail("Interrupted." + (advice if name == "train" and not several else ""), code=130)
 
 
-def _run(name: str, given: Mapping[str, str]) -> None:
+def _run(name: str, given: dict[str, str]) -> None:
     if process_count() > 1:
         _check_launched(name)
     if process_number():
@@ -111,13 +126,17 @@ def _check_options() -> None:
     own_configs()
 
 
-def take_names(*settings: str) -> dict[str, str]:
-    """Take names of files out of what was typed: Hydra would read the quotes, brackets, commas and ``${`` in them."""
+def _take_names(*settings: str) -> dict[str, str]:
+    """Take names of files out of what was typed: Hydra would read the quotes, brackets, commas and ``${`` in them.
+
+    Quotes and a list are left to it, but for a list that is the name of a file.
+    """
     names = {}
     for argument in sys.argv[1:]:
         setting, _, value = argument.partition("=")
         quoted = value[:1] == value[-1:] and value[:1] in ("'", '"')  # as Hydra wants it
-        if setting in settings and value not in ("", "null") and not quoted:
+        listed = value[:1] + value[-1:] == "[]" and not is_there(value)
+        if setting in settings and value not in ("", "null") and not quoted and not listed:
             names[setting] = value
             sys.argv.remove(argument)
     return names

@@ -134,8 +134,19 @@ class Tracks:
         return pd.Index(classes).get_indexer(pd.Index(self.table["genre"])).astype(np.int64)
 
     def subset(self, ids: Sequence[str]) -> Tracks:
-        """The tracks with these ids, in this order."""
-        return replace(self, table=self.table.loc[list(ids)])
+        """The tracks with these ids, in this order.
+
+        Raises
+        ------
+        UserError
+            There is no track with one of them.
+        """
+        ids = list(ids)
+        try:
+            return replace(self, table=self.table.loc[ids])
+        except KeyError:
+            unknown = [str(track) for track in ids if track not in self.table.index]
+            raise UserError(f"{self.corpus} has no tracks with these ids:\n{bullet_list(unknown)}") from None
 
     def called_as(self, genres: Iterable[str]) -> Tracks:
         """The tracks with genres called as in a list, where they differ from one there as those of a corpus may."""
@@ -240,6 +251,21 @@ def load_table(path: Path, *, corpus: str, skip: bool = False) -> Tracks:
             raise UserError(next(iter(unread.values())))
     synthetic = "synthetic" in table and (table["synthetic"].astype(str).str.lower() == "true").any()
     return Tracks(table.set_index("track_id"), corpus, bool(synthetic), skipped, notes=notes)
+
+
+def require_tracks(tracks: object, name: str) -> None:
+    """Refuse what is no `Tracks` where some are taken, such as the path of a corpus that was not opened.
+
+    Raises
+    ------
+    UserError
+        Says what was given to what is called so, and what opens a corpus.
+    """
+    if not isinstance(tracks, Tracks):
+        given = f"({tracks!r}) opens one" if isinstance(tracks, str) else f" opens one; not a {type(tracks).__name__}"
+        raise UserError(f"{name} takes the tracks of a corpus: open_corpus{given}.")
+    if "track_id" in tracks.table:
+        raise UserError(f'{name}: tracks have their ids as index: Tracks(table.set_index("track_id"), "name").')
 
 
 def _title_digest(row: Mapping[Any, Any]) -> str:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from genrefusion.core.errors import NotFittedError, UserError
 from genrefusion.core.terminal import Terminal
-from genrefusion.data.tracks import Tracks
+from genrefusion.data.tracks import Tracks, require_tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.sources import AudioSource, Surroundings, audio_source
 from genrefusion.features.text_encoder import Device
@@ -245,18 +245,22 @@ def make_pipeline(settings: Any, features: Any, context: Context) -> Pipeline:
     return cast(Pipeline, behind(settings)(settings, features, context))
 
 
-def require_fitted(pipeline: Predictor) -> None:
-    """Refuse to predict or to be saved before the fit.
+def require_fitted(pipeline: Predictor, *asked: Tracks) -> None:
+    """Refuse to predict tracks or to be saved before the fit.
 
     Raises
     ------
     NotFittedError
         Says what to do first.
+    UserError
+        What is asked for is no tracks.
     """
     if not pipeline.classes_:
         raise NotFittedError(
             f"This {type(pipeline).__name__} is not trained yet: call fit, or load a trained one with load_pipeline."
         )
+    for tracks in asked:
+        require_tracks(tracks, "predict_proba")
 
 
 def genres_to_learn(train: Tracks, val: Tracks) -> list[str]:
@@ -265,8 +269,10 @@ def genres_to_learn(train: Tracks, val: Tracks) -> list[str]:
     Raises
     ------
     UserError
-        There is one only, or the validation tracks have others.
+        There is one only, or the validation tracks have others; or these are no tracks.
     """
+    for tracks in (train, val):
+        require_tracks(tracks, "fit")
     unknown = sorted(set(val.genres) - set(train.genres))
     if unknown:
         raise UserError(f"The validation tracks have genres that no training track has: {', '.join(unknown)}.")

@@ -156,7 +156,7 @@ class CoattentionPipeline(Pipeline):
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each track; in the views, from the audio and from the lyrics alone where there are both."""
-        require_fitted(self)
+        require_fitted(self, tracks)
         songs = self._songs(tracks)
         table = self._table(songs)
         both = songs.both

@@ -74,7 +74,7 @@ class LyricsPipeline(Pipeline):
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each track."""
-        require_fitted(self)
+        require_fitted(self, tracks)
         tracks.require("lyrics")
         found = self.reader_.predict_proba(tracks.lyrics)
         index = pd.Index(tracks.ids, name="track_id")

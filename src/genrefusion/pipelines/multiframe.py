@@ -130,7 +130,7 @@ class MultiframePipeline(Pipeline):
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each frame, and their mean for each song."""
-        require_fitted(self)
+        require_fitted(self, tracks)
         frames = self._frames(tracks)
         if self.settings.vote == "knn":
             probabilities = self._voters().predict_proba(self._points(frames))

@@ -106,7 +106,7 @@ class VectorPipeline(Pipeline):
 
     def predict_proba(self, tracks: Tracks) -> Prediction:
         """Probabilities of each track, and of each segment where the audio is read in segments."""
-        require_fitted(self)
+        require_fitted(self, tracks)
         audio = self._audio_rows(tracks)
         prediction = mean_over_frames(self.models_["audio"].predict_proba(audio.rows), audio.songs, self.classes_)
         songs = self._vote(prediction).loc[tracks.ids]

@@ -108,7 +108,7 @@ class PredictConfig(Settings):
         choices={"musicnn": "the published tag network: blues, country, hiphop, jazz, metal, pop, rock"},
         help="in place of a run, without training",
     )
-    audio: Any = setting(None, path=True, help="a song, a folder or a pattern")  # or, from Python, several
+    audio: Any = setting(None, path=True, help="a song, a folder or a pattern, or several as [A,B]")
     lyrics: str | None = setting(
         None, path=True, help="a file, or a folder with SONG.lrc or SONG.txt; null: beside the song, or its tags"
     )

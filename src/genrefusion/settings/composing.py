@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,31 @@ def as_override(word: str, *, several: bool = False) -> str:
             return in_quotes
         return word
     return in_quotes
+
+
+def given_twice(words: Iterable[str]) -> dict[str, list[str]]:
+    """Settings that are typed more than once and not alike, each with its words, of which Hydra keeps the last."""
+    typed: dict[str, list[str]] = {}
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if equals and not name.startswith("-"):
+            typed.setdefault(name.lstrip("+~"), []).append(word)
+    return {setting: each for setting, each in typed.items() if len(set(each)) > 1}
+
+
+def require_once(words: Iterable[str]) -> None:
+    """Refuse settings that are given twice where no common list is continued: none of them is to be lost.
+
+    Raises
+    ------
+    UserError
+        Names both.
+    """
+    for setting, (first, *_, last) in given_twice(words).items():
+        raise UserError(
+            f"{setting} is given twice, as {first} and as {last}: leave out one of them.\n"
+            f'Where several are taken, they go into brackets: "{setting}=[A,B]".'
+        )
 
 
 def literal(path: Path) -> str:

@@ -180,7 +180,7 @@ def found_near(settings: Any, directory: Path) -> Any:
 
     def find(path: str) -> str:
         places = (str(folder / path) for folder in directory.absolute().parents)
-        return path if _is_there(path) else next(filter(_is_there, places), path)
+        return path if is_there(path) else next(filter(is_there, places), path)
 
     return _with_paths(settings, find)
 
@@ -196,13 +196,14 @@ def _with_paths(settings: Any, change: Callable[[str], str]) -> Any:
 
 
 def _absolute(path: str) -> str:
-    if not _is_there(path):
+    if not is_there(path):
         return path
     # Links keep the names that they were given, but that ".." behind one leads elsewhere than the text says.
     return str(Path(path).resolve() if ".." in Path(path).parts else Path(path).absolute())
 
 
-def _is_there(path: str) -> bool:
+def is_there(path: str) -> bool:
+    """Whether there is a file or a folder, of any text."""
     return bool(path) and os.path.exists(path)  # noqa: PTH110 (Path raises where a text can be no path)
 
 
