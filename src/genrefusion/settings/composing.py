@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import re
 import sys
 from collections.abc import Iterable
@@ -179,16 +180,20 @@ def register() -> None:
     UserError
         A plug-in is broken; all else is registered.
     """
-    store = ConfigStore.instance()
     for command in COMMANDS:
-        store.store(name=f"{command.__name__.removesuffix('Config').lower()}_schema", node=command)
+        _store(None, f"{command.__name__.removesuffix('Config').lower()}_schema", command)
     for entry in entries():
-        store.store(group=f"{entry.group}/schema", name=entry.name, node=entry.schema)
+        _store(f"{entry.group}/schema", entry.name, entry.schema)
     OmegaConf.register_new_resolver("if_weights", _if_weights, replace=True)
     OmegaConf.register_new_resolver("threads_each", _threads_each, replace=True)
     OmegaConf.register_new_resolver("run_folder", named_run, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("sweep_folder", named_sweep, replace=True, use_cache=True)
     require_plugins()
+
+
+@functools.cache  # Hydra keeps it
+def _store(group: str | None, name: str, schema: type[Any]) -> None:
+    ConfigStore.instance().store(group=group, name=name, node=schema)
 
 
 def take_folders() -> None:
