@@ -200,7 +200,14 @@ def _pip_answers() -> bool:
 
 @pytest.fixture(scope="module")
 def unrendered() -> Iterator[None]:
-    """Pictures are composed but not rendered, which takes longer than a tiny run, where a module tells nothing of them."""
+    """Where a module tells nothing of pictures: see `without_rendering`."""
+    with without_rendering():
+        yield
+
+
+@contextlib.contextmanager
+def without_rendering() -> Iterator[None]:
+    """Compose pictures but do not render them, which takes longer than a tiny run."""
     from genrefusion.reports import plots
 
     def write(figure: Figure, path: Path) -> None:

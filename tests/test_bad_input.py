@@ -289,6 +289,7 @@ def test_one_bad_file_of_each_kind_at_once_takes_nothing_from_the_others(call: C
 ESCAPE = "\x1b[31m"
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_names_cannot_steer_the_terminal(call: Call, tmp_path: Path) -> None:
     found = rows(tmp_path)
     for number, row in enumerate(found):

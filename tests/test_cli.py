@@ -11,6 +11,7 @@ import pytest
 
 from conftest import TINY, TINY_DATA, run_here
 from genrefusion.core import folders
+from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
 
 COMMANDS = ("train", "evaluate", "predict", "reproduce", "corpus")
@@ -145,8 +146,9 @@ def test_resuming_where_nothing_was_begun_says_so_and_no_more(tmp_path: Path) ->
 
 
 def test_debug_shows_where_a_mistake_was_found(tmp_path: Path) -> None:
-    answer = start("train", "data=folder", "data.root=nowhere", "debug=true", cwd=tmp_path)
-    assert "Traceback" in answer.stderr
+    with pytest.raises(UserError, match=r"data\.root=nowhere: no such folder") as found:
+        run_here("train", "data=folder", "data.root=nowhere", "debug=true", cwd=tmp_path)
+    assert "load_folder" in [entry.name for entry in found.traceback]
 
 
 def test_train_works_from_any_folder_and_names_its_run_last(demo: Tracks, tmp_path: Path) -> None:

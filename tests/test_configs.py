@@ -27,7 +27,7 @@ from genrefusion.settings.commands import EvaluateConfig, TrainConfig
 from genrefusion.settings.composing import configs_directory
 from genrefusion.settings.trainer import TrainerSettings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unrendered")]
 
 EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
 QUICK = [*TINY, "pipeline.epochs=1"]

@@ -74,6 +74,7 @@ LIKE_OTHERS = (
     "lyrics by a forest",
     "lyrics by a perceptron",
     "lyrics by mean embedding",
+    "co-attention with tags",
     "co-attention of the lyrics alone",
 )
 """Those that differ from another in one part, which has tests of its own: only ``-m ''`` runs them."""

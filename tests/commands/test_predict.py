@@ -20,7 +20,7 @@ import pytest
 import soundfile
 
 import genrefusion
-from conftest import TINY, TINY_DATA, compose_train, run_here
+from conftest import TINY, TINY_DATA, compose_train, run_here, without_rendering
 from genrefusion import load_pipeline
 from genrefusion.commands import predict as predict_command
 from genrefusion.commands.predict import predict_files, songs_at
@@ -58,7 +58,8 @@ def runs(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     def run(name: str) -> Path:
         if name not in made:
             folder = tmp_path_factory.mktemp("runs") / "run"
-            run_experiment(compose_train(*EXPERIMENTS[name]), folder, quiet=True)
+            with without_rendering():
+                run_experiment(compose_train(*EXPERIMENTS[name]), folder, quiet=True)
             made[name] = folder
         return made[name]
 
@@ -257,7 +258,8 @@ def test_a_run_on_ready_features_is_refused(demo: Tracks, tmp_path: Path, write_
     table.to_csv(tmp_path / "ready.csv")
     words = ["experiment=xgboost", "pipeline.estimator=logistic", "features=table"]
     config = compose_train(*TINY_DATA, *words, f"features.path={tmp_path / 'ready.csv'}")
-    run_experiment(config, tmp_path / "run", quiet=True)
+    with without_rendering():
+        run_experiment(config, tmp_path / "run", quiet=True)
     with pytest.raises(UserError, match=r"reads ready features \(.*ready.csv\), which other songs do not have"):
         predict(str(tmp_path / "run"), write_tone(tmp_path / "song.wav"))
 

@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 import genrefusion
-from conftest import compose_train, run_here, shared
+from conftest import compose_train, run_here, shared, without_rendering
 from genrefusion.commands.predict import predict_files
 from genrefusion.pipelines.ready import TAG_OF, reference
 from genrefusion.runs.training import run_experiment
@@ -149,7 +149,8 @@ def trained_on(weights: Path, corpus: Path, folder: Path) -> Path:
     given = Path(shutil.copy(weights, folder / "given.safetensors"))
     words = ["experiment=xgboost", "pipeline.rounds=2", "features=musicnn", f"features.weights={given}"]
     config = compose_train(*words, "data=folder", f"data.root={corpus}", f"cache={folder / 'cache'}")
-    run_experiment(config, folder / "run", quiet=True)
+    with without_rendering():
+        run_experiment(config, folder / "run", quiet=True)
     given.unlink()
     return folder
 

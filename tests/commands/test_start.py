@@ -29,6 +29,7 @@ def test_any_name_is_a_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize("word", ["output=~/runs", "output='~/runs'", "hydra.run.dir=~/runs/a"])
 def test_a_tilde_is_the_home_folder(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

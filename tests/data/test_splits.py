@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,8 +39,20 @@ def random_corpus(seed: int) -> Tracks:
     return make([rows[i] for i in order], split=[parts[i] for i in order])
 
 
+@functools.cache
+def random_split(kind: str, seed: int) -> tuple[Tracks, Split]:
+    """Such a corpus and its split, which takes long and is only looked at."""
+    tracks = random_corpus(seed)
+    return tracks, split_tracks(tracks, SplitSettings(kind=kind), seed=seed)
+
+
 def even_corpus(*, genres: int = 5, artists: int = 20, songs: int = 2) -> Tracks:
     return make([(f"g{g}", f"a{g} {a}") for g in range(genres) for a in range(artists) for _ in range(songs)])
+
+
+@functools.cache
+def even_split(kind: str, seed: int) -> Split:
+    return split_tracks(even_corpus(), SplitSettings(kind=kind), seed=seed)
 
 
 def parts(fold: Fold) -> tuple[list[str], list[str], list[str]]:
@@ -48,8 +62,8 @@ def parts(fold: Fold) -> tuple[list[str], list[str], list[str]]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_artist_is_on_two_sides_of_a_split(kind: str, seed: int) -> None:
-    tracks = random_corpus(seed)
-    for fold in split_tracks(tracks, SplitSettings(kind=kind), seed=seed).folds:
+    tracks, split = random_split(kind, seed)
+    for fold in split.folds:
         artists = [set(tracks.table.loc[part, "artist"].dropna()) for part in parts(fold)]
         assert not artists[0] & artists[1]
         assert not artists[0] & artists[2]
@@ -59,8 +73,8 @@ def test_no_artist_is_on_two_sides_of_a_split(kind: str, seed: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_each_track_is_in_one_part_of_a_fold(kind: str, seed: int) -> None:
-    tracks = random_corpus(seed)
-    for fold in split_tracks(tracks, SplitSettings(kind=kind), seed=seed).folds:
+    tracks, split = random_split(kind, seed)
+    for fold in split.folds:
         assert sorted([*fold.train, *fold.val, *fold.test]) == sorted(tracks.ids)
         assert all(parts(fold))
 
@@ -74,7 +88,7 @@ def test_kfold_tests_each_track_once(seed: int) -> None:
 
 
 def test_kfold_validates_on_other_tracks_in_each_fold() -> None:
-    folds = split_tracks(even_corpus(), SplitSettings(kind="kfold"), seed=0).folds
+    folds = even_split("kfold", 0).folds
     assert len({tuple(sorted(fold.val)) for fold in folds}) == len(folds)
 
 
@@ -82,7 +96,7 @@ def test_kfold_validates_on_other_tracks_in_each_fold() -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_genres_have_the_same_shares_in_each_part(kind: str, seed: int) -> None:
     tracks = even_corpus()
-    fold = split_tracks(tracks, SplitSettings(kind=kind), seed=seed).folds[0]
+    fold = even_split(kind, seed).folds[0]
     for part in parts(fold):
         shares = tracks.table.loc[part, "genre"].value_counts(normalize=True)
         np.testing.assert_allclose(shares.reindex(tracks.genres, fill_value=0), 0.2, atol=0.05)
@@ -106,7 +120,7 @@ def test_the_same_seed_gives_the_same_split(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["holdout", "kfold"])
 def test_other_seeds_give_other_splits(kind: str) -> None:
-    digests = {split_tracks(even_corpus(), SplitSettings(kind=kind), seed=seed).digest for seed in SEEDS}
+    digests = {even_split(kind, seed).digest for seed in SEEDS}
     assert len(digests) == len(SEEDS)
 
 

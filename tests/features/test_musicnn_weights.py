@@ -62,7 +62,7 @@ def test_the_licence_lies_beside_the_weights(musicnn_weights: Path) -> None:
         assert file.stat().st_mode & 0o444 == 0o444, "other users may share the cache"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_two_processes_one_fetches(musicnn_weights: Path, tmp_path: Path) -> None:
     both = [begin_to_fetch(tmp_path / "weights") for _ in range(2)]
     said = [process.communicate()[0] for process in both]
@@ -72,7 +72,7 @@ def test_of_two_processes_one_fetches(musicnn_weights: Path, tmp_path: Path) -> 
     assert (tmp_path / "weights" / KEPT[1]).read_bytes() == musicnn_weights.read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_a_killed_process_left_is_removed(musicnn_weights: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/"

@@ -443,6 +443,7 @@ def test_impossible_settings_are_refused(music: Path, settings: dict[str, Any], 
         build(music, **settings)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_built_corpus_of_both_sides_is_trained_on_by_its_folder(write: Write, music: Path, tmp_path: Path) -> None:
     for genre in ("jazz", "rock"):
         for song in range(8):
