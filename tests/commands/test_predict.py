@@ -43,6 +43,7 @@ EXPERIMENTS = {
     "co-attention": [
         *(*TINY_DATA, "experiment=coattention", "features.frame_seconds=3", "pipeline.width=32", "pipeline.epochs=1"),
         *("pipeline.trunk.width=4", "pipeline.trunk.epochs=1", "pipeline.batch_size=8"),
+        "text_encoder.model={tiny}",
     ],
 }
 
@@ -51,7 +52,7 @@ WriteTone = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def runs(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def runs(demo: Tracks, tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Runs:
     """Folder of a run of each experiment, trained when it is asked for."""
     made: dict[str, Path] = {}
 
@@ -59,7 +60,8 @@ def runs(demo: Tracks, tmp_path_factory: pytest.TempPathFactory) -> Runs:
         if name not in made:
             folder = tmp_path_factory.mktemp("runs") / "run"
             with without_rendering():
-                run_experiment(compose_train(*EXPERIMENTS[name]), folder, quiet=True)
+                words = [word.format(tiny=tiny_encoder) for word in EXPERIMENTS[name]]
+                run_experiment(compose_train(*words), folder, quiet=True)
             made[name] = folder
         return made[name]
 

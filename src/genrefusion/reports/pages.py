@@ -7,6 +7,7 @@ pictures and lists of facts. Everything that is put into one is escaped, and the
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,14 +73,18 @@ def render(template_name: str, **context: Any) -> str:
     str
         HTML. All text of the context is escaped.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+    return _environment(TEMPLATES).get_template(template_name).render(context)
+
+
+@functools.cache  # it keeps the templates compiled, which takes longer than to fill them in
+def _environment(templates: Path) -> Environment:
+    return Environment(
+        loader=FileSystemLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template_name).render(context)
 
 
 def read_picture(path: Path, caption: str, alt: str) -> Picture:
