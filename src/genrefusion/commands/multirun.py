@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from genrefusion.core.errors import UserError
 from genrefusion.core.folders import forget_empty
 from genrefusion.core.terminal import Terminal, shown, shown_lines
-from genrefusion.settings.composing import literal, quoted, to_settings
+from genrefusion.settings.composing import corpus_name, literal, quoted, to_settings
 from genrefusion.settings.mistakes import require_launcher, require_no_interrupt, why
 
 
@@ -181,7 +181,11 @@ def _choose_folder(combination: Combination, own: DictConfig, folders: dict[str,
     """Take a folder for the runs of an experiment and corpus, and give each run its place there."""
     raw = OmegaConf.to_container(own.hydra.sweep, resolve=False)
     assert isinstance(raw, dict)
-    place = [own.output, own.hydra.runtime.choices.experiment, own.data.name] if "${" in raw["dir"] else [raw["dir"]]
+    place = (
+        [own.output, own.hydra.runtime.choices.experiment, corpus_name(own.data)]
+        if "${" in raw["dir"]
+        else [raw["dir"]]
+    )
     key = json.dumps([raw["dir"], *map(str, place)])
     if key not in folders:
         folders[key] = Path(own.hydra.sweep.dir)

@@ -191,7 +191,7 @@ def _find_or_make(experiments: Experiments, experiment: str, overrides: list[str
     else:
         if begun is not None:
             experiments.terminal.say("resume", str(begun))
-        found = begun or Path(run_folder(settings.output, settings.name, settings.data.name, False))
+        found = begun or Path(run_folder(settings.output, settings.name, settings.data.corpus_name, False))
         settings = replace(settings, resume=begun is not None)
         with forgotten_unless_begun(found):
             if settings.pipeline.joins_runs:
@@ -269,7 +269,7 @@ def _together(names: list[str]) -> str:
 
 def _place(table: pd.DataFrame, config: ReproduceConfig) -> str:
     """Name of the folder: corpus, protocol, number of seeds and chosen rows, so that no table overwrites another."""
-    about = caption(table) or f"{config.data.name} {config.split.kind}"
+    about = caption(table) or f"{config.data.corpus_name} {config.split.kind}"
     if len(config.seeds) > 1:
         about += f" {len(config.seeds)} seeds"
     if config.rows is not None:
