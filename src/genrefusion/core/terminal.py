@@ -90,9 +90,12 @@ class Terminal:
             plain: dict[str, Any] = {"width": _WIDE, "force_jupyter": False, "force_terminal": False}
             self.console = Console(quiet=quiet, highlight=False, soft_wrap=True, **plain)
 
-    def say(self, label: str, text: str) -> None:
-        """Print one fact on one line; it may hold names from files, of which nothing is markup or steers a terminal."""
-        line = _labelled(label, text)
+    def say(self, label: str, text: str | Path) -> None:
+        """Print one fact on one line; it may hold names from files, of which nothing is markup or steers a terminal.
+
+        A path is absolute there, however it was given: it leads to the place from any folder.
+        """
+        line = _labelled(label, str(text.absolute()) if isinstance(text, Path) else text)
         self.console.print(line)
         self._write(line.plain)
 
