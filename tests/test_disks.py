@@ -123,7 +123,7 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_where_there_is_room(
     answer = run_here("train", *typed, "data=manifest", songs, cwd=tmp_path)
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert answer.returncode == 2
-    (said,) = answer.stderr.splitlines()
+    _twice, said = answer.stderr.splitlines()
     assert said.startswith(f"output {tmp_path}/outputs: File too large (")
     assert said.endswith("another folder: output=FOLDER. What is done is kept: resume=true goes on with it.")
     assert not list(tmp_path.rglob("*.part"))
@@ -133,9 +133,9 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_where_there_is_room(
 
 def test_resume_takes_the_run_of_the_same_corpus(songs: str, tmp_path: Path) -> None:
     table = Path(songs.removeprefix("data.manifest="))
-    other = shutil.copy(table, table.with_name("other.csv"))
+    other = shutil.copy(table, table.with_name("manifest.csv"))  # of the same corpus, as its name says
     for manifest, time in ((table, "2026-01-01_00-00-00"), (other, "2026-01-01_00-00-01")):
-        folder = tmp_path / "outputs" / "xgboost_97" / "manifest" / time
+        folder = tmp_path / "outputs" / "xgboost_97" / table.parent.name / time
         typed = [*PLAIN, "data=manifest", f"data.manifest={manifest}"]
         assert run_here("train", *typed, f"hydra.run.dir={folder}", cwd=tmp_path).returncode == 0
         record = json.loads((folder / "run.json").read_text())
@@ -144,7 +144,7 @@ def test_resume_takes_the_run_of_the_same_corpus(songs: str, tmp_path: Path) -> 
     assert answer.returncode == 0, answer.stderr
     states = {
         path.parent.name: json.loads(path.read_text())["status"]
-        for path in tmp_path.glob("outputs/xgboost_97/manifest/*/run.json")
+        for path in tmp_path.glob(f"outputs/xgboost_97/{table.parent.name}/*/run.json")
     }
     assert states == {"2026-01-01_00-00-00": "finished", "2026-01-01_00-00-01": "running"}
 
@@ -152,7 +152,7 @@ def test_resume_takes_the_run_of_the_same_corpus(songs: str, tmp_path: Path) -> 
 @pytest.mark.long
 def test_resume_takes_the_sweep_of_the_same_corpus(songs: str, tmp_path: Path) -> None:
     table = Path(songs.removeprefix("data.manifest="))
-    other = f"data.manifest={shutil.copy(table, table.with_name('other.csv'))}"
+    other = f"data.manifest={shutil.copy(table, table.with_name('manifest.csv'))}"
     for manifest, words in (
         (songs, ["sweep.trials=1"]),
         (other, ["sweep.trials=1"]),
@@ -160,6 +160,6 @@ def test_resume_takes_the_sweep_of_the_same_corpus(songs: str, tmp_path: Path) -
     ):
         answer = run_here("train", "-m", "sweep=xgboost", *words, *PLAIN, "data=manifest", manifest, cwd=tmp_path)
         assert answer.returncode == 0, answer.stderr
-    first, second = sorted(tmp_path.glob("outputs/xgboost_97/manifest/*_sweep*"))
+    first, second = sorted(tmp_path.glob(f"outputs/xgboost_97/{table.parent.name}/*_sweep*"))
     assert [len(pd.read_csv(folder / "sweep.csv")) for folder in (first, second)] == [2, 1]
     assert (first / "1" / "run.json").is_file()

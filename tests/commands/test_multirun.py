@@ -47,7 +47,7 @@ def test_an_impossible_value_does_not_end_the_runs_beside_it(demo: Tracks, tmp_p
     made = pages(tmp_path)
     assert [Path(page).name for page in made] == ["1", "2"], "folders have the numbers of the combinations"
     for number, page in zip((1, 2), made, strict=True):
-        assert f"  {number}   pipeline.c={number}   {page}" in answer.stderr
+        assert f"  {number}   pipeline.c={number}   {tmp_path / page}" in answer.stderr, "wherever the command stood"
     assert "1 failed:\n  0   pipeline.c=-1\n      pipeline.c=-1" in answer.stderr
     assert "Traceback" not in answer.stderr
 

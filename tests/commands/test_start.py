@@ -22,9 +22,10 @@ def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
     return sys.argv[1:]
 
 
+@pytest.mark.parametrize("options", [[], ["-m"]], ids=["a run", "several"])
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_is_a_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (word,) = typed(monkeypatch, f"data.root={name}")
+def test_any_name_is_a_value(name: str, options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    *_, word = typed(monkeypatch, *options, f"data.root={name}")
     assert str(OverridesParser.create().parse_override(word).value()) == name
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from conftest import TINY, TINY_DATA, run_here
@@ -25,6 +26,7 @@ from genrefusion.settings.composing import configs_directory, register
 optuna = pytest.importorskip("optuna", reason="needs optuna: pip install 'genrefusion[sweep]'")
 
 from genrefusion.commands.sweep import checked, distributions, open_study, run_trial  # noqa: E402 (imports optuna)
+from genrefusion.commands.sweep_results import retrain_command  # noqa: E402
 
 pytestmark = pytest.mark.long
 
@@ -276,3 +278,9 @@ def test_a_missing_extra_is_named(hidden: str, arguments: list[str], message: st
     assert answer.returncode == 2
     assert message in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["songs", "a'b $x", "mü sic"])
+def test_the_folder_of_a_sweep_may_have_any_name(name: str) -> None:
+    *_, place = retrain_command([], "xgboost", Path("/runs") / name)
+    assert OverridesParser.create().parse_override(place).value() == [f"file:///runs/{name}"]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import TINY_DATA, TINY_NETWORK, compose_train
+from conftest import TINY_DATA, TINY_NETWORK, compose_train, run_here
 from genrefusion.commands.evaluate import evaluate_run
 from genrefusion.core.errors import UserError
 from genrefusion.core.files import locked
@@ -50,6 +50,15 @@ def test_val_is_taken_from_train_where_ready_features_lack_the_tables_own(demo: 
     held = vals([track for track in demo.ids if track not in lacking])
     assert held
     assert {part[demo.ids.index(track)] for track in held} == {"train"}
+
+
+def test_a_corpus_of_one_genre_is_refused_before_a_run_begins(demo: Tracks, tmp_path: Path) -> None:
+    table = demo.table.reset_index()[["track_id", "genre", "lyrics"]]
+    table[table["genre"] == "jazz"].to_csv(tmp_path / "tracks.csv", index=False)
+    done = run_here("train", "experiment=lyrics_tfidf", "data=manifest", "data.manifest=tracks.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "Two genres at least are needed to train; the tracks have: jazz.\n"
+    assert not list(tmp_path.rglob("20*"))
 
 
 def test_two_processes_do_not_train_in_one_folder(demo: Tracks, tmp_path: Path) -> None:

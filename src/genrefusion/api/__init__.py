@@ -31,7 +31,7 @@ from genrefusion.features.cache import cache_to_read
 from genrefusion.pipelines import base, saved
 from genrefusion.pipelines.base import Context, Pipeline, Predictor
 from genrefusion.pipelines.ensemble import EnsemblePipeline
-from genrefusion.runs.kept_corpus import corpus_kept
+from genrefusion.runs.kept_corpus import corpus_kept, kept_name
 from genrefusion.runs.listing import list_runs
 from genrefusion.runs.store import Run, open_run
 from genrefusion.runs.training import train_context
@@ -112,7 +112,8 @@ def train(
     data = words_of(tracks)
     with composing(), contextlib.ExitStack() as kept:
         config = compose(data or of_table(Path("in_memory.csv")))
-        directory = Path(run_folder(config.output, config.name, config.data.name, config.resume))
+        corpus = config.data.corpus_name if data else kept_name(tracks)
+        directory = Path(run_folder(config.output, config.name, corpus, config.resume))
         kept.enter_context(disks_in_words(places_of(vars(config)), run=directory))
         kept.enter_context(forgotten_unless_begun(directory))
         if not data:

@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from genrefusion.core.errors import UserError
 from genrefusion.core.folders import forget_empty
 from genrefusion.core.terminal import Terminal, shown, shown_lines
-from genrefusion.settings.composing import literal, quoted, to_settings
+from genrefusion.settings.composing import corpus_name, literal, quoted, to_settings
 from genrefusion.settings.mistakes import require_launcher, require_no_interrupt, why
 
 
@@ -181,7 +181,11 @@ def _choose_folder(combination: Combination, own: DictConfig, folders: dict[str,
     """Take a folder for the runs of an experiment and corpus, and give each run its place there."""
     raw = OmegaConf.to_container(own.hydra.sweep, resolve=False)
     assert isinstance(raw, dict)
-    place = [own.output, own.hydra.runtime.choices.experiment, own.data.name] if "${" in raw["dir"] else [raw["dir"]]
+    place = (
+        [own.output, own.hydra.runtime.choices.experiment, corpus_name(own.data)]
+        if "${" in raw["dir"]
+        else [raw["dir"]]
+    )
     key = json.dumps([raw["dir"], *map(str, place)])
     if key not in folders:
         folders[key] = Path(own.hydra.sweep.dir)
@@ -232,7 +236,7 @@ def _tell(combinations: Sequence[Combination]) -> None:
     made = [c for c in combinations if c.problem is None]
     failed = [c for c in combinations if c.problem is not None]
     lines = [f"{len(made)} of {len(combinations)} runs are finished{':' if made else '.'}"]
-    lines += [f"  {c.number}   {shown(c.named)}   {shown(c.folder)}" for c in made]
+    lines += [f"  {c.number}   {shown(c.named)}   {shown(Path(str(c.folder)).absolute())}" for c in made]
     if failed:
         lines.append(f"{len(failed)} failed:")
     for combination in failed:

@@ -17,6 +17,7 @@ from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.files import write_atomically
 from genrefusion.core.terminal import Terminal
 from genrefusion.metrics.predictions import write_predictions
+from genrefusion.settings.composing import quoted
 
 if TYPE_CHECKING:
     import optuna
@@ -82,8 +83,8 @@ def finish(study: optuna.Study, directory: Path, name: str, typed: Sequence[str]
     _draw(study, table, directory / "figures", title=f"{name}, {len(table)} trials, validation")
     counts = table["state"].value_counts()
     terminal.say("trials", ", ".join(f"{counts[state]} {state}" for state in counts.index))
-    terminal.say("best", f"{title}   {directory / 'experiment' / 'best.yaml'}")
-    terminal.say("sweep", str(directory / "sweep.csv"))
+    terminal.say("best", f"{title}   {directory.absolute() / 'experiment' / 'best.yaml'}")
+    terminal.say("sweep", directory / "sweep.csv")
     terminal.say("test it", shlex.join(retrain_command(overrides, name, directory)))
 
 
@@ -112,7 +113,7 @@ def retrain_command(typed: Sequence[Override], name: str, directory: Path) -> li
         if str(override.key_or_group).split(".")[0] not in (*_PART_OF_THE_EXPERIMENT, *_OF_THE_SWEEP)
     ]
     place = f"file://{directory.absolute()}"
-    where = place if re.fullmatch(r"[\w:/.-]+", place) else f"'{place}'"  # what Hydra reads without quotes
+    where = place if re.fullmatch(r"[\w:/.-]+", place) else quoted(place)  # what Hydra reads without quotes
     return ["train", "experiment=best", f"name={name}_best", f"hydra.searchpath=[{where}]", *kept]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
+from genrefusion.core.folders import folder_name
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.facts import CorpusFacts
 from genrefusion.data.formats import ENDINGS
@@ -78,11 +79,3 @@ def _genres_without(root: Path, songs: list[Path], lost: dict[str, str]) -> Iter
     for genre, counts in reasons.items():
         reason, count = counts.most_common(1)[0]
         yield f"the whole genre {genre}: {count} files {reason}"
-
-
-def folder_name(folder: Path) -> str:
-    """Name of a folder, also where it was written as ``..``; links keep the names that they were given."""
-    folder = folder.absolute()
-    if ".." in folder.parts:
-        folder = folder.resolve()
-    return folder.name or "corpus"  # the root has none

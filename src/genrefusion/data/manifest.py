@@ -9,10 +9,9 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.files import require_file
 from genrefusion.data.checks import require_sides
 from genrefusion.data.facts import CorpusFacts
-from genrefusion.data.folder import folder_name
 from genrefusion.data.table_files import ENDINGS, NAMED_ENDINGS
 from genrefusion.data.tracks import Tracks, load_table
-from genrefusion.settings.data import ManifestData
+from genrefusion.settings.data import ManifestData, table_name
 
 FACTS = CorpusFacts(
     layout=f"a table ({NAMED_ENDINGS}) with track_id, genre and audio (relative to it), lyrics or lyrics_path"
@@ -26,7 +25,7 @@ def load(settings: ManifestData, **_: Any) -> Tracks:
     """Read the table, and require of each track what `data.needs` says."""
     path = find_table(settings)
     require_file(path, "data.manifest", "It is a tracks table; data.root=FOLDER takes the one that lies in a folder.")
-    tracks = load_table(path, corpus=_table_name(path), skip=settings.on_error == "skip")
+    tracks = load_table(path, corpus=table_name(path), skip=settings.on_error == "skip")
     needed = {"any": (), "both": ("audio", "lyrics")}.get(settings.needs, (settings.needs,))
     for side in needed:
         tracks = require_sides(tracks, [side], settings)
@@ -66,8 +65,3 @@ def tables_in(root: Path) -> list[Path]:
     """Tables in a folder whose name is tracks."""
     named = (path for path in sorted(root.iterdir()) if path.stem.lower() == "tracks" and path.is_file())
     return [path for path in named if path.suffix.lower() in ENDINGS]
-
-
-def _table_name(path: Path) -> str:
-    """Name of the table's folder when the file is called something like tracks.csv, else of the file."""
-    return folder_name(path.parent) if path.stem.lower() in ("tracks", "manifest", "index") else path.stem

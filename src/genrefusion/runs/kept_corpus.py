@@ -20,6 +20,11 @@ _COMPUTED = ("lyrics_path", "samples_sha256", "song_sha256", "features_sha256")
 """Columns of loaded tracks that loading them again gives, or that lyrics in the table make needless."""
 
 
+def kept_name(tracks: Tracks) -> str:
+    """Name of the corpus as a file can have it."""
+    return re.sub(r"[/\x00]", "_", tracks.corpus) or "corpus"
+
+
 @contextlib.contextmanager
 def corpus_kept(tracks: Tracks, directory: Path) -> Iterator[Path]:
     """Write the table of tracks into the folder of a run; it goes again if the block breaks off before the run begins.
@@ -39,8 +44,7 @@ def corpus_kept(tracks: Tracks, directory: Path) -> Iterator[Path]:
             "Some pieces of songs cannot be trained on: give the songs, opened without data.piece_seconds, and "
             f'settings={{"data.piece_seconds": {tracks.piece_seconds:g}}}.'
         )
-    name = re.sub(r"[/\x00]", "_", tracks.corpus) or "corpus"
-    path = directory / KEPT_CORPUS / f"{name}.csv"
+    path = directory / KEPT_CORPUS / f"{kept_name(tracks)}.csv"
     content = _table(tracks).to_csv(index=False).encode()
     if path.is_file() and path.read_bytes() != content:
         raise UserError(f"{directory}: was begun on other tracks.")

@@ -36,7 +36,7 @@ from genrefusion.data.tracks import Tracks
 from genrefusion.features.cache import FeatureCache
 from genrefusion.features.precomputed import ready_tracks, refuse_genre_columns, require_numbers, with_digests
 from genrefusion.metrics.predictions import write_predictions
-from genrefusion.pipelines.base import Context, Pipeline, make_pipeline, read_features
+from genrefusion.pipelines.base import Context, Pipeline, genres_to_learn, make_pipeline, read_features
 from genrefusion.reports.corpus_facts import write_corpus_facts
 from genrefusion.reports.run_page import write_report
 from genrefusion.reports.summary import (
@@ -149,7 +149,7 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
         _finish(directory, record, metrics, terminal)
     if record["status"] == "finished":
         renew_index(config.output, directory, terminal)
-    terminal.say("run", str(directory))
+    terminal.say("run", directory)
     if process_count() > 1:
         from genrefusion.training.loop import leave_together  # only now: other pipelines need no PyTorch
 
@@ -205,7 +205,7 @@ def _finish(directory: Path, record: dict[str, Any], metrics: dict[str, Any], te
     show_metrics(metrics, terminal)
     if record["status"] != "trial":
         record["status"] = "finished"
-        terminal.say("report", str(write_report(directory, record)))
+        terminal.say("report", write_report(directory, record))
         write_json(record, directory / "run.json")
     shutil.rmtree(directory / "checkpoints", ignore_errors=True)
 
@@ -264,7 +264,10 @@ def prepare(config: TrainConfig, terminal: Terminal) -> tuple[Tracks, Split]:
     require_numbers(tracks, features)
     refuse_genre_columns(tracks, features)
     tracks = with_digests(tracks, features)
-    return tracks, split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)
+    split = split_tracks(_without_unready_val(config, tracks, terminal), config.split, seed=config.seed)
+    for fold in split.folds:  # or each fit would refuse them, in a run that has begun
+        genres_to_learn(tracks.subset(fold.train), tracks.subset(fold.val))
+    return tracks, split
 
 
 def _without_unready_val(config: TrainConfig, tracks: Tracks, terminal: Terminal) -> Tracks:

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,8 @@ def as_override(word: str, *, several: bool = False) -> str:
         value = str(Path(value).expanduser())
     word, in_quotes = f"{name}={value}", f"{name}={quoted(value)}"
     try:
-        if several or not (parser.parse_override(word).is_sweep_override() and Path(value).exists()):
+        is_one = not parser.parse_override(word).is_sweep_override()
+        if is_one or several or not Path(value).exists():
             return word
         parser.parse_override(in_quotes)
     except OSError:  # longer than a name can be
@@ -169,6 +170,9 @@ def own_configs() -> Path | None:
     return None
 
 
+Folder = Callable[[str, str, str, bool], str]
+"""Names or takes a folder by that of all runs, the name of the run, that of the corpus, and whether it is resumed."""
+
 COMMANDS = (TrainConfig, EvaluateConfig, PredictConfig, ReproduceConfig, CorpusConfig)
 
 
@@ -186,8 +190,7 @@ def register() -> None:
         _store(f"{entry.group}/schema", entry.name, entry.schema)
     OmegaConf.register_new_resolver("if_weights", _if_weights, replace=True)
     OmegaConf.register_new_resolver("threads_each", _threads_each, replace=True)
-    OmegaConf.register_new_resolver("run_folder", named_run, replace=True, use_cache=True)
-    OmegaConf.register_new_resolver("sweep_folder", named_sweep, replace=True, use_cache=True)
+    _resolve_folders(named_run, named_sweep)
     require_plugins()
 
 
@@ -198,8 +201,23 @@ def _store(group: str | None, name: str, schema: type[Any]) -> None:
 
 def take_folders() -> None:
     """Let the composing of a run's settings take its folder from now on, and not only name it."""
-    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True, use_cache=True)
-    OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True, use_cache=True)
+    _resolve_folders(run_folder, sweep_folder)
+
+
+def _resolve_folders(of_run: Folder, of_sweep: Folder) -> None:
+    """Let ``${run_folder:${output},${name},${data},${resume}}`` be found by a function, and that of several runs."""
+    for name, find in (("run_folder", of_run), ("sweep_folder", of_sweep)):
+
+        def resolve(output: str, run: str, data: DictConfig, resume: bool, find: Folder = find) -> str:
+            return find(output, run, corpus_name(data), resume)
+
+        OmegaConf.register_new_resolver(name, resolve, replace=True, use_cache=True)
+
+
+def corpus_name(data: DictConfig) -> str:
+    """What the folder of the runs on a corpus is called, by its composed settings."""
+    settings: Any = OmegaConf.to_object(data)
+    return str(settings.corpus_name)
 
 
 def _if_weights(weights: str, with_weights: Any, without: Any) -> Any:

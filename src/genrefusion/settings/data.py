@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from omegaconf import MISSING
 
 from genrefusion.core.errors import UserError
+from genrefusion.core.folders import folder_name
 from genrefusion.settings.fields import LARGEST_SEED, Settings, check_range, setting
 from genrefusion.settings.registry import registered
 
@@ -31,6 +33,11 @@ class DataSettings(Settings):
         help="0.5 or data.min_seconds to data.max_seconds; songs are cut into pieces of this length, each a "
         "track of its own",
     )
+
+    @property
+    def corpus_name(self) -> str:
+        """What the folder of its runs is called: as the corpus itself where that is somebody's own."""
+        return self.name
 
     def __post_init__(self) -> None:
         """Refuse lengths that no song could have."""
@@ -78,6 +85,11 @@ class FolderData(DataSettings):
     name: str = "folder"
     root: str | None = setting(None, path=True, needed="a folder with one folder of songs for each genre.")
 
+    @property
+    def corpus_name(self) -> str:
+        """That of the folder, but for a corpus with a choice of its own (``configs/data``)."""
+        return folder_name(Path(str(self.root))) if self.name == FolderData.name else self.name
+
 
 @registered("data", "manifest", "genrefusion.data.manifest:load")
 @dataclass
@@ -95,6 +107,13 @@ class ManifestData(DataSettings):
         help="what every track must have; others are refused, or skipped",
     )
 
+    @property
+    def corpus_name(self) -> str:
+        """That of the folder or table, but for a corpus with a choice of its own (``configs/data``)."""
+        if self.name != ManifestData.name:
+            return self.name
+        return folder_name(Path(self.root)) if self.root else table_name(Path(str(self.manifest)))
+
     def __post_init__(self) -> None:
         """Refuse a missing table, and two."""
         super().__post_init__()
@@ -106,6 +125,11 @@ class ManifestData(DataSettings):
                 "columns track_id, genre and audio, lyrics or lyrics_path; artist, title and split if they are known.\n"
                 "Or data.root: the folder of one, as 'corpus action=build' makes it."
             )
+
+
+def table_name(path: Path) -> str:
+    """Name of the table's folder when the file is called something like tracks.csv, else of the file."""
+    return folder_name(path.parent) if path.stem.lower() in ("tracks", "manifest", "index") else path.stem
 
 
 @registered("split", "split")
