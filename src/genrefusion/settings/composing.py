@@ -20,7 +20,7 @@ from genrefusion.core.errors import UserError, unknown_name
 from genrefusion.core.folders import named_run, named_sweep, run_folder, sweep_folder
 from genrefusion.core.machine import usable_cores
 from genrefusion.settings.commands import CorpusConfig, EvaluateConfig, PredictConfig, ReproduceConfig, TrainConfig
-from genrefusion.settings.registry import entries, require_plugins
+from genrefusion.settings.registry import Entry, entries, require_plugins
 
 
 def to_settings(config: DictConfig) -> Any:
@@ -184,19 +184,25 @@ def register() -> None:
     UserError
         A plug-in is broken; all else is registered.
     """
-    for command in COMMANDS:
-        _store(None, f"{command.__name__.removesuffix('Config').lower()}_schema", command)
+    _store_commands()
     for entry in entries():
-        _store(f"{entry.group}/schema", entry.name, entry.schema)
+        _store_choice(entry)
     OmegaConf.register_new_resolver("if_weights", _if_weights, replace=True)
     OmegaConf.register_new_resolver("threads_each", _threads_each, replace=True)
     _resolve_folders(named_run, named_sweep)
     require_plugins()
 
 
-@functools.cache  # Hydra keeps it
-def _store(group: str | None, name: str, schema: type[Any]) -> None:
-    ConfigStore.instance().store(group=group, name=name, node=schema)
+@functools.cache  # Hydra keeps what it is told once
+def _store_commands() -> None:
+    for command in COMMANDS:
+        name = f"{command.__name__.removesuffix('Config').lower()}_schema"
+        ConfigStore.instance().store(name=name, node=command)
+
+
+@functools.cache
+def _store_choice(entry: Entry) -> None:
+    ConfigStore.instance().store(group=f"{entry.group}/schema", name=entry.name, node=entry.schema)
 
 
 def take_folders() -> None:
