@@ -117,7 +117,7 @@ def test_of_a_run_that_cannot_be_written_the_figures_are_shown(run: Path, tmp_pa
 def test_a_run_on_a_full_disk_says_so_and_goes_on_where_there_is_room(
     songs: str, run: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    typed = [word.replace("rounds=3", "rounds=30") for word in PLAIN]
+    typed = [*PLAIN, "pipeline.rounds=30"]
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     request.getfixturevalue("small_files")
     answer = run_here("train", *typed, "data=manifest", songs, cwd=tmp_path)

@@ -13,12 +13,19 @@ from sklearn.preprocessing import FunctionTransformer
 
 import shap_reference
 from genrefusion.core.errors import UserError
+from genrefusion.models import tabular
 from genrefusion.models.folds import inner_folds
 from genrefusion.models.tabular import Held, TabularModel, load_skops
 from genrefusion.settings.pipelines import XgboostSettings
 
 KINDS = ("xgboost", "random_forest", "svm", "logistic")
 QUICK = XgboostSettings(rounds=20, colsample=1.0, lr=0.3)
+
+
+@pytest.fixture(autouse=True)
+def fewer_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is promised of a forest does not take 500 of them."""
+    monkeypatch.setattr(tabular, "_TREES", 50)
 
 
 def blobs(n: int = 60, *, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
