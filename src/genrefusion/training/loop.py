@@ -147,7 +147,7 @@ def train_network(
             if watch and trained.accelerator.is_main_process:
                 watch(progress.epoch, metrics["log_loss"])
     pace = f"{progress.seconds_an_epoch:.1f} s an epoch"
-    terminal.say(conditions.label, f"{progress.epoch} epochs   {progress.line}   {pace}")
+    terminal.say(conditions.label, f"{progress.epoch} epoch{'s' * (progress.epoch > 1)}   {progress.line}   {pace}")
     network.load_state_dict(progress.best)
     network.cpu()
     return progress.table()
