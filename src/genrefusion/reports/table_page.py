@@ -95,7 +95,7 @@ def _results(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
     shown = as_text(table, columns)
     words = [name for name in ("corpus", "protocol") if name in shown]
     figures = shown.drop(columns=["", *words])
-    about = shown[words].agg(lambda row: ", ".join(filter(None, row)), axis=1) if words else [""] * len(shown)
+    about = [", ".join(filter(None, row)) for row in shown[words].to_numpy().tolist()]
     return {
         "columns": [Column("", number=False), *(Column(str(name)) for name in figures.columns)],
         "rows": [
