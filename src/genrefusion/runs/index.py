@@ -53,12 +53,15 @@ def _write(output: Path) -> None:
 
 
 def _told_apart(runs: Sequence[Listed], settings: Sequence[Mapping[str, Any]]) -> list[Listed]:
-    """Runs with the settings in which those of one name differ; of a corpus, those that runs on the same differ in."""
+    """Runs with the settings in which those of one name differ.
+
+    Of corpus and split, which have columns, those alone in which runs differ that are alike in these columns.
+    """
     apart = differing([run.name for run in runs], settings)
-    of_corpora = differing([f"{run.name} {run.corpus} {run.corpus_digest}" for run in runs], apart)
+    columns = [f"{run.name} {run.corpus} {run.corpus_digest} {run.protocol}" for run in runs]
     said = [
-        {name: value for name, value in each.items() if name in alike or not name.startswith("data.")}
-        for each, alike in zip(apart, of_corpora, strict=True)
+        {name: value for name, value in each.items() if name in alike or not name.startswith(("data.", "split."))}
+        for each, alike in zip(apart, differing(columns, apart), strict=True)
     ]
     return [replace(run, settings=" ".join(typed(each))) for run, each in zip(runs, said, strict=True)]
 
