@@ -11,7 +11,7 @@ import pandas as pd
 
 from genrefusion.core.files import write_json
 from genrefusion.core.terminal import Terminal
-from genrefusion.metrics.calibration import apply_temperature, fit_temperature
+from genrefusion.metrics.calibration import apply_temperature, fit_temperature, too_few_to_calibrate
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, write_predictions
 from genrefusion.metrics.scores import METRICS
 from genrefusion.reports.corpus_facts import FILE as CORPUS_FACTS
@@ -71,6 +71,8 @@ def calibrate(
     write_json(facts, target / "calibration.json")
     each = ", ".join(f"{temperature:.2f}" for temperature in temperatures)
     terminal.say("scaled", f"temperature {each}   fitted on {len(val)} validation tracks")
+    if few := too_few_to_calibrate(len(val) // len(temperatures)):
+        terminal.say("note", few)
     for name in IMPROVED:
         terminal.say("scaled", f"{name.replace('_', ' ')} {before[name]:.3f} before, {after[name]:.3f} after")
     show_metrics(metrics, terminal)

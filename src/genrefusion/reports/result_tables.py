@@ -56,7 +56,12 @@ def measured_on(table: pd.DataFrame, columns: Sequence[str]) -> str:
 
 def interval_notes(table: pd.DataFrame) -> list[str]:
     """What has to be said beside the figures of a table; see `genrefusion.reports.terminal_tables.notes`."""
-    return notes([{name: _text(row, name) for name in _NOTES} for row in table.to_dict("records")])
+    rows = table.to_dict("records")
+    return notes((str(row["title"]), {name: _text(row, name) for name in _NOTES}) for row in rows if _measured(row))
+
+
+def _measured(row: Row) -> bool:
+    return _blank(row.get("problem"))
 
 
 def as_text(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
