@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 
-from benchmarks.timing import REPEATS, Rows, Work, compare
+from benchmarks.timing import REPEATS, Rows, Work, compare, write_record
 
 if TYPE_CHECKING:
     from genrefusion.features.cache import FeatureCache
@@ -355,15 +353,7 @@ def main() -> None:
         speed = f"  {row['times_real_time']:6.1f}x real time" if "times_real_time" in row else ""
         print(f"{name:<{width}}  {1000 * row['median_seconds']:9.1f} ms  {row['times_faster']:6.2f}x{speed}")
     if arguments.json:
-        record: dict[str, Any] = {
-            "benchmark": arguments.name,
-            "machine": platform.machine(),
-            "python": platform.python_version(),
-            "repeats": REPEATS,
-            "load": os.getloadavg()[0],
-            "rows": rows,
-        }
-        arguments.json.write_text(json.dumps(record, indent=2), encoding="utf-8")
+        write_record(arguments.json, arguments.name, rows, repeats=REPEATS)
 
 
 if __name__ == "__main__":

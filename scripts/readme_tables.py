@@ -4,6 +4,7 @@
     python scripts/readme_tables.py --check    # says which one differs, and exits with 1
     python scripts/readme_tables.py add emotify/xgboost RUN,RUN,RUN --title "`xgboost`, 1,123 hand-crafted features"
     python scripts/readme_tables.py compare paper/xgboost RUN paper/coattention RUN
+    python scripts/readme_tables.py measured training.json   # of: scripts/benchmark.py training --json training.json
 
 A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; the words around it are written by hand, as are the
 columns ``title`` and ``about`` of the files, and ``overview.csv``: which rows the README's first table is made of.
@@ -13,11 +14,13 @@ and puts it into ``systems.csv``; ``compare`` puts what the first of two systems
 tracks, into ``differences.csv``. Both then write the tables. A row is named by its table and its name there: one that
 is there is measured anew and keeps its title, a new one comes last in its table. ``--averaged`` joins the probabilities
 of the runs instead of their figures, ``--with-lyrics TABLE`` keeps to the tracks that have lyrics there, as
-``scripts/compare.py`` does. A new table is a line in ``scripts/results/layout.py`` and its place in a page. Speeds and
-sizes are what ``scripts/benchmark.py`` prints.
+``scripts/compare.py`` does. A new table is a line in ``scripts/results/layout.py`` and its place in a page.
+``measured`` takes speeds and sizes from what a benchmark wrote: a row of ``speed.csv`` names its ``alternative`` there,
+and the one that it is compared ``than``; ``{took}`` in its words is the time.
 
-``source`` says where commit, versions and date of a row are from: its run folders (``run.json``, ``run.log``), or, for
-speeds, sizes and what is left of no run, the history of the pages; there the commit is the one that brought the figure.
+``source`` says where commit, versions and date of a row are from: its run folders (``run.json``, ``run.log``), the
+benchmark's file, or, for what is left of neither, the history of the pages; there the commit is the one that brought
+the figure.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from pathlib import Path
 
 from genrefusion.core.errors import UserError
 from genrefusion.core.files import write_atomically
+from results.benchmarked import benchmarked
 from results.files import Results
 from results.layout import LINES, tables
 from results.measured import difference_row, system_row
@@ -40,6 +44,7 @@ def main(typed: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing, and exit with 1 where a table differs")
     commands = parser.add_subparsers(dest="command")
+    commands.add_parser("measured").add_argument("file", type=Path)
     for name, words in (("add", ("key", "runs")), ("compare", ("key", "runs", "against", "other"))):
         command = commands.add_parser(name)
         for word in words:
@@ -52,9 +57,14 @@ def main(typed: list[str] | None = None) -> None:
     options = parser.parse_args(typed)
     try:
         results = Results(REPOSITORY / "data" / "results")
-        if options.command:
+        if options.command in ("add", "compare"):
             require_table(options.key, results)
-        if options.command == "add":
+        if options.command == "measured":
+            kind, rows, left = benchmarked(results, options.file)
+            results.renew(kind, rows)
+            if left:
+                print(f"{kind}.csv: these rows were not measured and stay as they were:", *left, sep="\n  ")
+        elif options.command == "add":
             results.put("systems", system_row(options.key, options.runs, options))
         elif options.command == "compare":
             results.put(

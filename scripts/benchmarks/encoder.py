@@ -11,18 +11,18 @@ one makes the spectrogram too. Alternatives take turns, so that a slow moment of
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from benchmarks.timing import write_record
 
 if TYPE_CHECKING:
     from genrefusion.models.musicnn import Musicnn
@@ -133,15 +133,4 @@ def main(words: Sequence[str]) -> None:
         print(f"{name:<38}  {milliseconds:8.1f} ms  {row['times_real_time']:6.1f}x real time  {row['ratio']:5.2f}")
     print("\n".join(verdict(rows)))
     if arguments.json:
-        facts: dict[str, Any] = {
-            "benchmark": "encoder",
-            "machine": platform.machine(),
-            "python": platform.python_version(),
-        }
-        record = facts | {
-            "repeats": arguments.repeats,
-            "load": os.getloadavg()[0],
-            "rows": rows,
-            "verdict": verdict(rows),
-        }
-        arguments.json.write_text(json.dumps(record, indent=2), encoding="utf-8")
+        write_record(arguments.json, "encoder", rows, repeats=arguments.repeats, verdict=verdict(rows))

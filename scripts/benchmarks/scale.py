@@ -19,9 +19,7 @@ import contextlib
 import gc
 import io
 import itertools
-import json
 import os
-import platform
 import resource
 import shutil
 import sys
@@ -32,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.timing import write_record
 
 Work = Callable[[], object]
 
@@ -399,9 +399,7 @@ def main(words: list[str]) -> None:
     verdict = _verdict(rows)
     print("\n".join(verdict))
     if arguments.json:
-        facts = {"benchmark": "scale", "machine": platform.machine(), "python": platform.python_version()}
-        record = facts | {"load": os.getloadavg()[0], "open_files": OPEN_FILES, "rows": rows, "verdict": verdict}
-        arguments.json.write_text(json.dumps(record, indent=2), encoding="utf-8")
+        write_record(arguments.json, "scale", rows, open_files=OPEN_FILES, verdict=verdict)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from genrefusion.core.errors import UserError
@@ -71,6 +71,16 @@ class Results:
         of_table = [place for place, row in enumerate(rows, 1) if row["table"] == new["table"]] or [len(rows)]
         place = same[0] if same else of_table[-1]
         rows[place : place + len(same)] = [dict.fromkeys(rows[0], "") | (rows[place] if same else {}) | dict(new)]
+        self._write(name, rows)
+
+    def renew(self, name: str, new: Sequence[Row]) -> None:
+        """Put rows in the place of those with the same words: of speeds `what` is faster `against` what, or a step."""
+        rows: list[dict[str, str]] = getattr(self, name)
+        renewed = {_words(row): dict(row) for row in new}
+        rows[:] = [renewed.get(_words(row), row) for row in rows]
+        self._write(name, rows)
+
+    def _write(self, name: str, rows: Sequence[Row]) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -80,3 +90,7 @@ class Results:
 
 def _identity(row: Row) -> tuple[str, str]:
     return key_of(row), row.get("against", "")
+
+
+def _words(row: Row) -> tuple[str, ...]:
+    return tuple(row.get(column, "") for column in ("what", "against", "step"))

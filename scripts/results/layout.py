@@ -27,6 +27,12 @@ def seconds(value: str) -> str:
     return f"{number:.{2 if number < 1 else int(number < 10)}f}".removeprefix("0")
 
 
+def took(milliseconds: str) -> str:
+    """Write a time as short as it is told: ``188 ms``, ``3.5 s``."""
+    value = float(milliseconds or "nan")
+    return f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms"
+
+
 def points(results: Results, key: str, against: str) -> str:
     """Write a difference in points; a star where its p-value, adjusted for those of its table, is below .05."""
     row = results.difference(key, against)
@@ -136,7 +142,9 @@ def words(results: Results) -> str:
 
 def speed(results: Results) -> str:
     """Lay out how many times faster each part is than its alternative."""
-    lines = [[row["what"], row["against"], row["times"]] for row in results.speed]
+    lines = [
+        [row["what"].format(took=took(row["milliseconds"])), row["against"], row["times"]] for row in results.speed
+    ]
     return markdown_table(["what", "against", "times faster"], lines)
 
 

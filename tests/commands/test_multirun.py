@@ -47,7 +47,7 @@ def test_an_impossible_value_does_not_end_the_runs_beside_it(demo: Tracks, tmp_p
     made = pages(tmp_path)
     assert [Path(page).name for page in made] == ["1", "2"], "folders have the numbers of the combinations"
     for number, page in zip((1, 2), made, strict=True):
-        assert f"  {number}   pipeline.c={number}   {page}" in answer.stderr
+        assert f"  {number}   pipeline.c={number}   {tmp_path / page}" in answer.stderr, "wherever the command stood"
     assert "1 failed:\n  0   pipeline.c=-1\n      pipeline.c=-1" in answer.stderr
     assert "Traceback" not in answer.stderr
 
@@ -114,16 +114,19 @@ def test_runs_of_several_experiments_lie_with_their_experiment(demo: Tracks, tmp
     assert [path.name for path in sorted(folder.glob("?"))] == ["2", "3"]
 
 
-def test_ctrl_c_ends_all_of_them(demo: Tracks, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_ends_all_of_them_and_so_does_a_scheduler(
+    sign: signal.Signals, code: int, demo: Tracks, tmp_path: Path
+) -> None:
     words = command(*WORDS, "experiment=lyrics_tfidf", "seed=0,1,2,3,4,5,6,7,8,9")
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     deadline = time.monotonic() + 200
     while not pages(tmp_path) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sign)
     _, error = process.communicate(timeout=100)
-    assert process.returncode == 130, error
+    assert process.returncode == code, error
     assert error.endswith("Interrupted.\n")
     assert "of 10 runs are finished:" in error
     assert "Traceback" not in error

@@ -63,13 +63,18 @@ def test_short_works_say_nothing(clock: Clock, capsys: pytest.CaptureFixture[str
     assert not capsys.readouterr().out
 
 
-def test_a_work_that_goes_on_is_estimated_by_what_is_done_anew(
+def test_a_work_that_goes_on_is_estimated_by_what_is_done_anew_but_the_first(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Terminal().progress("train", 100, done=50, said="epoch 6/10") as advance:
-        clock.now += 20
+        clock.now += 100
         advance(10, "epoch 7/10")
-    assert "epoch 7/10   60 %, about 1:20 left" in capsys.readouterr().out
+        clock.now += 30
+        advance(10, "epoch 8/10")
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "train    epoch 7/10   60 %",
+        "train    epoch 8/10   70 %, about 1:30 left",
+    ]
 
 
 def test_a_bar_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

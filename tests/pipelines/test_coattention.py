@@ -42,8 +42,23 @@ def parts(demo: Tracks) -> tuple[Tracks, Tracks]:
 
 
 @pytest.fixture(scope="module")
-def fitted(parts: tuple[Tracks, Tracks], cache: Path) -> CoattentionPipeline:
-    return pipeline(cache).fit(*parts)
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the fit says."""
+    return tmp_path_factory.mktemp("said") / "run.log"
+
+
+@pytest.fixture(scope="module")
+def fitted(parts: tuple[Tracks, Tracks], cache: Path, log: Path) -> CoattentionPipeline:
+    untrained = pipeline(cache)
+    untrained.context.terminal = Terminal(quiet=True, log=log)
+    return untrained.fit(*parts)
+
+
+def test_convolutions_and_attention_are_trained_under_names_of_their_own(
+    fitted: CoattentionPipeline, log: Path
+) -> None:
+    trained = [line.split("  ")[1] for line in log.read_text().splitlines() if "epochs" in line]
+    assert trained == ["trunk", "train"]
 
 
 @pytest.fixture(scope="module")

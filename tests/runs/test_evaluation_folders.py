@@ -53,18 +53,6 @@ def test_a_table_that_is_named_from_below_leaves_the_run_as_it_was(run: Path, mo
     assert [folder.name for folder in (run / "evaluations").iterdir()] == [run.parents[1].name]
 
 
-@pytest.mark.parametrize(("typed", "name"), [("..", "music"), (".", "work"), ("../work", "work"), ("/", "corpus")])
-def test_a_corpus_is_called_by_the_folder_that_the_path_leads_to(
-    typed: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from genrefusion.data import manifest
-
-    work = tmp_path / "music" / "work"
-    work.mkdir(parents=True)
-    monkeypatch.chdir(work)
-    assert manifest._table_name(Path(typed) / "tracks.csv") == name
-
-
 def test_a_folder_of_genres_that_is_where_one_stands_has_its_name(write_tone, tmp_path, monkeypatch) -> None:
     for number in range(4):
         write_tone(tmp_path / "songs" / ("jazz", "rock")[number % 2] / f"{number}.wav")

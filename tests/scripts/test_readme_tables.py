@@ -16,6 +16,7 @@ from conftest import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 import readme_tables
+from benchmarks.timing import write_record
 
 RUNS = REPOSITORY / "tests" / "fixtures" / "cea9ebd" / "runs"
 PAGES = ("README.md", "data/RESULTS.md")
@@ -206,7 +207,55 @@ def test_every_row_says_where_it_is_from() -> None:
         assert [name for name in needed if not row[name]] == [], row
     benchmarks = rows(REPOSITORY, "speed") + rows(REPOSITORY, "size")
     assert all(row["measured"] and row["commit"] and row["date"] and row["command"] for row in benchmarks)
-    assert {row["source"] for row in measured + benchmarks} == {"run folders", "history"}
+    assert {row["source"] for row in measured + benchmarks} <= {"run folders", "benchmark", "history"}
+
+
+def test_speeds_are_taken_from_what_a_benchmark_wrote(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = {
+        "48 lyrics, one at a time": {"median_seconds": 6.0, "times_faster": 1.0},
+        "48 lyrics, in batches": {"median_seconds": 4.0, "times_faster": 1.5},
+        "48 lyrics, and bfloat16": {"median_seconds": 0.5, "times_faster": 12.0},
+        "co-attention, in parts, against small pages": {"median_seconds": 0.25, "times_faster": 2.64},
+    }
+    write_record(copy / "training.json", "training", figures)
+    before = rows(copy, "speed")
+    readme_tables.main(["measured", str(copy / "training.json")])
+    left = capsys.readouterr().out.splitlines()
+    assert left[0] == "speed.csv: these rows were not measured and stay as they were:"
+    assert "  a step from scratch with ELU after pooling (the same function)" in left
+    page = (copy / "data" / "RESULTS.md").read_text()
+    assert "| 48 lyrics through MiniLM in batches of like lengths (4.0 s) | one at a time | 1.5 |\n" in page
+    assert "| the same in bfloat16 (500 ms) | one at a time, float32 | 12 |\n" in page
+    assert "in three parts (250 ms) | all padded to the longest, PyTorch's dropout | 2.64 |\n" in page
+    after = rows(copy, "speed")
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert [row["source"] for row in changed] == ["benchmark"] * 3
+    assert all(row["commit"] and row["date"] >= "2026-11-29" for row in changed)
+
+
+def test_sizes_are_taken_from_what_a_benchmark_wrote(copy: Path) -> None:
+    sizes = {n: {"seconds": int(n) / 10_000, "peak_mib": int(n) / 100} for n in ("1000", "10000", "100000")}
+    write_record(copy / "scale.json", "scale", {"splits": sizes, "table": {"1000": sizes["1000"]}})
+    readme_tables.main(["measured", str(copy / "scale.json")])
+    page = (copy / "data" / "RESULTS.md").read_text()
+    assert "| splits: holdout and 5 folds | .10 | 1.0 | 10 | 10.0 | 1,000 |\n" in page
+    assert [row["step"] for row in rows(copy, "size") if row["source"] == "benchmark"] == [
+        "splits: holdout and 5 folds"
+    ]
+
+
+def test_what_is_no_benchmark_is_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copy / "other.json").write_text("{}")
+    write_record(copy / "inference.json", "inference", {"narrow network": {"median_seconds": 1.0}})
+    write_record(copy / "half.json", "training", {"48 lyrics, in batches": {"median_seconds": 1.0}})
+    for name, answer in (
+        ("other", "not what scripts/benchmark.py NAME --json FILE writes"),
+        ("inference", "no row of speed.csv is measured by benchmark.py inference"),
+        ("half", "is compared with '48 lyrics, one at a time', which was not measured"),
+    ):
+        code, (said,) = check(capsys, "measured", str(copy / f"{name}.json"))
+        assert code == 2
+        assert answer in said
 
 
 def test_claims_are_those_of_the_tables_settings() -> None:

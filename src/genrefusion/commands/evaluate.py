@@ -116,16 +116,16 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
 
 def _say_where(config: EvaluateConfig, scored: _Scored, stale: bool, terminal: Terminal) -> None:
     """Name what the evaluation has left."""
-    terminal.say("report", str(scored.target / "report.html"))
-    terminal.say("figures", str(scored.target))
+    terminal.say("report", scored.target / "report.html")
+    terminal.say("figures", scored.target)
     if config.calibrate:
         terminal.say("figures", str(scored.calibrated))
     elif stale:
         terminal.say("removed", f"{scored.calibrated}: it was of other predictions")
     if config.explain:
-        terminal.say("explained", str(scored.explanations(scored.target)))
+        terminal.say("explained", scored.explanations(scored.target))
     if config.sides:
-        terminal.say("sides", str(scored.target / "sides"))
+        terminal.say("sides", scored.target / "sides")
 
 
 @contextlib.contextmanager

@@ -236,7 +236,7 @@ def _tell(combinations: Sequence[Combination]) -> None:
     made = [c for c in combinations if c.problem is None]
     failed = [c for c in combinations if c.problem is not None]
     lines = [f"{len(made)} of {len(combinations)} runs are finished{':' if made else '.'}"]
-    lines += [f"  {c.number}   {shown(c.named)}   {shown(c.folder)}" for c in made]
+    lines += [f"  {c.number}   {shown(c.named)}   {shown(Path(str(c.folder)).absolute())}" for c in made]
     if failed:
         lines.append(f"{len(failed)} failed:")
     for combination in failed:

@@ -155,7 +155,7 @@ def show_predictions(
         else:
             records.append(as_record(found))
         if pictures is not None:
-            terminal.say("drawn", str(_draw(found, pictures, drawn)))
+            terminal.say("drawn", _draw(found, pictures, drawn))
     if form == "json":
         print(_as_json(records))  # noqa: T201 (a program that reads it gets a list)
     return problems

@@ -85,9 +85,9 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
     terminal.table(terminal_table(table, settings.columns, width=terminal.width))
     if machines := measured_on(table, settings.columns):
         terminal.say("machine", machines)
-    terminal.say("saved", f"{path.parent}/table.csv, .md, .tex, .png")
+    terminal.say("saved", f"{path.parent.absolute()}/table.csv, .md, .tex, .png")
     renew_index(config.output, path.parent, terminal)
-    terminal.say("report", str(page))
+    terminal.say("report", page)
     return 1 if problems else 0
 
 
@@ -187,10 +187,10 @@ def _find_or_make(experiments: Experiments, experiment: str, overrides: list[str
         begun, finished = experiments.find(settings)
     if begun is not None and finished:
         found = begun
-        experiments.terminal.say("found", f"{found}{_of_other_code(found)}")
+        experiments.terminal.say("found", f"{found.absolute()}{_of_other_code(found)}")
     else:
         if begun is not None:
-            experiments.terminal.say("resume", str(begun))
+            experiments.terminal.say("resume", begun)
         found = begun or Path(run_folder(settings.output, settings.name, settings.data.corpus_name, False))
         settings = replace(settings, resume=begun is not None)
         with forgotten_unless_begun(found):

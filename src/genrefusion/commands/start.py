@@ -22,7 +22,7 @@ from genrefusion.core.disks import disk_mistake, disks_in_words
 from genrefusion.core.errors import UserError
 from genrefusion.core.files import note
 from genrefusion.core.folders import forgotten_unless_begun, places_of, typed_places
-from genrefusion.core.interrupts import keep_interrupts
+from genrefusion.core.interrupts import interrupted_code, keep_interrupts
 from genrefusion.core.processes import LAUNCHER_GRACE, process_count, process_number
 from genrefusion.core.streams import escape_what_does_not_fit
 from genrefusion.settings.composing import (
@@ -85,7 +85,7 @@ def run_command(name: str, *, usage: str | None, names: tuple[str, ...] = ()) ->
     except KeyboardInterrupt:
         several = {"-m", "--multirun"} & set(sys.argv) and not any(word.startswith("sweep=") for word in sys.argv)
         advice = " What had begun to train goes on with the same command and resume=true."
-        _fail("Interrupted." + (advice if name == "train" and not several else ""), code=130)
+        _fail("Interrupted." + (advice if name == "train" and not several else ""), code=interrupted_code())
 
 
 def _run(name: str, given: dict[str, str]) -> None:
@@ -160,7 +160,8 @@ def _keep_aside() -> None:
     """Keep a process beside the main one from printing, from making a run folder, and from a word at Ctrl-C."""
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (for as long as the process lives)
     sys.argv.append("hydra.run.dir=.")
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.SIG_DFL)
 
 
 _SHOWING = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}

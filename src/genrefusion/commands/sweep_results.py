@@ -83,8 +83,8 @@ def finish(study: optuna.Study, directory: Path, name: str, typed: Sequence[str]
     _draw(study, table, directory / "figures", title=f"{name}, {len(table)} trials, validation")
     counts = table["state"].value_counts()
     terminal.say("trials", ", ".join(f"{counts[state]} {state}" for state in counts.index))
-    terminal.say("best", f"{title}   {directory / 'experiment' / 'best.yaml'}")
-    terminal.say("sweep", str(directory / "sweep.csv"))
+    terminal.say("best", f"{title}   {directory.absolute() / 'experiment' / 'best.yaml'}")
+    terminal.say("sweep", directory / "sweep.csv")
     terminal.say("test it", shlex.join(retrain_command(overrides, name, directory)))
 
 

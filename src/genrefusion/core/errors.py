@@ -33,11 +33,25 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     No split 'kfolds'. Did you mean 'kfold'? There are: holdout, kfold.
     """
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    guess = f" Did you mean '{near[0]}'?" if near else ""
+    near = _nearest(name, known)
+    guess = f" Did you mean '{near}'?" if near else ""
     if len(known) > _MOST_NAMES:
         return UserError(f"No {kind} '{name}'.{guess} --help lists all of them.")
     return UserError(f"No {kind} '{name}'.{guess} There are: {', '.join(known) or 'none'}.")
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """The known name that is most like it: in its own group first, then by the last part in any, then as a whole."""
+    group, _, last = name.rpartition(".")
+    parts = [each.rpartition(".") for each in known]
+    for others, cutoff in (
+        ([part[2] for part in parts if part[0] == group], 0.6),
+        ([part[2] for part in parts], 0.75),
+    ):
+        if near := difflib.get_close_matches(last, others, n=1, cutoff=cutoff):
+            found = [each for each, part in zip(known, parts, strict=True) if part[2] == near[0]]
+            return next((each for each in found if each.rpartition(".")[0] == group), found[0])
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.5)), "")
 
 
 def among(names: Sequence[str]) -> str:

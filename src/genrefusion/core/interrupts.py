@@ -1,4 +1,4 @@
-"""A Ctrl-C that is not lost, wherever it falls."""
+"""A Ctrl-C that is not lost, wherever it falls, and the end that `kill`, `timeout` or a scheduler asks for as one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from types import FrameType
 
 _SOON = 0.05
 """Seconds after which a lost Ctrl-C comes again; at once would be within what has lost it."""
@@ -14,8 +15,10 @@ _SOON = 0.05
 def keep_interrupts() -> None:
     """Let a Ctrl-C that falls into a finaliser or the callback of a weak reference come once more after it.
 
-    Python prints what these raise, and goes on: `sys.unraisablehook`.
+    Python prints what these raise, and goes on: `sys.unraisablehook`. SIGTERM is as a Ctrl-C from then on.
     """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
     before = sys.unraisablehook
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
@@ -27,3 +30,16 @@ def keep_interrupts() -> None:
             before(unraisable)
 
     sys.unraisablehook = hook
+
+
+def interrupted_code() -> int:
+    """Exit code of a process that was interrupted: 128 and the number of the signal, as shells have it."""
+    return 128 + _asked[-1]
+
+
+_asked: list[int] = [signal.SIGINT]
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    _asked.append(number)
+    raise KeyboardInterrupt

@@ -90,9 +90,12 @@ class Terminal:
             plain: dict[str, Any] = {"width": _WIDE, "force_jupyter": False, "force_terminal": False}
             self.console = Console(quiet=quiet, highlight=False, soft_wrap=True, **plain)
 
-    def say(self, label: str, text: str) -> None:
-        """Print one fact on one line; it may hold names from files, of which nothing is markup or steers a terminal."""
-        line = _labelled(label, text)
+    def say(self, label: str, text: str | Path) -> None:
+        """Print one fact on one line; it may hold names from files, of which nothing is markup or steers a terminal.
+
+        A path is absolute there, however it was given: it leads to the place from any folder.
+        """
+        line = _labelled(label, str(text.absolute()) if isinstance(text, Path) else text)
         self.console.print(line)
         self._write(line.plain)
 
@@ -220,6 +223,7 @@ class _Lines:
         self._show, self._label, self._said = show, label, ""
         self._total, self._before, self._done = total, done, done
         self._began = time.monotonic()
+        self._first: tuple[float, int] | None = None
         first, self._pause = seconds
         self._next = self._began + first
         self._spoke = False
@@ -228,9 +232,13 @@ class _Lines:
         self._done += count
         self._said = said
         now = time.monotonic()
-        if now >= self._next and self._before < self._done < self._total:
-            left = (now - self._began) / (self._done - self._before) * (self._total - self._done)
-            self._print(f"{100 * self._done / self._total:.0f} %, about {clock(left)} left")
+        if self._first is None and self._done > self._before:
+            self._first = now, self._done
+        if self._first and now >= self._next and self._done < self._total:
+            began, before = self._first  # without the first one, which has to import and compile what later ones need
+            left = (now - began) / (self._done - before) * (self._total - self._done) if self._done > before else None
+            about = "" if left is None else f", about {clock(left)} left"
+            self._print(f"{100 * self._done / self._total:.0f} %{about}")
             self._next, self._spoke = now + self._pause, True
 
     def end(self) -> None:

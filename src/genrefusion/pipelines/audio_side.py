@@ -160,7 +160,7 @@ class Convolutions(AudioSide):
                 "No training or no validation track has audio. Read the lyrics alone: pipeline.sides=lyrics"
             )
         checkpoints = self.context.checkpoints and self.context.checkpoints / "trunk"
-        context = replace(self.context, checkpoints=checkpoints, watch=None)
+        context = replace(self.context, checkpoints=checkpoints, watch=None, training="trunk")
         pipeline = MultiframePipeline(self._training, self.features, context).fit(*heard)
         self.trunk = pipeline.networks_[0].trunk.eval()
         return pipeline.history_.assign(member="convolutions")

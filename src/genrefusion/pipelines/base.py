@@ -58,6 +58,8 @@ class Context:
         Told epoch and validation log loss after each epoch of a fit's first network; what it raises ends the fit.
     tell : callable, optional
         Told of each epoch of all networks that have a checkpoint (`genrefusion.training.Tell`).
+    training : str
+        What a fit calls its training on the terminal.
     precision : str
         Of frozen encoders, ``float32`` or ``bfloat16``: by default as `trainer` has it; a trained pipeline keeps to the
         one of its training.
@@ -75,6 +77,7 @@ class Context:
     weights: str | None = None
     watch: Watch | None = None
     tell: Tell | None = None
+    training: str = "train"
     precision: str = ""
 
     def __post_init__(self) -> None:

@@ -200,7 +200,7 @@ def conditions(context: Context, name: str, *, seed: int, watched: bool = True) 
         checkpoint = Checkpoint(context.checkpoints / f"{name}.safetensors", context.resume)
     watch = context.watch if watched else None
     tell = partial(context.tell, checkpoint.path) if context.tell and checkpoint else None
-    return Conditions(seed, context.trainer, context.terminal, checkpoint, watch, tell)
+    return Conditions(seed, context.trainer, context.terminal, checkpoint, watch, tell, context.training)
 
 
 @torch.inference_mode()

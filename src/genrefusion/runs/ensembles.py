@@ -134,10 +134,10 @@ def _run(joining: _Joining, sign: str, command: str) -> dict[str, Any]:
     show_metrics(metrics, terminal)
     with tracked(config, directory, record, terminal):
         record["status"] = "finished"
-        terminal.say("report", str(write_report(directory, record)))
+        terminal.say("report", write_report(directory, record))
         write_json(record, directory / "run.json")
     renew_index(config.output, directory, terminal)
-    terminal.say("run", str(directory))
+    terminal.say("run", directory)
     return metrics
 
 

@@ -149,7 +149,7 @@ def _run(config: TrainConfig, directory: Path, command: str, quiet: bool, trial:
         _finish(directory, record, metrics, terminal)
     if record["status"] == "finished":
         renew_index(config.output, directory, terminal)
-    terminal.say("run", str(directory))
+    terminal.say("run", directory)
     if process_count() > 1:
         from genrefusion.training.loop import leave_together  # only now: other pipelines need no PyTorch
 
@@ -205,7 +205,7 @@ def _finish(directory: Path, record: dict[str, Any], metrics: dict[str, Any], te
     show_metrics(metrics, terminal)
     if record["status"] != "trial":
         record["status"] = "finished"
-        terminal.say("report", str(write_report(directory, record)))
+        terminal.say("report", write_report(directory, record))
         write_json(record, directory / "run.json")
     shutil.rmtree(directory / "checkpoints", ignore_errors=True)
 

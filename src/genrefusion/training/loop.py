@@ -63,6 +63,8 @@ class Conditions:
         Makes the training resumable.
     watch : callable, optional
         ``watch(epoch, log_loss)`` is told the validation metric after each epoch; what it raises ends the training.
+    label : str
+        What the training is called on the terminal.
     tell : callable, optional
         ``tell(row)`` is told the row of the history after each epoch, once it is in the checkpoint.
     """
@@ -73,6 +75,7 @@ class Conditions:
     checkpoint: Checkpoint | None = None
     watch: Watch | None = None
     tell: Callable[[Mapping[str, float]], None] | None = None
+    label: str = "train"
 
 
 def train_network(
@@ -123,7 +126,7 @@ def train_network(
         progress = read_checkpoint(checkpoint.path, network, trained.optimizer)
     steps = max(1, len(trained.loader))
     total, done = settings.epochs * steps, progress.epoch * steps
-    with terminal.progress("train", total, done=done, said=progress.begun(settings.epochs)) as advance:
+    with terminal.progress(conditions.label, total, done=done, said=progress.begun(settings.epochs)) as advance:
         while progress.epoch < settings.epochs and progress.epoch - progress.best_epoch < settings.patience:
             began = time.perf_counter()
             value, rate = _train_epoch(
@@ -143,7 +146,8 @@ def train_network(
                 conditions.tell(progress.rows[-1])
             if watch and trained.accelerator.is_main_process:
                 watch(progress.epoch, metrics["log_loss"])
-    terminal.say("train", f"{progress.epoch} epochs   {progress.line}   {progress.seconds_an_epoch:.1f} s an epoch")
+    pace = f"{progress.seconds_an_epoch:.1f} s an epoch"
+    terminal.say(conditions.label, f"{progress.epoch} epoch{'s' * (progress.epoch > 1)}   {progress.line}   {pace}")
     network.load_state_dict(progress.best)
     network.cpu()
     return progress.table()
