@@ -304,6 +304,22 @@ def test_a_page_fits_into_a_narrow_and_a_wide_window(folds: Path, width: int, da
 
 
 @needs_chromium
+def test_the_hint_stands_over_tables_that_scroll_and_over_no_others(folds: Path, tmp_path: Path) -> None:
+    hints = """
+    addEventListener("load", () => {
+      const tables = [...document.getElementById("page").contentDocument.querySelectorAll(".scrolling")];
+      document.getElementById("seen").textContent = JSON.stringify(tables.map(each => [
+        each.querySelector(".scroll").scrollWidth > each.querySelector(".scroll").clientWidth,
+        each.querySelector(".hint").offsetHeight > 0]));
+    })
+    """
+    for number, width in enumerate((400, 1400)):
+        seen, _ = open_in_browser(folds / "report.html", tmp_path / str(number), width=width, look=hints)
+        assert all(scrolls == hint for scrolls, hint in seen)
+        assert any(scrolls for scrolls, _ in seen) == (width == 400)
+
+
+@needs_chromium
 def test_a_browser_shows_every_picture_and_reports_no_error(folds: Path, hostile: Path, tmp_path: Path) -> None:
     for number, folder in enumerate((folds, hostile)):
         pictures = len(list((folder / "figures").glob("*.png")))

@@ -219,11 +219,11 @@ def plot_deletion(metrics: dict[str, Any], path: Path, *, title: str) -> None:
         figure, (curves, difference) = subplots(1, 2, figsize=(WIDTH, 3.6))
         for kind, (color, style, label) in kinds.items():
             _draw_curve(curves, removed, metrics[kind], color, style, label)
-        curves.set(xlabel="words removed (%)", ylabel="probability of the predicted genre")
+        curves.set(xlabel="words removed (%)", ylabel="probability of the\npredicted genre")
         figure.legend(title="removed, with 95 % intervals", loc="outside lower left", ncols=2, alignment="left")
         _draw_curve(difference, removed, metrics["difference"], INK, "o-", "")
         difference.axhline(0, color=QUIET, lw=1)
-        difference.set(xlabel="words removed (%)", ylabel="attended less random (95 %, paired)")
+        difference.set(xlabel="words removed (%)", ylabel="attended less random\n(95 %, paired)")
         put_title(figure, title)
         save_for_page(figure, path)
 
