@@ -119,7 +119,7 @@ def _say_where(config: EvaluateConfig, scored: _Scored, stale: bool, terminal: T
     terminal.say("report", scored.target / "report.html")
     terminal.say("figures", scored.target)
     if config.calibrate:
-        terminal.say("figures", str(scored.calibrated))
+        terminal.say("scaled", scored.calibrated)
     elif stale:
         terminal.say("removed", f"{scored.calibrated}: it was of other predictions")
     if config.explain:
