@@ -156,7 +156,7 @@ def test_the_same_run_by_command_and_by_python_has_the_same_signature_and_predic
     run = train(experiment, open_corpus(*TINY_DATA), split="kfold", seed=3, settings=settings | {"output": "python"})
     assert run.record["signature"] == command.record["signature"]
     assert run.record["corpus_digest"] == command.record["corpus_digest"]
-    assert run.directory.parent == Path("python") / experiment / "demo"
+    assert run.directory.parent == Path("python").absolute() / experiment / "demo"
     pd.testing.assert_frame_equal(run.predictions(), command.predictions())
     assert run.metrics == command.metrics
     assert run.report.is_file()
@@ -386,14 +386,22 @@ def test_a_pipeline_is_that_of_the_experiment_and_opens_as_it_was_saved(
         ),
         (lambda tracks: predict("nowhere", "song.mp3"), "run=nowhere: no run there"),
         (lambda tracks: load_pipeline("nowhere"), "run=nowhere: no run there"),
-        (lambda tracks: open_corpus("nowhere"), "nowhere: no such file"),
+        (
+            lambda tracks: open_corpus("nowhere"),
+            "nowhere: no such file or folder. No corpus 'nowhere'. There are: demo, folder",
+        ),
+        (lambda tracks: open_corpus("dem"), "dem: no such file or folder. No corpus 'dem'. Did you mean 'demo'?"),
+        (lambda tracks: open_corpus("nowhere.csv"), "data.manifest=.*nowhere.csv: no such file"),
+        (lambda tracks: predict("run", tracks), "songs are paths, not a Tracks. .* by load_pipeline"),
+        (lambda tracks: predict("run", tracks.table), "songs are paths, not a DataFrame. A column of paths will do"),
+        (lambda tracks: open_run("nowhere"), "run=nowhere: no run there"),
         (lambda tracks: open_corpus("data=manifest"), "data=manifest needs data.manifest"),
-        (lambda tracks: open_corpus(3), "open_corpus takes the path of a table .* not a int. Of a DataFrame: Tracks"),
+        (lambda tracks: open_corpus(3), "open_corpus takes the path of a table .* not an int. Of a DataFrame: Tracks"),
         (lambda tracks: open_corpus(tracks.table), r"not a DataFrame. Of a DataFrame: Tracks\(table.set_index"),
         (lambda tracks: train("lyrics", tracks.table), "open_corpus opens one; not a DataFrame"),
         (lambda tracks: train("lyrics", Tracks(tracks.table.reset_index(), "x")), "have their ids as index"),
-        (lambda tracks: predict(5, "song.mp3"), "predict: run takes a path, or a run, not a int"),
-        (lambda tracks: predict("nowhere", np.zeros(3)), "predict: songs takes a path, or a run, not a float64"),
+        (lambda tracks: predict(5, "song.mp3"), "predict: runs takes paths as text or Path, not an int"),
+        (lambda tracks: predict("nowhere", np.zeros(3)), "predict: songs takes paths as text or Path, not a float64"),
         (lambda tracks: predict("nowhere"), r'predict takes a run, or else model="musicnn", and songs: predict\(run'),
         (lambda tracks: predict(songs="song.mp3"), "predict takes a run, or else model"),
         (lambda tracks: predict("run", "song.mp3", model="musicnn"), "predict takes a run, or else model"),
@@ -405,7 +413,7 @@ def test_a_pipeline_is_that_of_the_experiment_and_opens_as_it_was_saved(
         (lambda tracks: make_pipeline("lyrics_tfidf").fit(tracks.table, tracks), "fit takes the tracks of a corpus"),
         (lambda tracks: make_pipeline("lyrics_tfidf").fit(tracks, "val.csv"), r"open_corpus\('val.csv'\) opens one"),
         (lambda tracks: tracks.subset(["nope", tracks.ids[0]]), "demo has no tracks with these ids:\n  nope$"),
-        (lambda tracks: load_pipeline(None), "load_pipeline takes a path, or a run, not a NoneType"),
+        (lambda tracks: load_pipeline(None), "load_pipeline takes paths as text or Path, not a NoneType"),
         (lambda tracks: find_runs("nowhere"), "find_runs: no folder nowhere"),
     ],
 )

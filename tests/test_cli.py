@@ -173,7 +173,7 @@ def test_an_environment_with_which_nothing_would_be_done_is_refused(
     variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
-    answer = run_here("train", cwd=tmp_path)
+    answer = run_here("train", "experiment=lyrics", cwd=tmp_path)
     assert answer.returncode == 2
     assert answer.stderr.startswith(f"The environment variable {variable} is {value!r}, not a whole number from ")
     assert len(answer.stderr.splitlines()) == 1

@@ -15,7 +15,7 @@ from conftest import TINY_DATA, compose_train
 from genrefusion.commands.evaluate import evaluate_run
 from genrefusion.core.errors import UserError
 from genrefusion.data.tracks import Tracks
-from genrefusion.metrics.calibration import apply_temperature, fit_temperature
+from genrefusion.metrics.calibration import FEWEST_TRACKS, apply_temperature, fit_temperature, too_few_to_calibrate
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions
 from genrefusion.runs.training import run_experiment
 from genrefusion.settings.commands import EvaluateConfig
@@ -128,6 +128,19 @@ def test_the_page_has_what_it_changes_as_long_as_the_predictions_stay(run: Path)
         [name.replace("_", " "), f"{before:.3f}", f"{known['after'][name]:.3f}"]
         for name, before in known["before"].items()
     ]
+
+
+def test_few_validation_songs_are_told_on_the_terminal_and_on_the_page(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate_run(EvaluateConfig(run=str(run), calibrate=True, trainer=TrainerSettings()))
+    songs = len(read_predictions(run / "predictions" / "val.csv")) // 2  # for each of the two folds
+    said = too_few_to_calibrate(songs)
+    assert f"from {songs} validation songs says little" in said
+    assert capsys.readouterr().out.splitlines().count(f"note     {said}") == 1
+    page = " ".join(Page(run / "evaluations" / "demo" / "report.html").text.split())
+    assert page.count(said[1:]) == 1
+    assert too_few_to_calibrate(FEWEST_TRACKS) == ""
 
 
 def test_a_run_without_validation_predictions_cannot_be_calibrated(run: Path) -> None:

@@ -109,3 +109,33 @@ def test_of_what_is_asked_nothing_is_lost(words: list[str], tmp_path: Path) -> N
 def test_a_setting_of_another_choice_names_those_that_have_it(tmp_path: Path) -> None:
     done = run_here("train", "experiment=xgboost_97", "data.root=songs", cwd=tmp_path)
     assert done.stderr.startswith("No setting 'data.root' with this choice of data; these have it: data=gtzan,")
+
+
+@pytest.mark.parametrize("command", ["train", "reproduce", "corpus"])
+def test_a_bare_word_is_a_question(command: str, tmp_path: Path) -> None:
+    done = run_here(command, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"{command} needs a")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "meant"),
+    [
+        ("predict", "song.mp3", "audio=song.mp3?"),
+        ("predict", "run", "run=run?"),
+        ("evaluate", "run", "run=run?"),
+        ("train", "tracks.csv", "data=manifest data.manifest=tracks.csv?"),
+        ("train", "songs", "data=manifest data.root=songs? Or data=folder data.root=songs with"),
+    ],
+)
+def test_of_a_path_that_is_typed_alone_the_setting_is_named(
+    command: str, path: str, meant: str, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "songs").mkdir()
+    for file in ("song.mp3", "tracks.csv", "run/run.json"):
+        (tmp_path / file).touch()
+    done = run_here(command, path, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{path}: not of the form setting=value. Did you mean {meant}")

@@ -244,7 +244,7 @@ def test_fewer_artists_than_folds_are_refused_with_the_cure() -> None:
 @pytest.mark.parametrize("kind", ["holdout", "kfold"])
 def test_a_corpus_of_one_artist_is_refused_with_the_cure(kind: str) -> None:
     tracks = make([(f"g{i % 2}", "Ann") for i in range(40)])
-    with pytest.raises(UserError, match=r"small has 1 artists(.|\n)*by_artist=false"):
+    with pytest.raises(UserError, match=r"small has 1 artist (.|\n)*by_artist=false"):
         split_tracks(tracks, SplitSettings(kind=kind), seed=0)
 
 

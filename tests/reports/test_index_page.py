@@ -98,7 +98,9 @@ def test_a_page_that_someone_else_wrote_stays(tmp_path: Path) -> None:
 @pytest.fixture
 def ordinary_page(tmp_path: Path) -> Path:
     """Runs, evaluations and a table of names as they are."""
-    runs = [listed(tmp_path, number, name="lyrics_finetuned", protocol="10-fold by artist") for number in range(4)]
+    settings = "pipeline.label_smoothing=0.05 pipeline.width=32 text_encoder.model='/models/an encoder of mine'"
+    known = {"name": "lyrics_finetuned", "protocol": "10-fold by artist", "settings": settings}
+    runs = [listed(tmp_path, number, **known) for number in range(4)]
     table = ListedTable("paper", "demo, 5-fold", 3, datetime(2026, 11, 9), tmp_path / "tables" / "paper" / "demo")
     return write_index(tmp_path, runs, evaluations=runs[:1], tables=[table], damaged=[tmp_path / "a" / "run.json"])
 

@@ -129,7 +129,7 @@ def test_every_text_says_what_intervals_draw_and_where_songs_are_too_few(table: 
     texts = [" ".join((tmp_path / name).read_text().split()) for name in ("t.md", "t.tex")]
     for text in (shown, *texts):
         assert "intervals draw artists" in text
-        assert "n = 6 songs: too few" in text
+        assert "Best (n = 6 songs): too few" in text
 
 
 @pytest.mark.parametrize("draw", [plot_bars, plot_cost])

@@ -98,6 +98,33 @@ def test_the_next_commands_name_the_run(folds: Path) -> None:
     assert f"evaluate run={folds} data=folder data.root=FOLDER" in text
 
 
+def test_what_was_done_already_is_not_advised(folds: Path, tmp_path: Path) -> None:
+    shutil.copytree(folds, tmp_path / "run")
+    (tmp_path / "run" / "views").mkdir()
+    command = f"evaluate run={tmp_path / 'run'}"
+    assert f"{command} explain=2 sides=matrix" in Page(rebuild(tmp_path / "run")).text
+    write_explanations(tmp_path / "run" / "explanations", {})
+    text = Page(rebuild(tmp_path / "run")).text
+    assert f"{command} sides=matrix" in text
+    assert "explain=2" not in text
+    sides = tmp_path / "run" / "evaluations" / "demo" / "sides"
+    sides.mkdir(parents=True)
+    (sides / "matrix.json").write_text("{}")
+    text = Page(rebuild(tmp_path / "run")).text
+    assert "sides=matrix" not in text
+    assert f"{command} data=folder" in text
+
+
+def test_few_songs_are_told_once_with_their_rows(folds: Path, tmp_path: Path) -> None:
+    figures = json.loads((folds / "metrics.json").read_text())
+    figures["test"].pop("too_few", None)
+    figures["val"]["too_few"] = "n = 4 songs: too few"
+    shutil.copytree(folds, tmp_path / "run")
+    (tmp_path / "run" / "metrics.json").write_text(json.dumps(figures))
+    text = Page(rebuild(tmp_path / "run")).text
+    assert text.count("too few") == text.count("val, songs (n = 4 songs): too few") == 1
+
+
 def test_frames_and_views_are_told_apart(folds: Path, tmp_path: Path) -> None:
     figures = json.loads((folds / "metrics.json").read_text())
     test = figures["test"]
@@ -274,6 +301,22 @@ def test_a_page_fits_into_a_narrow_and_a_wide_window(folds: Path, width: int, da
         assert not seen["scrolled"]
     confusion = Page(page).all("source" if dark else "img")[0]
     assert seen["shown"] == confusion["srcset" if dark else "src"]
+
+
+@needs_chromium
+def test_the_hint_stands_over_tables_that_scroll_and_over_no_others(folds: Path, tmp_path: Path) -> None:
+    hints = """
+    addEventListener("load", () => {
+      const tables = [...document.getElementById("page").contentDocument.querySelectorAll(".scrolling")];
+      document.getElementById("seen").textContent = JSON.stringify(tables.map(each => [
+        each.querySelector(".scroll").scrollWidth > each.querySelector(".scroll").clientWidth,
+        each.querySelector(".hint").offsetHeight > 0]));
+    })
+    """
+    for number, width in enumerate((400, 1400)):
+        seen, _ = open_in_browser(folds / "report.html", tmp_path / str(number), width=width, look=hints)
+        assert all(scrolls == hint for scrolls, hint in seen)
+        assert any(scrolls for scrolls, _ in seen) == (width == 400)
 
 
 @needs_chromium

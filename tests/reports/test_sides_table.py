@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from genrefusion.reports.sides_plot import plot_sides
-from genrefusion.reports.sides_table import findings, sides_table
+from genrefusion.reports.sides_table import findings, sides_notes, sides_table
 
 ABOVE, AROUND, BELOW = (0.05, 0.01, 0.09), (0.01, -0.03, 0.05), (-0.05, -0.09, -0.01)
 NAMES = ("gain", "own over random", "own over genre", "random over none")
@@ -86,7 +86,9 @@ def test_wrong_lyrics_that_serve_better_than_none_are_told() -> None:
 
 
 def test_of_too_few_songs_nothing_is_said_but_that() -> None:
-    assert findings(matrix(*[ABOVE] * 4, too_few="n = 4 songs: too few")) == ["n = 4 songs: too few"]
+    few = matrix(*[ABOVE] * 4, too_few="n = 4 songs: too few")
+    assert findings(few) == ["n = 4 songs: too few"]
+    assert not [said for said in sides_notes(few["rows"]) if "too few" in said]
 
 
 def test_the_table_has_a_row_for_each_with_its_star_and_what_is_missing() -> None:

@@ -10,6 +10,7 @@ import pytest
 from genrefusion.metrics.predictions import with_truth, write_predictions
 from genrefusion.reports.result_tables import write_texts
 from genrefusion.reports.table_page import write_table_report
+from genrefusion.settings.tables import TABLE_COLUMNS
 from pages import IMAGE, SCRIPT, TEMPLATE, Page, needs_chromium, open_in_browser
 
 COLUMNS = ["claimed", "accuracy", "difference", "n", "evidence"]
@@ -27,6 +28,24 @@ def make_run(folder: Path, wrong: int) -> str:
     record = {"signature": f"s{wrong}", "git_commit": "abc", "synthetic": True, "versions": {"genrefusion": "1"}}
     (folder / "run.json").write_text(json.dumps(record))
     return str(folder)
+
+
+@pytest.fixture
+def wide_page(tmp_path: Path) -> Path:
+    """The page of rows with every figure there is, long titles, and protocols that differ."""
+    row = {"accuracy": 0.75, "difference": -0.1, "macro_f1": 0.7, "n": 10000, "claimed": 84.56, "seeds": 5}
+    row |= {f"{name}_{end}": 0.123 for name in ("accuracy", "difference", "macro_f1") for end in ("low", "high")}
+    costs = {"parameters": 122_616_180, "file_bytes": 9e8, "macs": 1.6e9, "train_seconds": 56789, "ms_per_song": 1234}
+    row |= costs | {"peak_memory_mb": 12345, "corpus": "gtzan", "runs": make_run(tmp_path / "run", 3)}
+    rows = [
+        row | {"title": "Ensemble of many frames and their lyrics", "protocol": "holdout by artist"},
+        row | {"title": "Lyrics alone", "protocol": "predefined split by artist, validation from train"},
+    ]
+    path = tmp_path / "wide" / "table.csv"
+    path.parent.mkdir()
+    pd.DataFrame(rows).to_csv(path, index=False)
+    columns = [name for name in TABLE_COLUMNS if name not in ("evidence", "macro_f1_interval")]
+    return write_table_report(path, columns, title="Wide", source="", configuration="")
 
 
 @pytest.fixture
@@ -59,6 +78,13 @@ def test_every_row_is_there_with_its_claim_or_its_problem(page: Path) -> None:
     assert "measure with more seeds" in Page(page).text
 
 
+def test_protocols_that_differ_stand_below_the_titles(wide_page: Path) -> None:
+    header, first, second = Page(wide_page).tables["Measured results"]
+    assert first[0] == "Ensemble of many frames and their lyrics holdout by artist"
+    assert second[0] == "Lyrics alone predefined split by artist, validation from train"
+    assert "protocol" not in header
+
+
 def test_recall_of_genres_is_computed_from_the_predictions(page: Path) -> None:
     header, first, second = Page(page).tables["Recall of each genre, tests of all seeds"]
     assert header[1:] == sorted(GENRES)
@@ -80,6 +106,16 @@ def test_nothing_of_a_name_becomes_part_of_the_page(page: Path) -> None:
     assert all(str(picture["src"]).startswith("data:image/svg+xml;base64,") for picture in shown.all("img"))
     assert TEMPLATE in shown.text
     assert f"name: {SCRIPT}" in shown.text
+
+
+@needs_chromium
+@pytest.mark.parametrize(("width", "scrolled"), [(400, True), (1400, False)])
+def test_the_widest_table_scrolls_only_where_there_is_no_room_for_it(
+    wide_page: Path, width: int, scrolled: bool, tmp_path: Path
+) -> None:
+    seen, _ = open_in_browser(wide_page, tmp_path / "browser", width=width)
+    assert (seen["overflow"], seen["sticking_out"]) == (0, [])
+    assert ("Measured results" in seen["scrolled"]) == scrolled
 
 
 @needs_chromium

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from genrefusion.reports.terminal_tables import metric_rows, metrics_table, weakest_genres, with_interval
+from genrefusion.reports.terminal_tables import few_songs, metric_rows, metrics_table, weakest_genres, with_interval
 
 SONGS: dict[str, Any] = {
     "n": 60,
@@ -42,6 +42,18 @@ def test_what_intervals_draw_and_too_few_songs_are_said_once_below() -> None:
         "95 % intervals draw artists",
         "n = 6 songs: too few",
     ]
+
+
+def test_rows_of_too_few_songs_are_named_in_one_sentence() -> None:
+    few = SONGS | {"too_few": "n = 6 songs of 2 artists: too few"}
+    assert few_songs({"test, songs": few, "test, frames": FRAMES}.items()) == [
+        "test, songs (n = 6 songs of 2 artists): too few"
+    ]
+    fewer = SONGS | {"too_few": "n = 1 song: too few"}
+    assert few_songs({"test, songs": few, "test, both sides": few, "val, songs": fewer}.items()) == [
+        "test, songs and test, both sides (n = 6 songs of 2 artists) and val, songs (n = 1 song): too few"
+    ]
+    assert few_songs({"test, songs": SONGS}.items()) == []
 
 
 def test_views_follow_the_songs_and_the_whole_comes_first() -> None:

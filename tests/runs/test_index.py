@@ -46,6 +46,21 @@ def test_finished_runs_are_listed_wherever_they_lie_below(tmp_path: Path) -> Non
     assert {path.name for path in tmp_path.iterdir()} == {"multiframe", "xgboost", "mine", "index.html"}
 
 
+def test_runs_of_one_name_are_told_apart_by_their_settings(tmp_path: Path) -> None:
+    for number, width in enumerate((32, 64)):
+        config = {"seed": number, "output": str(tmp_path), "pipeline": {"width": width, "layers": 2}, "data": {"n": 1}}
+        leave_run(tmp_path / f"same{number}", name="same", config=config)
+    leave_run(tmp_path / "gtzan", name="same", corpus="gtzan", config=config | {"data": {"root": "/songs"}})
+    leave_run(tmp_path / "other", name="other", config=config | {"pipeline": {"width": 8, "c": None}})
+    renew_index(str(tmp_path), tmp_path / "other", QUIET)
+    header, *rows = Page(tmp_path / "index.html").tables["Finished runs"]
+    place = header.index("settings")
+    said = {(row[0], row[1].split()[0], row[place]) for row in rows}
+    same = {("same", "demo", "pipeline.width=32"), ("same", "demo", "pipeline.width=64")}
+    assert said == same | {("same", "gtzan", "pipeline.width=64"), ("other", "demo", "")}
+    assert find_runs(tmp_path).set_index("directory").loc[tmp_path / "same0", "pipeline.width"] == 32
+
+
 def test_an_evaluation_and_a_table_are_listed(tmp_path: Path) -> None:
     run = leave_run(tmp_path / "multiframe" / "demo" / "1")
     evaluation = run / "evaluations" / "gtzan"

@@ -120,7 +120,7 @@ def train(
             data = of_table(kept.enter_context(corpus_kept(tracks, directory)))
             config = compose(data)
         directory = make_run(config, directory, words(data), quiet=quiet)
-    return open_run(directory)
+    return open_run(directory.absolute())
 
 
 def predict(
@@ -164,7 +164,7 @@ def predict(
             'predict takes a run, or else model="musicnn", and songs: predict(run, "song.mp3"), '
             'predict(model="musicnn", songs="song.mp3"). Lyrics alone: predict(run, lyrics="song.lrc").'
         )
-    runs, audio = _several(run, "run"), _several(songs, "songs")
+    runs, audio = _several(run, "runs"), _several(songs, "songs")
     with composing():
         config = composed("predict", typed(settings))
     config = replace(config, run=runs, model=model, audio=audio, lyrics=None if lyrics is None else os.fspath(lyrics))
@@ -311,5 +311,10 @@ def load_pipeline(folder: PathLike, *, cache: str | None = None, workers: int = 
 def _several(paths: PathLike | Sequence[PathLike] | None, name: str) -> list[str] | None:
     if paths is None:
         return None
+    if isinstance(paths, Tracks | pd.DataFrame | Mapping):
+        raise UserError(
+            f"predict: {name} are paths, not a {type(paths).__name__}. A column of paths will do; the tracks of a "
+            "corpus are predicted by load_pipeline(run).predict_proba(tracks)."
+        )
     several = [paths] if isinstance(paths, str | os.PathLike) or not isinstance(paths, Iterable) else paths
     return [os.fspath(as_path(path, f"predict: {name}")) for path in several]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from genrefusion.core.disks import disks_in_words
-from genrefusion.core.errors import UserError
+from genrefusion.core.errors import UserError, unknown_name
 from genrefusion.core.folders import cache_folder, places_of
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.checks import check_audio
@@ -70,13 +70,16 @@ def _corpus_words(source: object) -> list[str]:
     """What is typed for a corpus: its name, the path of a table or a folder, or a setting, which is typed as it is."""
     if not isinstance(source, str | os.PathLike):
         raise UserError(
-            "open_corpus takes the path of a table or a folder, a name or settings, each an argument of its own, not a "
-            f'{type(source).__name__}. Of a DataFrame: Tracks(table.set_index("track_id"), "name").'
+            "open_corpus takes the path of a table or a folder, a name or settings, each an argument of its own, not "
+            f'{_named(source)}. Of a DataFrame: Tracks(table.set_index("track_id"), "name").'
         )
     word = os.fspath(source)
-    if word in {entry.name for entry in entries("data")}:
+    corpora = [entry.name for entry in entries("data")]
+    if word in corpora:
         return [f"data={word}"]
     path = Path(word).expanduser().absolute()
+    if not path.exists() and "=" not in word and not path.suffix:
+        raise UserError(f"{path}: no such file or folder. {unknown_name('corpus', word, corpora)}")
     if "=" in word and not path.exists():
         if re.search(r"[\s,]\s*data(\.\w+)?=", word):
             raise UserError(
@@ -111,7 +114,7 @@ def as_path(path: object, name: str) -> Path:
         Says what it is.
     """
     if not isinstance(path, str | os.PathLike):
-        raise UserError(f"{name} takes a path, or a run, not a {type(path).__name__}.")
+        raise UserError(f"{name} takes paths as text or Path, not {_named(path)}.")
     return Path(path)
 
 
@@ -121,3 +124,8 @@ def words_of(tracks: Tracks) -> list[str]:
         if tracks.opened_as and open_corpus(*tracks.opened_as, quiet=True).digest == tracks.digest:
             return list(tracks.opened_as)
     return []
+
+
+def _named(thing: object) -> str:
+    name = type(thing).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -11,11 +11,12 @@ import pandas as pd
 
 from genrefusion.core.files import write_json
 from genrefusion.core.terminal import Terminal
-from genrefusion.metrics.calibration import apply_temperature, fit_temperature
+from genrefusion.metrics.calibration import apply_temperature, fit_temperature, too_few_to_calibrate
 from genrefusion.metrics.predictions import arrays, genre_columns, read_predictions, write_predictions
 from genrefusion.metrics.scores import METRICS
 from genrefusion.reports.corpus_facts import FILE as CORPUS_FACTS
-from genrefusion.reports.summary import show_metrics, summarise
+from genrefusion.reports.summary import summarise
+from genrefusion.reports.terminal_tables import metric_rows, metrics_table
 
 IMPROVED = ("log_loss", "calibration_error")
 """Figures that the scaling is made for; accuracy does not change."""
@@ -70,10 +71,12 @@ def calibrate(
     facts = {"temperatures": temperatures, "validation_tracks": len(val), "before": before, "after": after}
     write_json(facts, target / "calibration.json")
     each = ", ".join(f"{temperature:.2f}" for temperature in temperatures)
-    terminal.say("scaled", f"temperature {each}   fitted on {len(val)} validation tracks")
+    terminal.say("scaled", f"temperature {each}   fitted on {len(val)} validation songs")
+    if few := too_few_to_calibrate(len(val) // len(temperatures)):
+        terminal.say("note", few)
     for name in IMPROVED:
         terminal.say("scaled", f"{name.replace('_', ' ')} {before[name]:.3f} before, {after[name]:.3f} after")
-    show_metrics(metrics, terminal)
+    terminal.table(metrics_table(metric_rows(metrics)))  # the genres that are taken for others stay the same
     return metrics
 
 

@@ -107,6 +107,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     if closed is not None:
         terminal.say("note", f"{run.directory}: {closed.strerror}. The figures are not kept")
         return metrics
+    if scored.own and (config.explain or config.sides):
+        write_report(run.directory, run.record)  # it shows what is explained, and advises nothing that is done
     renew_index(run.record["config"]["output"], run.directory, terminal)
     _say_where(config, scored, stale, terminal)
     return metrics
@@ -117,7 +119,7 @@ def _say_where(config: EvaluateConfig, scored: _Scored, stale: bool, terminal: T
     terminal.say("report", scored.target / "report.html")
     terminal.say("figures", scored.target)
     if config.calibrate:
-        terminal.say("figures", str(scored.calibrated))
+        terminal.say("scaled", scored.calibrated)
     elif stale:
         terminal.say("removed", f"{scored.calibrated}: it was of other predictions")
     if config.explain:
@@ -240,18 +242,13 @@ class _Done:
 
 
 def _report(scored: _Scored, folder: Path, done: _Done) -> None:
-    """Write the page of an evaluation with what is explained and exchanged, now or before of the same predictions.
-
-    What is explained of the run's own tracks the page of the run shows too.
-    """
+    """Write the page of an evaluation with what is explained and exchanged, now or before of the same predictions."""
     run = scored.run
     known = done.explained or done.kept
     explanations = scored.explanations(folder if done.explained else scored.target) if known else None
     sides = (folder if done.exchanged or not done.kept else scored.target) / "sides"
     record = run.record | {"evaluated": scored.evaluated}
     write_report(folder, record, explanations=explanations, sides=sides, calibrated=done.calibrated)
-    if done.explained and scored.own:
-        write_report(run.directory, run.record)
 
 
 def _place(run: Run, tracks: Tracks, *, own: bool) -> str:

@@ -295,7 +295,8 @@ def _composed(runs: Sequence[Run], config: PredictConfig) -> str:
     if not composed:
         return ""
     audio = shlex.quote(f"audio={config.audio if isinstance(config.audio, str) else 'PATH'}")
+    named = composed[0] if len(composed) == 1 else f"[{','.join(composed)}]"
     return (
-        f"run={','.join(composed)} learned from composed songs, which tells little of real ones; for those: "
+        f"run={named} learned from composed songs, which tells little of real ones; for those: "
         f"predict model=musicnn {audio}"
     )

@@ -58,6 +58,8 @@ def run_command(name: str, *, usage: str | None, names: tuple[str, ...] = ()) ->
     keep_interrupts()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
+        if not sys.argv[1:] and name in _QUESTIONS:
+            raise UserError(_QUESTIONS[name])
         require_plugins()
         _check_options()
         if names:
@@ -86,6 +88,17 @@ def run_command(name: str, *, usage: str | None, names: tuple[str, ...] = ()) ->
         several = {"-m", "--multirun"} & set(sys.argv) and not any(word.startswith("sweep=") for word in sys.argv)
         advice = " What had begun to train goes on with the same command and resume=true."
         _fail("Interrupted." + (advice if name == "train" and not several else ""), code=interrupted_code())
+
+
+_QUESTIONS = {
+    "train": "train needs an experiment, such as train experiment=multiframe; without more it is trained on the demo "
+    "corpus.\nAll experiments and settings: train --help.",
+    "reproduce": "reproduce needs a table: table=paper, which trains all of its rows that are not there yet, "
+    "table=ablation,\ntable=leakage or table=cost.",
+    "corpus": "corpus needs an action or a corpus: action=describe or action=validate, with data=manifest\n"
+    "data.root=FOLDER or another data=NAME; or action=build source=FOLDER out=DIR. All settings: corpus --help.",
+}
+"""What a command answers that is typed alone, where its defaults would begin something long."""
 
 
 def _run(name: str, given: dict[str, str]) -> None:

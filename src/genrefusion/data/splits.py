@@ -193,8 +193,10 @@ def _partition(
     if n_groups < n:
         things = _kept_together(tracks, settings)
         cure = "\nOr leave artists on both sides (the figures will flatter): split.by_artist=false"
+        copies = " (copies of one song, and songs with the same lyrics, count once)" if things == "tracks" else ""
+        count = f"{n_groups} {things if n_groups > 1 else things.removesuffix('s')}{copies}"
         raise UserError(
-            f"{tracks.corpus} has {n_groups} {things} for {n} shares. Take fewer folds or a larger "
+            f"{tracks.corpus} has {count} for {n} shares. Take fewer folds or a larger "
             f"fraction.{cure if things == 'artists' else ''}"
         )
     if table["genre"].value_counts().max() < n:

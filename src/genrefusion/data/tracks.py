@@ -29,7 +29,7 @@ from genrefusion.data.table_rules import check_columns, row_faults, with_known_n
 from genrefusion.data.text_files import read_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tracks:
     """Tracks of one corpus.
 
@@ -76,6 +76,12 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def __repr__(self) -> str:
+        """Name of the corpus, and how many tracks of how many genres it has, with which sides."""
+        sides = " and ".join(side for side in ("audio", "lyrics") if self.has(side)) or "neither audio nor lyrics"
+        kind = " (synthetic)" if self.synthetic else ""
+        return f"<Tracks of {self.corpus}{kind}: {len(self)} tracks, {len(self.genres)} genres, {sides}>"
 
     @property
     def ids(self) -> list[str]:

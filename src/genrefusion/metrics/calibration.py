@@ -15,6 +15,18 @@ HOTTEST = 100.0
 """Highest temperature: probabilities that say nothing are levelled, but their order stays."""
 
 
+FEWEST_TRACKS = 100
+"""With so many a temperature is off by a tenth by chance alone (standard deviation, simulated with ten genres)."""
+
+
+def too_few_to_calibrate(tracks: int) -> str:
+    """Say so where a temperature rests on few tracks; an empty text where it does not."""
+    if tracks >= FEWEST_TRACKS:
+        return ""
+    songs = f"{tracks} validation song{'s' if tracks != 1 else ''}"
+    return f"a temperature from {songs} says little (fewer than {FEWEST_TRACKS}): it may make probabilities worse"
+
+
 def fit_temperature(truth: Labels, probabilities: Array) -> float:
     """Temperature that minimises the log loss of probabilities: above 1 where they are too sure.
 

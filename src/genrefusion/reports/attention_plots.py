@@ -15,7 +15,18 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from genrefusion.features.mel import DYNAMIC_RANGE
-from genrefusion.reports.drawing import WIDTH, drawing, mark_minutes, put_title, save_figure, save_for_page, subplots
+from genrefusion.reports.drawing import (
+    LINE,
+    WIDTH,
+    drawing,
+    in_lines,
+    mark_minutes,
+    most_lines,
+    put_title,
+    save_figure,
+    save_for_page,
+    subplots,
+)
 from genrefusion.reports.lyrics_plots import SCALE, SCALE_TICKS, LyricsPicture, strength
 from genrefusion.reports.palette import INK, QUIET
 
@@ -169,18 +180,20 @@ def plot_words(words: pd.DataFrame, genres: Sequence[str], path: Path, *, title:
     columns = min(3, len(genres))
     rows = -(-len(genres) // columns)
     limit = 1.05 * max([1.0, *words["times"]])
+    names = [in_lines(genre, 16 if columns > 2 else 26) for genre in genres]
     with drawing():
-        figure, axes = subplots(rows, columns, figsize=(WIDTH, 2.1 * rows + 0.9), squeeze=False)
+        size = (WIDTH, (1.93 + LINE * most_lines(names)) * rows + 0.9)
+        figure, axes = subplots(rows, columns, figsize=size, squeeze=False)
         for axis in axes.flat[len(genres) :]:
             axis.set_axis_off()
-        for axis, genre in zip(axes.flat, genres, strict=False):
+        for axis, genre, name in zip(axes.flat, genres, names, strict=False):
             top = words[words["genre"] == genre].head(most)
             axis.barh(range(len(top)), top["times"], color="C0")
             axis.set_yticks(
                 range(len(top)), [f"{_shorten(w)} ({n})" for w, n in zip(top["word"], top["songs"], strict=True)]
             )
             axis.axvline(1, color=INK, ls="--", lw=1)
-            axis.set(title=genre, xlim=(0, limit), ylim=(most - 0.5, -0.5))
+            axis.set(title=name, xlim=(0, limit), ylim=(most - 0.5, -0.5))
             if not len(top):
                 axis.text(0.5, 0.5, "no word in\nenough songs", transform=axis.transAxes, ha="center", va="center")
         put_title(figure, f"Most attended words: {title}")
@@ -206,11 +219,11 @@ def plot_deletion(metrics: dict[str, Any], path: Path, *, title: str) -> None:
         figure, (curves, difference) = subplots(1, 2, figsize=(WIDTH, 3.6))
         for kind, (color, style, label) in kinds.items():
             _draw_curve(curves, removed, metrics[kind], color, style, label)
-        curves.set(xlabel="words removed (%)", ylabel="probability of the predicted genre")
+        curves.set(xlabel="words removed (%)", ylabel="probability of the\npredicted genre")
         figure.legend(title="removed, with 95 % intervals", loc="outside lower left", ncols=2, alignment="left")
         _draw_curve(difference, removed, metrics["difference"], INK, "o-", "")
         difference.axhline(0, color=QUIET, lw=1)
-        difference.set(xlabel="words removed (%)", ylabel="attended less random (95 %, paired)")
+        difference.set(xlabel="words removed (%)", ylabel="attended less random\n(95 %, paired)")
         put_title(figure, title)
         save_for_page(figure, path)
 

@@ -10,7 +10,7 @@ import io
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findSystemFonts, fontManager, get_font
 from matplotlib.rcsetup import cycler
+from matplotlib.text import Text as DrawnText
 from rich.console import Console
 from rich.text import Text
 
@@ -30,6 +31,9 @@ from genrefusion.reports.palette import CYCLE, INK
 WIDTH = 7.0
 """Inches of every figure on a page, which are as wide as its lines of text."""
 
+LINE = 0.17
+"""Inches from one line of type to the next."""
+
 SHARES = LinearSegmentedColormap.from_list("shares", [(*(0, 0.447, 0.698), 0.0), (*(0, 0.447, 0.698), 0.75)])
 """From nothing to blue, on any ground; ink can be read on all of it."""
 
@@ -38,6 +42,7 @@ _COLORS = {"axes.prop_cycle": cycler("color", CYCLE)} | dict.fromkeys(
     ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
 )
 _CELLS = 84  # letters of a line of a figure's title, of which some scripts take two
+_BEFORE_NAME = 0.46  # inches of a column of a legend that its name does not take
 _TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200)  # seconds
 
 _FONTS = (
@@ -80,10 +85,36 @@ def subplots(rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], *
 
 
 def put_title(figure: Figure, title: str) -> None:
-    """Put a title over a whole figure, in as many lines as it takes."""
+    """Put a title over a whole figure, in as many lines as it takes; beyond two of them the figure grows."""
     size = matplotlib.rcParams["axes.titlesize"]
     cells = round(_CELLS * figure.get_figwidth() / WIDTH)
-    figure.suptitle(in_lines(title, cells), x=0.01, ha="left", fontsize=size)
+    lines = in_lines(title, cells)
+    figure.set_figheight(figure.get_figheight() + LINE * max(0, lines.count("\n") - 1))
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=size)
+
+
+def put_legend(figure: Figure, handles: Sequence[Any], names: Sequence[str], *, title: str = "", most: int = 5) -> None:
+    """Put a legend below a figure, in at most so many columns, as their names have room; the figure grows by it."""
+    names = [in_lines(name, _CELLS - 8) for name in names]
+    columns = int(figure.get_figwidth() / (text_width(names) + _BEFORE_NAME))
+    columns = max(1, min(most, columns, len(names)))
+    rows = -(-len(names) // columns) * most_lines(names) + bool(title)
+    figure.set_figheight(figure.get_figheight() + 1.3 * LINE * rows)
+    look: dict[str, Any] = {"ncols": columns, "handlelength": 1.5, "columnspacing": 1.2}
+    figure.legend(handles, names, title=title or None, alignment="left", loc="outside lower left", **look)
+
+
+def text_width(texts: Iterable[str]) -> float:
+    """Inches that the widest of some texts takes in a figure."""
+    page = Figure()
+    with missing_letters():
+        boxes = [DrawnText(text=text, figure=page).get_window_extent(dpi=72) for text in texts]
+    return max((box.width / 72 for box in boxes), default=0.0)
+
+
+def most_lines(texts: Iterable[str]) -> int:
+    """Lines of the text that has the most."""
+    return 1 + max((text.count("\n") for text in texts), default=0)
 
 
 def in_lines(text: str, cells: int) -> str:

@@ -45,6 +45,8 @@ class Listed:
         Whether a program composed the songs.
     directory : Path
         Folder with ``report.html``.
+    settings : str
+        As they are typed, those in which runs of the same name differ; the seed has a column.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Listed:
     directory: Path
     accuracy_ci95: tuple[float, float] | None
     synthetic: bool
+    settings: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,21 +135,23 @@ def _require_own(target: Path) -> None:
 
 def _section(first: str, listed: Sequence[Listed], output: Path) -> dict[str, Any]:
     """Columns and rows of the table of runs, or of evaluations."""
-    words = {"corpus", "protocol"}
-    headings = ("corpus", "protocol", "seed", "n", "accuracy", "macro F1")
-    columns = [Column(first, number=False), *(Column(heading, number=heading not in words) for heading in headings)]
+    told_apart = any(each.settings for each in listed)
+    columns = [Column(heading, number=False) for heading in (first, "corpus", "protocol")]
+    columns += [Column("seed"), *([Column("settings", number=False, long=True)] if told_apart else [])]
+    columns += [Column(heading) for heading in ("n", "accuracy", "macro F1")]
     columns += [Column("date", number=False, sort="descending"), Column("digest", number=False)]
     newest = sorted(listed, key=lambda each: (each.date, each.directory), reverse=True)
-    return {"columns": columns, "rows": [_row(each, output) for each in newest]}
+    return {"columns": columns, "rows": [_row(each, output, told_apart=told_apart) for each in newest]}
 
 
-def _row(each: Listed, output: Path) -> list[Cell]:
+def _row(each: Listed, output: Path, *, told_apart: bool) -> list[Cell]:
     interval = "" if each.accuracy_ci95 is None else "[{:.3f}, {:.3f}]".format(*each.accuracy_ci95)
     return [
         Cell(each.name, link=_link(each.directory / "report.html", output)),
         Cell(each.corpus, "synthetic" if each.synthetic else ""),
         Cell(each.protocol),
         Cell(str(each.seed)),
+        *([Cell(each.settings)] if told_apart else []),
         Cell(f"{each.n:,}", key=str(each.n)),
         Cell(f"{each.accuracy:.3f}", interval, key=str(each.accuracy)),
         Cell(f"{each.macro_f1:.3f}", key=str(each.macro_f1)),

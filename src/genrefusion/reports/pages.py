@@ -22,11 +22,15 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 @dataclass(frozen=True)
 class Column:
-    """Heading of a column; numbers stand to the right. `sort`, if the rows are sorted by it: see ``aria-sort``."""
+    """Heading of a column; numbers stand to the right, and `long` texts are small and break anywhere.
+
+    `sort`, if the rows are sorted by it: see ``aria-sort``.
+    """
 
     heading: str
     number: bool = True
     sort: str = ""
+    long: bool = False
 
 
 @dataclass(frozen=True)

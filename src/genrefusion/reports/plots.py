@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,20 @@ from genrefusion.features.mel import DYNAMIC_RANGE, log_mel
 from genrefusion.metrics.predictions import arrays, genre_columns
 from genrefusion.metrics.scores import CALIBRATION_BINS, calibration_error, confidence_bins, confusion
 from genrefusion.reports.drawing import (
+    LINE,
     SHARES,
     WIDTH,
     Picture,
     drawing,
     in_lines,
     mark_minutes,
+    most_lines,
+    put_legend,
     put_title,
     save_figure,
     save_for_page,
     subplots,
+    text_width,
 )
 from genrefusion.reports.palette import CYCLE, INK, PAGE, QUIET
 
@@ -45,16 +50,19 @@ def plot_confusion(predictions: pd.DataFrame, path: Path, *, title: str) -> None
     counts = confusion(predictions)
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
     n = len(counts)
-    cell = max(0.16, 2.2 / n, min(0.5, 4.4 / n))  # inches
+    cell = max(0.16, 2.4 / n, min(0.5, 4.4 / n))  # inches
+    names = _broken(counts.columns, room=cell / 1.4)
     with drawing():
-        figure, axes = subplots(figsize=(max(WIDTH, cell * n + 2.4), cell * n + 1.9))
+        beside = text_width(names)
+        size = (max(WIDTH, cell * n + beside + 1.5), cell * n + 1.3 + 0.75 * max(beside, 0.8))
+        figure, axes = subplots(figsize=size)
         image = axes.imshow(shares, vmin=0, vmax=1, cmap=SHARES, interpolation="none")
         axes.set_anchor("W")
         for (row, column), count in np.ndenumerate(counts.to_numpy()):
             if count:
                 axes.text(column, row, count, ha="center", va="center", size=min(9.5, 36 * cell))
-        axes.set_xticks(range(n), counts.columns, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(n), counts.index)
+        axes.set_xticks(range(n), names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(n), names)
         axes.set(xlabel="predicted genre", ylabel="true genre")
         for mark in (axes.set_xticks, axes.set_yticks):
             mark(np.arange(n - 1) + 0.5, minor=True)
@@ -83,7 +91,7 @@ def plot_learning_curve(history: pd.DataFrame, path: Path, *, title: str) -> Non
     trainings = _trainings(history)
     many = len(trainings) > len(CYCLE)
     with drawing():
-        figure, (losses, accuracies) = subplots(1, 2, figsize=(WIDTH, 3.7 + 0.1 * min(len(trainings), 8)))
+        figure, (losses, accuracies) = subplots(1, 2, figsize=(WIDTH, 3.3))
         for number, rows in enumerate(trainings.values()):
             look: dict[str, Any] = {"color": CYCLE[0 if many else number], "alpha": 0.5 if many else 1}
             kept = rows[rows["best"]]
@@ -105,7 +113,7 @@ def plot_learning_curve(history: pd.DataFrame, path: Path, *, title: str) -> Non
             handles += [Line2D([], [], color=CYCLE[i], lw=4, label=name) for i, name in enumerate(trainings)]
         if many:
             handles.append(Line2D([], [], color=CYCLE[0], alpha=0.5, lw=4, label=f"{len(trainings)} trainings"))
-        figure.legend(handles=handles, loc="outside lower left", ncols=3)
+        put_legend(figure, handles, [str(handle.get_label()) for handle in handles], most=3)
         put_title(figure, title)
         save_for_page(figure, path)
 
@@ -140,7 +148,8 @@ def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
     rates, areas = [], []
     genres = genre_columns(predictions)
     with drawing():
-        figure, axes = subplots(figsize=(WIDTH, max(4.2, 0.9 + 0.2 * min(len(genres), 22))))
+        beside = len(genres) < 22 and text_width(genres) < 2
+        figure, axes = subplots(figsize=(WIDTH, max(4.2, 0.9 + 0.2 * len(genres)) if beside else 5))
         for number, genre in enumerate(genres):
             true = predictions["genre"] == genre
             if not true.any() or true.all():
@@ -152,9 +161,11 @@ def plot_roc(predictions: pd.DataFrame, path: Path, *, title: str) -> None:
             axes.plot(false_rate, true_rate, style, color=f"C{number % 8}", lw=1.2, label=f"{genre} {areas[-1]:.2f}")
         if rates:
             axes.plot(grid, np.mean(rates, axis=0), color=INK, lw=2.8, label=f"mean of genres {np.mean(areas):.2f}")
-            columns = 1 if len(rates) < 22 else 2
-            look = {"bbox_to_anchor": (1.02, 1), "loc": "upper left", "ncols": columns}
-            axes.legend(title="area under the curve", alignment="left", **look)
+            heading = "area under the curve"
+            if beside:
+                axes.legend(title=heading, bbox_to_anchor=(1.02, 1), loc="upper left", alignment="left")
+            else:
+                put_legend(figure, *axes.get_legend_handles_labels(), title=heading)
         axes.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", anchor="NW")
         put_title(figure, title)
         save_for_page(figure, path)
@@ -218,15 +229,18 @@ def plot_importance(importance: pd.DataFrame, path: Path, *, title: str, most: i
     genres = [str(name) for name in table.columns if name != "gain"]
     share = min(0.75, 0.3 + 0.02 * len(genres))
     with drawing():
-        size = (max(WIDTH, 2.9 + 0.17 * len(genres)), 1.9 + 0.25 * len(table))
-        figure, (bars, image) = subplots(1, 2, figsize=size, sharey=True, width_ratios=(1 - share, share))
+        names, below = [in_lines(str(name), 28) for name in table.index], text_width(genres)
+        width = max(WIDTH, 2.8 + text_width(names) + 0.17 * len(genres))
+        height = 1.2 + (0.08 + LINE * most_lines(names)) * len(table) + max(0.7, below)
+        figure, (bars, image) = subplots(1, 2, figsize=(width, height), sharey=True, width_ratios=(1 - share, share))
         places = np.arange(len(table))
         bars.barh(places, table["gain"], color="C0", height=0.7)
-        bars.set_yticks(places, [str(name) for name in table.index])
+        bars.set_yticks(places, names)
         bars.invert_yaxis()
         bars.set(xlabel="gain")
         shown = image.imshow(table[genres], aspect="auto", cmap=SHARES, vmin=0, interpolation="none")
-        image.set_xticks(range(len(genres)), genres, rotation=45, ha="right", rotation_mode="anchor")
+        slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        image.set_xticks(range(len(genres)), genres, **(slanted if below < 1 else {"rotation": 90}))
         figure.colorbar(shown, label="mean |SHAP|,\nvalidation songs")
         put_title(figure, title)
         save_for_page(figure, path)
@@ -251,21 +265,21 @@ def plot_frames(
         Of songs.
     """
     rows = -(-len(songs) // columns)
-    below = 0.22 * -(-len(genres) // 5)
+    said = [in_lines(name, 36) for name, _ in songs]
     with drawing():
-        size = (WIDTH, 0.6 + 1.55 * rows + below)
+        size = (WIDTH, 0.6 + rows * (1.4 + LINE * most_lines(said)))
         figure, axes = subplots(rows, columns, figsize=size, sharey=True, squeeze=False)
         for axis in axes.flat[len(songs) :]:
             axis.set_axis_off()
-        for axis, (name, frames) in zip(axes.flat, songs, strict=False):
+        for axis, name, (_, frames) in zip(axes.flat, said, songs, strict=False):
             drawn = _stack(axis, frames[genres].to_numpy(), np.arange(len(frames) + 1) + 0.5)
             axis.xaxis.get_major_locator().set_params(integer=True)
-            axis.set(title=in_lines(name, 40), xlim=(0.5, len(frames) + 0.5), ylim=(0, 1), yticks=(0, 0.5, 1))
+            axis.set(title=name, xlim=(0.5, len(frames) + 0.5), ylim=(0, 1), yticks=(0, 0.5, 1))
         for axis in axes[:, 0]:
             axis.set_ylabel("probability")
         for axis in axes[-1]:
             axis.set_xlabel("frame of the song")
-        figure.legend(drawn, genres, loc="outside lower left", ncols=5)
+        put_legend(figure, drawn, genres)
         put_title(figure, title)
         save_for_page(figure, path)
 
@@ -287,9 +301,9 @@ def plot_song(
     title : str
         Names the song.
     """
-    names = [str(genre) for genre in genres.index]
+    names = [in_lines(str(genre), 40) for genre in genres.index]
     looks = [_look(number) for number in range(len(names))]
-    height = 1.4 + 0.24 * len(names)
+    height = 1.5 + (0.07 + LINE * most_lines(names)) * len(names)
     with drawing():
         if frames:
             figure, (course, bars) = subplots(1, 2, figsize=(WIDTH, height), width_ratios=(5, 2))
@@ -298,7 +312,7 @@ def plot_song(
             edges = np.concatenate([spans[:1, 0], inner, spans[-1:, 1]])
             _stack(course, np.stack([row.to_numpy() for _, row in frames]), edges)
             mark_minutes(course, edges[-1])
-            course.set(xlabel="minutes", ylabel="probability", ylim=(0, 1), xlim=(0, edges[-1]))
+            course.set(xlabel="minutes", ylabel="probability", ylim=(0, 1), xlim=(0, edges[-1]), yticks=(0, 0.5, 1))
         else:
             figure, bars = subplots(figsize=(WIDTH, height))
         places = np.arange(len(names))
@@ -306,9 +320,15 @@ def plot_song(
             bars.barh(place, p, edgecolor=PAGE, **look)
             bars.annotate(f"{100 * p:.0f} %", (p, place), xytext=(3, 0), textcoords="offset points", va="center")
         bars.set_yticks(places, names)
-        bars.set(xlabel="probability, whole song", xticks=(0, 0.5, 1), xlim=(0, 1.2))
+        bars.set(xlabel="probability,\nwhole song", xticks=(0, 0.5, 1), xlim=(0, 1.2))
         put_title(figure, title)
         save_figure(figure, path)
+
+
+def _broken(names: Iterable[str], *, room: float) -> list[str]:
+    """Long names in lines, where these have room: so many inches for a name; names as they are where they have not."""
+    broken = [in_lines(str(name), 22) for name in names]
+    return broken if LINE * most_lines(broken) <= room else [str(name) for name in names]
 
 
 def _look(number: int) -> dict[str, Any]:

@@ -16,7 +16,17 @@ from rich.table import Table
 from rich.text import Text
 
 from genrefusion.core.files import write_atomically
-from genrefusion.reports.drawing import WIDTH, drawing, in_lines, put_title, save_for_page, subplots
+from genrefusion.reports.drawing import (
+    LINE,
+    WIDTH,
+    drawing,
+    in_lines,
+    most_lines,
+    put_legend,
+    put_title,
+    save_for_page,
+    subplots,
+)
 from genrefusion.reports.markdown import table as table_of
 from genrefusion.reports.palette import INK, PAGE
 from genrefusion.reports.terminal_tables import notes
@@ -46,7 +56,12 @@ def measured_on(table: pd.DataFrame, columns: Sequence[str]) -> str:
 
 def interval_notes(table: pd.DataFrame) -> list[str]:
     """What has to be said beside the figures of a table; see `genrefusion.reports.terminal_tables.notes`."""
-    return notes([{name: _text(row, name) for name in _NOTES} for row in table.to_dict("records")])
+    rows = table.to_dict("records")
+    return notes((str(row["title"]), {name: _text(row, name) for name in _NOTES}) for row in rows if _measured(row))
+
+
+def _measured(row: Row) -> bool:
+    return _blank(row.get("problem"))
 
 
 def as_text(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -132,8 +147,9 @@ def plot_bars(table: pd.DataFrame, path: Path, *, title: str) -> None:
     """
     table = table.dropna(subset=["accuracy"])
     places = np.arange(len(table))
+    titles = [in_lines(str(name), 32) for name in table["title"]]
     with drawing():
-        figure, axes = subplots(figsize=(WIDTH, 1.9 + 0.42 * len(table)))
+        figure, axes = subplots(figsize=(WIDTH, 1.9 + max(0.42, 0.08 + LINE * most_lines(titles)) * len(table)))
         middle = table["accuracy"].to_numpy(float)
         ends = np.abs(table[["accuracy_low", "accuracy_high"]].to_numpy(float).T - middle)
         axes.barh(places, middle, color="C0", height=0.62)
@@ -141,7 +157,7 @@ def plot_bars(table: pd.DataFrame, path: Path, *, title: str) -> None:
         claimed = table["claimed"].to_numpy(float) / 100 if "claimed" in table else np.full(len(table), np.nan)
         if np.isfinite(claimed).any():
             axes.plot(claimed, places, "D", mfc=PAGE, mec=INK, ms=6, label="claimed")
-        axes.set_yticks(places, [in_lines(str(name), 32) for name in table["title"]])
+        axes.set_yticks(places, titles)
         axes.invert_yaxis()
         axes.set(xlim=(0, 1), xlabel="accuracy, test songs")
         put_title(figure, f"{title}\n{_about(table)}")
@@ -168,7 +184,7 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
     names = [str(row["title"]) + marks.get(_machine(row, "ms_per_song"), "") for row in table.to_dict("records")]
     costs = {"milliseconds a song": table["ms_per_song"], "size of the model's files (MB)": table["file_bytes"] / 1e6}
     with drawing():
-        figure, panels = subplots(1, 2, figsize=(WIDTH, 3.8 + 0.1 * len(table)), sharey=True)
+        figure, panels = subplots(1, 2, figsize=(WIDTH, 3.8), sharey=True)
         for axes, (label, cost) in zip(panels, costs.items(), strict=True):
             for number, (x, y, name) in enumerate(zip(cost, middle, names, strict=True)):
                 marker = "os^Dv<>Pp*hX"[number % 12]
@@ -180,7 +196,7 @@ def plot_cost(table: pd.DataFrame, path: Path, *, title: str) -> None:
         panels[0].set(ylabel="accuracy, test songs (95 %)")
         about = [title, _about(table), measured_on(table, ["ms_per_song"])]
         put_title(figure, "\n".join(filter(None, about)))
-        figure.legend(*panels[1].get_legend_handles_labels(), loc="outside lower left", ncols=2)
+        put_legend(figure, *panels[1].get_legend_handles_labels(), most=2)
         save_for_page(figure, path)
 
 

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from genrefusion.core.files import write_atomically
 from genrefusion.core.machine import machine_name
+from genrefusion.metrics.calibration import too_few_to_calibrate
 from genrefusion.metrics.intervals import folds_interval
 from genrefusion.metrics.predictions import read_predictions, worst_errors
 from genrefusion.metrics.scores import METRICS
@@ -23,7 +24,7 @@ from genrefusion.reports.corpus_facts import corpus_section
 from genrefusion.reports.explained_page import explained_section
 from genrefusion.reports.pages import Cell, Column, Picture, read_picture, render
 from genrefusion.reports.sides_page import sides_section
-from genrefusion.reports.terminal_tables import metric_rows, notes
+from genrefusion.reports.terminal_tables import few_songs, metric_rows, notes
 
 HEADINGS = {"macro_f1": "macro F1", "top3": "top-3 accuracy"}
 """Of the metrics whose names do not read well."""
@@ -102,6 +103,9 @@ def write_report(
     predictions = read_predictions(directory / "predictions" / "test.csv")
     names = read_names(directory / "tracks.csv")
     subject = record | record.get("evaluated", {})
+    rows = metric_rows(metrics)
+    explained = explained_section(explanations or directory / "explanations", names)
+    sides_shown = sides_section(sides or directory / "sides")
     page = render(
         "run.html.j2",
         name=record["name"],
@@ -111,8 +115,9 @@ def write_report(
         evaluated="evaluated" in record,
         seed=record["seed"],
         summary=_summary(metrics["test"]),
-        metrics=metrics_section(metric_rows(metrics)),
-        notes=notes(list(metric_rows(metrics).values())),
+        few=few_songs(rows.items()),
+        metrics=metrics_section(rows),
+        notes=notes(rows.items(), few=False),
         folds=_folds(metrics.get("folds", [])),
         pictures=pictures(directory / "figures"),
         corpus_facts=corpus_section(directory),
@@ -120,14 +125,14 @@ def write_report(
         errors=_errors(predictions, names),
         wrong=int((predictions["genre"] != predictions["predicted"]).sum()),
         songs=len(predictions),
-        explained=explained_section(explanations or directory / "explanations", names),
-        sides=sides_section(sides or directory / "sides"),
+        explained=explained,
+        sides=sides_shown,
         calibration=_calibration(calibrated),
         skipped=dict(itertools.islice(subject["skipped"].items(), MOST_SKIPPED)),
         skipped_count=len(subject["skipped"]),
         genres_without=[] if "evaluated" in record else record.get("genres_without", []),
         configuration=OmegaConf.to_yaml(OmegaConf.create(record["config"])),
-        commands=_commands(directory, record),
+        commands=_commands(directory, record, explained=bool(explained), sides=bool(sides_shown)),
         provenance=_provenance(directory, record),
         versions=record["versions"],
     )
@@ -200,6 +205,7 @@ def _calibration(folder: Path | None) -> dict[str, Any]:
         "rows": rows,
         "temperatures": ", ".join(f"{temperature:.2f}" for temperature in facts["temperatures"]),
         "tracks": facts["validation_tracks"],
+        "few": too_few_to_calibrate(facts["validation_tracks"] // len(facts["temperatures"])),
     }
 
 
@@ -214,7 +220,6 @@ def _summary(test: dict[str, Any]) -> dict[str, str]:
     return {
         "accuracy": f"{test['accuracy']:.3f}",
         "interval": f"[{low:.3f}, {high:.3f}]",
-        "few": test.get("too_few", ""),
         "n": f"{test['n']:,}",
         "genres": str(len(counts)),
         "commonest": f"{max(counts) / sum(counts):.3f}",
@@ -286,8 +291,8 @@ def _provenance(directory: Path, record: dict[str, Any]) -> dict[str, str]:
     return {name: fact for name, fact in facts.items() if fact}
 
 
-def _commands(directory: Path, record: dict[str, Any]) -> dict[str, str]:
-    """What can be done next with the run, each with its command."""
+def _commands(directory: Path, record: dict[str, Any], *, explained: bool, sides: bool) -> dict[str, str]:
+    """What can be done next with the run, each with its command; what was `explained` or exchanged is left out."""
     run = (directory.parents[1] if "evaluated" in record else directory).absolute()
     folder = f"run={run}"
     commands = {
@@ -295,8 +300,13 @@ def _commands(directory: Path, record: dict[str, Any]) -> dict[str, str]:
         "score it on other songs, a folder for each genre": ["evaluate", folder, "data=folder", "data.root=FOLDER"],
     }
     if (directory / "views").is_dir():
-        look = ["evaluate", folder, "explain=2", "sides=matrix"]
-        commands["see what it looked at, and what each side is good for"] = look
+        looks = (
+            {} if explained or (run / "explanations" / "songs.json").is_file() else {"what it looked at": "explain=2"}
+        )
+        if not (sides or (run / "evaluations" / record["corpus"] / "sides" / "matrix.json").is_file()):
+            looks["what each side is good for"] = "sides=matrix"
+        if looks:
+            commands[f"see {', and '.join(looks)}"] = ["evaluate", folder, *looks.values()]
     found = {what: shlex.join(words) for what, words in commands.items()}
     if record["command"]:
         own = ("seed=", "hydra.run.dir=", "resume=")

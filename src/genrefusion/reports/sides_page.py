@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genrefusion.reports.pages import Cell, Column, read_picture
-from genrefusion.reports.terminal_tables import notes
+from genrefusion.reports.sides_table import sides_notes
 
 _ALT = "Accuracy with both sides, and with one of them taken away, exchanged or damaged, beside the difference to both."
 
@@ -28,7 +28,7 @@ def sides_section(folder: Path) -> dict[str, Any]:
         "rows": [[Cell(row["title"]), *_figures(row)] for row in rows],
         "picture": read_picture(folder / "matrix.png", "Each row of the table, with its 95 % interval.", _ALT),
         "findings": matrix["findings"],
-        "notes": notes([row for row in rows if "n" in row]),
+        "notes": sides_notes(rows),
         "draws": max(row["draws"] for row in rows),
         "starred": any(row.get("p_holm", 1) < 0.05 for row in rows),
     }

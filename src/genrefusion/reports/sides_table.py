@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
@@ -21,7 +22,7 @@ def sides_table(matrix: dict[str, Any]) -> Table:
         As `genrefusion.runs.sides.matrix.compare_sides` gives it.
     """
     rows = matrix["rows"]
-    said = notes([row for row in rows if "n" in row])
+    said = sides_notes(rows)
     said.append(f"what is exchanged is averaged over {max(row['draws'] for row in rows)} draws")
     if any(_star(row).strip() for row in rows):
         said.append("*: p < .05, adjusted for the number of rows (Holm)")
@@ -36,6 +37,12 @@ def sides_table(matrix: dict[str, Any]) -> Table:
             compared = f"{_signed(row)}{_star(row)}" if "difference" in row else ""
             table.add_row(Text(row["title"]), str(row["n"]), with_interval(_scores(row), "accuracy"), compared)
     return table
+
+
+def sides_notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What has to be said beside the rows of a matrix, but for too few songs, where `findings` says that."""
+    known = [(row["title"], row) for row in rows if "n" in row]
+    return notes(known, few=not rows[0].get("too_few"))
 
 
 def findings(matrix: dict[str, Any]) -> list[str]:

@@ -91,11 +91,17 @@ def _runs(table: pd.DataFrame) -> dict[str, list[Path]]:
 
 
 def _results(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
+    """Columns and rows; corpus and protocol, where they differ, stand below the titles and leave room for figures."""
     shown = as_text(table, columns)
-    words = ("", "corpus", "protocol")
+    words = [name for name in ("corpus", "protocol") if name in shown]
+    figures = shown.drop(columns=["", *words])
+    about = [", ".join(filter(None, row)) for row in shown[words].to_numpy().tolist()]
     return {
-        "columns": [Column(str(name), number=name not in words) for name in shown.columns],
-        "rows": [[_cell(text) for text in row] for row in shown.to_numpy().tolist()],
+        "columns": [Column("", number=False), *(Column(str(name)) for name in figures.columns)],
+        "rows": [
+            [Cell(title, note), *(_cell(text) for text in row)]
+            for title, note, row in zip(shown[""], about, figures.to_numpy().tolist(), strict=True)
+        ],
     }
 
 

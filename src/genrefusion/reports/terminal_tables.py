@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.table import Table
@@ -42,7 +42,7 @@ def metrics_table(rows: dict[str, dict[str, Any]]) -> Table:
         Title of each row, and what `genrefusion.metrics.scores.score` gave. What its intervals draw is said below,
         and where there are too few songs, that too.
     """
-    said = "\n".join(notes(rows.values()))
+    said = "\n".join(notes(rows.items()))
     table = Table(box=None, pad_edge=False, caption=Text(said) if said else None, caption_justify="left")
     table.add_column("")
     for heading in ("n", "accuracy [95 % interval]", "macro F1", "log loss"):
@@ -58,11 +58,38 @@ def metrics_table(rows: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
-def notes(rows: Collection[dict[str, Any]]) -> list[str]:
-    """What has to be said beside some rows: what intervals draw, which have too few songs, how features were learnt."""
-    drawn = list(dict.fromkeys(row["drawn"] for row in rows if row.get("drawn")))
-    others = [row[name] for name in ("too_few", "caution") for row in rows if row.get(name)]
-    return ([f"95 % intervals draw {', or '.join(drawn)}"] if drawn else []) + list(dict.fromkeys(others))
+def notes(rows: Iterable[tuple[str, Mapping[str, Any]]], *, few: bool = True) -> list[str]:
+    """What has to be said beside some rows: what intervals draw, which have too few songs, how features were learnt.
+
+    Parameters
+    ----------
+    rows : iterable of (str, mapping)
+        Title of each row, and its figures.
+    few : bool
+        Whether too few songs are to be said here.
+    """
+    rows = list(rows)
+    drawn = list(dict.fromkeys(row["drawn"] for _, row in rows if row.get("drawn")))
+    cautions = dict.fromkeys(row["caution"] for _, row in rows if row.get("caution"))
+    said = [f"95 % intervals draw {', or '.join(drawn)}"] if drawn else []
+    return [*said, *(few_songs(rows) if few else []), *cautions]
+
+
+def few_songs(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """Say which rows have too few songs, in one sentence; where the same holds for all of them, they are not named."""
+    found = [(title, row["too_few"]) if row.get("too_few") else None for title, row in rows]
+    few = [each for each in found if each]
+    if not few:
+        return []
+    sentences = list(dict.fromkeys(sentence for _, sentence in few))
+    if len(few) == len(found) and len(sentences) == 1:
+        return sentences
+    ends: dict[str, list[str]] = {}
+    for sentence in sentences:
+        counted, _, end = sentence.rpartition(": ")
+        titles = " and ".join(title for title, its in few if its == sentence)
+        ends.setdefault(end, []).append(f"{titles} ({counted})")
+    return [f"{' and '.join(those)}: {end}" for end, those in ends.items()]
 
 
 def with_interval(metrics: dict[str, Any], name: str) -> str:

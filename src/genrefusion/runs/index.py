@@ -6,6 +6,7 @@ It is made from the folders each time, one process after the other: whoever come
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,8 @@ from genrefusion.core.files import locked
 from genrefusion.core.terminal import Terminal
 from genrefusion.reports.index_page import FILE, Listed, ListedTable, write_index
 from genrefusion.reports.result_tables import caption, read_results
-from genrefusion.runs.listing import DAMAGED, figures_of, read_runs
+from genrefusion.runs.listing import DAMAGED, differing, figures_of, read_runs, settings_of
+from genrefusion.settings.in_python import typed
 
 
 def renew_index(output: str, directory: Path, terminal: Terminal) -> None:
@@ -44,9 +46,24 @@ def renew_index(output: str, directory: Path, terminal: Terminal) -> None:
 
 def _write(output: Path) -> None:
     damaged: list[Path] = []
-    runs = [run for run, _ in read_runs(output, damaged)]
+    found = [(run, settings_of(config, run.directory)) for run, config in read_runs(output, damaged)]
+    runs = _told_apart(*zip(*found, strict=True)) if found else []
     evaluations = [each for run in runs for each in _evaluations(run, damaged)]
     write_index(output, runs, evaluations=evaluations, tables=_tables(output, damaged), damaged=damaged)
+
+
+def _told_apart(runs: Sequence[Listed], settings: Sequence[Mapping[str, Any]]) -> list[Listed]:
+    """Runs with the settings in which those of one name differ.
+
+    Of corpus and split, which have columns, those alone in which runs differ that are alike in these columns.
+    """
+    apart = differing([run.name for run in runs], settings)
+    columns = [f"{run.name} {run.corpus} {run.corpus_digest} {run.protocol}" for run in runs]
+    said = [
+        {name: value for name, value in each.items() if name in alike or not name.startswith(("data.", "split."))}
+        for each, alike in zip(apart, differing(columns, apart), strict=True)
+    ]
+    return [replace(run, settings=" ".join(typed(each))) for run, each in zip(runs, said, strict=True)]
 
 
 def _evaluations(run: Listed, damaged: list[Path]) -> list[Listed]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,9 @@ def list_runs(output: Path) -> pd.DataFrame:
         ``accuracy``, ``macro_f1``, ``directory``; then one for each setting, called as it is typed, in which runs of
         the same name differ.
     """
-    found = [(run, _settings(config, run.directory)) for run, config in read_runs(output)]
+    found = [(run, settings_of(config, run.directory)) for run, config in read_runs(output)]
     runs = pd.DataFrame([[getattr(run, name) for name in _FACTS] for run, _ in found], columns=list(_FACTS))
-    return pd.concat([runs, _differing(runs["name"], [settings for _, settings in found])], axis=1)
+    return pd.concat([runs, _columns([run.name for run, _ in found], [settings for _, settings in found])], axis=1)
 
 
 def read_runs(output: Path, damaged: list[Path] | None = None) -> Iterator[tuple[Listed, Mapping[str, Any]]]:
@@ -118,25 +118,42 @@ def _date(record: Path) -> datetime:
         return datetime.fromtimestamp(int(record.stat().st_mtime))
 
 
-def _settings(config: Mapping[str, Any], directory: Path, prefix: str = "") -> dict[str, Any]:
-    """Settings by the names that are typed, but for those of `_PLACES`; files in the run's own folder from there."""
+def settings_of(config: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """Settings of a run by the names that are typed, but for those of `_PLACES`; files in its own folder from there."""
+    kept = {name: value for name, value in config.items() if name not in _PLACES}
+    return _flat(kept, f"{directory.absolute()}/")
+
+
+def _flat(config: Mapping[str, Any], home: str, prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in config.items():
-        if isinstance(value, Mapping):
-            found |= _settings(value, directory, f"{prefix}{name}.")
-        elif prefix or name not in _PLACES:
-            inside = isinstance(value, str) and value.startswith(f"{directory.absolute()}/")
-            found[f"{prefix}{name}"] = str(Path(value).relative_to(directory.absolute())) if inside else value
+        if isinstance(value, dict):  # as JSON gives it; asking for a mapping takes ten times as long
+            found |= _flat(value, home, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value.removeprefix(home) if isinstance(value, str) else value
     return found
 
 
-def _differing(names: pd.Series, settings: list[dict[str, Any]]) -> pd.DataFrame:
+def differing(names: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of each run's settings those in which runs of the same name differ; what one of them lacks counts as None."""
+    together: dict[str, list[Mapping[str, Any]]] = {}
+    for name, each in zip(names, settings, strict=True):
+        together.setdefault(name, []).append(each)
+    differ = {name: _varying(several) for name, several in together.items()}
+    return [
+        {setting: value for setting, value in each.items() if setting in differ[name]}
+        for name, each in zip(names, settings, strict=True)
+    ]
+
+
+def _varying(several: Sequence[Mapping[str, Any]]) -> set[str]:
+    first = several[0]
+    others = [each for each in several if each != first]
+    return {setting for each in others for setting in {*each, *first} if each.get(setting) != first.get(setting)}
+
+
+def _columns(names: Sequence[str], settings: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """The settings in which runs of the same name differ, those of the others too."""
-    columns = list(dict.fromkeys(name for each in settings for name in each))
-    texts = pd.DataFrame(
-        [[json.dumps(each.get(name), default=str) for name in columns] for each in settings], columns=columns
-    )
-    counts = texts.groupby(names).nunique()
-    differing = [name for name in columns if counts[name].max() > 1]
-    rows = [[each.get(name) for name in differing] for each in settings]
-    return pd.DataFrame(rows, columns=differing, index=names.index)
+    apart = {setting for each in differing(names, settings) for setting in each}
+    columns = [name for name in dict.fromkeys(name for each in settings for name in each) if name in apart]
+    return pd.DataFrame([[each.get(name) for name in columns] for each in settings], columns=columns)

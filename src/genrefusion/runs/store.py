@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from genrefusion.runs.trained_on import TrainedOn, read_trained_on
 
 def to_resume(command: object, directory: Path) -> str:
     """Command that goes on with a run that was begun by ``train command``, to be pasted into a shell."""
-    return f"train {command} {shlex.join(['resume=true', f'hydra.run.dir={directory}'])}"
+    return " ".join(filter(None, ["train", str(command), shlex.join(["resume=true", f"hydra.run.dir={directory}"])]))
 
 
 def model_folder(directory: Path, split: Split, number: int) -> Path:
@@ -94,7 +95,7 @@ class Run:
         return pipelines
 
 
-def open_run(directory: Path) -> Run:
+def open_run(directory: str | os.PathLike[str]) -> Run:
     """Open a finished run folder.
 
     Raises
@@ -102,6 +103,7 @@ def open_run(directory: Path) -> Run:
     UserError
         There is no run, or it is not finished.
     """
+    directory = Path(directory)
     path = directory / "run.json"
     if not path.is_file():
         raise UserError(

@@ -69,7 +69,7 @@ class Subject:
     @property
     def notes(self) -> str:
         """What has to be said beside the figures: what intervals draw, and where there are too few songs."""
-        return "; ".join(notes(list(metric_rows(self._metrics).values())))
+        return "; ".join(notes(metric_rows(self._metrics).items()))
 
     @property
     def pictures(self) -> dict[str, Path]:

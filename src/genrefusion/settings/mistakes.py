@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -13,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from genrefusion.core.disks import disk_mistake
 from genrefusion.core.errors import UserError, unknown_name
 from genrefusion.settings.composing import configs_directory
+from genrefusion.settings.fields import is_there
 from genrefusion.settings.help import known_settings
 from genrefusion.settings.registry import entries, find
 
@@ -87,8 +89,21 @@ def in_words(error: Exception, command: str, words: Sequence[str] | None = None)
         advice = " train -m makes a run of each." if command == "train" else ""
         return f"{several[1]}: several values.{advice} A value with a comma goes in quotes: {name}=\"'{value}'\""
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: not of the form setting=value (see --help). Quote values with spaces or brackets."
+        word = str(error.override)
+        if is_there(word):
+            return f"{word}: not of the form setting=value. {_meant(word, command)}"
+        return f"{word}: not of the form setting=value (see --help). Quote values with spaces or brackets."
     return "\n".join([line for line in text.splitlines() if line.strip()][:3])
+
+
+def _meant(path: str, command: str) -> str:
+    """Say which setting takes a path that was typed alone."""
+    if command in ("predict", "evaluate"):
+        setting = "run" if command == "evaluate" or (Path(path) / "run.json").is_file() else "audio"
+        return f"Did you mean {setting}={path}?"
+    setting = "data.root" if Path(path).is_dir() else "data.manifest"
+    folder = f" Or data=folder data.root={path} with a folder for each genre." if setting == "data.root" else ""
+    return f"Did you mean data=manifest {setting}={path}?{folder}"
 
 
 def _other_choice(name: str) -> str:

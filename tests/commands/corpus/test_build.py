@@ -154,7 +154,7 @@ def test_genres_without_a_name_are_counted_and_left_out(write: Write, music: Pat
     write("Ann/Album/c.ogg", genre="Zouk")
     assert len(build(music)) == 12
     printed = capsys.readouterr().out
-    assert "left out 3 of genres that have no name here\n           polka   2\n           Zouk   1\n" in printed
+    assert "left out 3 of genres that have no name here\n           polka (2)\n           Zouk (1)\n" in printed
     assert "genres=file genres.path=FILE" in printed
     assert left_out(music)["Ann/Album/c.ogg"] == ("of genres that have no name here", "Zouk")
 
@@ -333,8 +333,8 @@ def test_a_corpus_that_cannot_be_divided_goes_without_a_split_and_says_why(
         for song in range(3):
             write(f"{genre}/Ann - {genre} {song}.ogg")
     assert "split" not in build(music).table
-    assert "note     no split in the table: out has 1 artists for 2 shares" in capsys.readouterr().out
-    assert "Split: none: out has 1 artists for 2 shares" in (music.parent / "out" / "README.md").read_text()
+    assert "note     no split in the table: out has 1 artist for 2 shares" in capsys.readouterr().out
+    assert "Split: none: out has 1 artist for 2 shares" in (music.parent / "out" / "README.md").read_text()
 
 
 @pytest.mark.usefixtures("fill")
@@ -412,7 +412,7 @@ def test_a_build_that_fails_at_the_end_leaves_nothing(
         ([], r"no songs. Files that end in .*\.mp3"),
         (
             ["polka/a.ogg", "polka/b.ogg"],
-            r"fewer than two genres .*\n  2 of genres that have no name here: polka   2\n",
+            r"fewer than two genres .*\n  2 of genres that have no name here: polka \(2\)\n",
         ),
         (["rock/a.ogg", "rock/b.ogg"], "fewer than two genres"),
     ],

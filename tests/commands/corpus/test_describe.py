@@ -11,7 +11,6 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from conftest import run_here
 from genrefusion.commands.corpus.describe import counts_table, describe_corpus
 from genrefusion.data.tracks import Tracks
 from genrefusion.settings.commands import CorpusConfig
@@ -58,12 +57,6 @@ def test_tracks_artists_audio_and_lyrics_are_counted_by_genre() -> None:
         ["rock", "1", "1", "–", "–", "1", "1", "–", "–", "–"],
         ["all", "4", "2", "–", "–", "2", "2", "–", "–", "–"],
     ]
-
-
-def test_a_bare_word_is_answered_and_composes_nothing(tmp_path: Path) -> None:
-    done = run_here("corpus", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("corpus needs an action or a corpus: action=describe or action=validate, with")
 
 
 def test_a_genre_is_never_read_as_markup() -> None:

@@ -66,7 +66,7 @@ class Report:
             rows.setdefault(reason, []).append(f"{shown(file)}   {shown(detail)}".rstrip())
         counts = {reason: len(found) for reason, found in rows.items()}
         if UNMAPPED in rows:
-            rows[UNMAPPED] = [f"{shown(name)}   {count}" for name, count in self.unmapped.most_common()]
+            rows[UNMAPPED] = [f"{shown(name)} ({count})" for name, count in self.unmapped.most_common()]
         return [(f"{counts[reason]} {reason}", found) for reason, found in rows.items()]
 
 
