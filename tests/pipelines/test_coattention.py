@@ -57,7 +57,7 @@ def fitted(parts: tuple[Tracks, Tracks], cache: Path, log: Path) -> CoattentionP
 def test_convolutions_and_attention_are_trained_under_names_of_their_own(
     fitted: CoattentionPipeline, log: Path
 ) -> None:
-    trained = [line.split("  ")[1] for line in log.read_text().splitlines() if "epochs" in line]
+    trained = [line.split("  ")[1] for line in log.read_text().splitlines() if " epoch" in line]
     assert trained == ["trunk", "train"]
 
 
