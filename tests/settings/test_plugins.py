@@ -147,7 +147,7 @@ register("features", "mel", type("Mine", (Mel,), {}))
 )
 def test_a_broken_plugin_is_named_in_one_sentence(command: str, code: str, why: str, tmp_path: Path) -> None:
     install(tmp_path / "site", {"broken.py": code}, "broken")
-    answer = call(tmp_path / "site", command, cwd=tmp_path)
+    answer = call(tmp_path / "site", command, "workers=1", cwd=tmp_path)  # a bare one is a question
     assert answer.returncode == 2
     assert answer.stderr.startswith(f"The plug-in 'broken' cannot be imported ({why}")
     assert answer.stderr.endswith("). Mend it, or remove it: pip uninstall broken-of-mine\n")
