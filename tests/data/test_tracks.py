@@ -367,7 +367,7 @@ def test_a_table_without_a_row_to_use_is_refused_with_the_reasons(tmp_path: Path
 
 def test_a_text_where_a_path_should_stand_is_a_missing_file(tmp_path: Path) -> None:
     words = "la " * 2000  # longer than any path can be
-    with pytest.raises(UserError, match="1 files are missing"):
+    with pytest.raises(UserError, match="1 file is missing"):
         load(tmp_path, changed(0, audio=words))
     assert list(skip(tmp_path, [*ROWS, ROWS[0] | {"track_id": "5", "audio": words}]).skipped) == ["5"]
 

@@ -21,7 +21,7 @@ class NotFittedError(RuntimeError):
     """A pipeline was asked for what it knows only after its fit: a mistake in a program, not in its input."""
 
 
-_MOST_NAMES = 20
+_MOST_NAMES = 25
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

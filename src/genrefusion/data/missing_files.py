@@ -26,8 +26,9 @@ def require_files(table: pd.DataFrame, where: Path) -> None:
         Some are missing; the first ones are named.
     """
     if missing := missing_files(table):
+        count = f"{len(missing)} {'file is' if len(missing) == 1 else 'files are'}"
         raise UserError(
-            f"{where}: {len(missing)} files are missing. Paths are relative to the table's folder:\n"
+            f"{where}: {count} missing. Paths are relative to the table's folder:\n"
             f"{bullet_list(f'{table.track_id.iloc[row]}  {file}' for row, file in missing.items())}\n"
             "Put them back, or go on without them: data.on_error=skip"
         )

@@ -321,6 +321,7 @@ def plot_song(
             bars.annotate(f"{100 * p:.0f} %", (p, place), xytext=(3, 0), textcoords="offset points", va="center")
         bars.set_yticks(places, names)
         bars.set(xlabel="probability,\nwhole song", xticks=(0, 0.5, 1), xlim=(0, 1.2))
+        bars.spines["bottom"].set_bounds(0, 1)  # what is beyond is room for the figures
         put_title(figure, title)
         save_figure(figure, path)
 
