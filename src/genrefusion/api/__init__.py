@@ -23,6 +23,7 @@ from genrefusion.commands.train import make_run
 from genrefusion.core.disks import disks_in_words
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.folders import cache_folder, forgotten_unless_begun, places_of, run_folder
+from genrefusion.core.paths import absolute
 from genrefusion.core.processes import process_count
 from genrefusion.core.terminal import Terminal, shown
 from genrefusion.data.tracks import Tracks, require_tracks
@@ -120,7 +121,7 @@ def train(
             data = of_table(kept.enter_context(corpus_kept(tracks, directory)))
             config = compose(data)
         directory = make_run(config, directory, words(data), quiet=quiet)
-    return open_run(directory.absolute())
+    return open_run(absolute(directory))
 
 
 def predict(

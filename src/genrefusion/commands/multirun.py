@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 from genrefusion.core.errors import UserError
 from genrefusion.core.folders import forget_empty
+from genrefusion.core.paths import absolute
 from genrefusion.core.terminal import Terminal, shown, shown_lines
 from genrefusion.settings.composing import corpus_name, literal, quoted, to_settings
 from genrefusion.settings.mistakes import require_launcher, require_no_interrupt, why
@@ -236,7 +237,7 @@ def _tell(combinations: Sequence[Combination]) -> None:
     made = [c for c in combinations if c.problem is None]
     failed = [c for c in combinations if c.problem is not None]
     lines = [f"{len(made)} of {len(combinations)} runs are finished{':' if made else '.'}"]
-    lines += [f"  {c.number}   {shown(c.named)}   {shown(Path(str(c.folder)).absolute())}" for c in made]
+    lines += [f"  {c.number}   {shown(c.named)}   {shown(absolute(Path(str(c.folder))))}" for c in made]
     if failed:
         lines.append(f"{len(failed)} failed:")
     for combination in failed:

@@ -28,6 +28,7 @@ from genrefusion.core.errors import UserError
 from genrefusion.core.files import write_atomically, write_json
 from genrefusion.core.folders import forgotten_unless_begun, places_of, run_folder
 from genrefusion.core.machine import machine_names
+from genrefusion.core.paths import absolute
 from genrefusion.core.terminal import Terminal
 from genrefusion.metrics.groups import groups_of
 from genrefusion.metrics.predictions import read_predictions
@@ -85,7 +86,7 @@ def reproduce_table(config: ReproduceConfig, typed: list[str]) -> int:
     terminal.table(terminal_table(table, settings.columns, width=terminal.width))
     if machines := measured_on(table, settings.columns):
         terminal.say("machine", machines)
-    terminal.say("saved", f"{path.parent.absolute()}/table.csv, .md, .tex, .png")
+    terminal.say("saved", f"{absolute(path.parent)}/table.csv, .md, .tex, .png")
     renew_index(config.output, path.parent, terminal)
     terminal.say("report", page)
     return 1 if problems else 0
@@ -187,7 +188,7 @@ def _find_or_make(experiments: Experiments, experiment: str, overrides: list[str
         begun, finished = experiments.find(settings)
     if begun is not None and finished:
         found = begun
-        experiments.terminal.say("found", f"{found.absolute()}{_of_other_code(found)}")
+        experiments.terminal.say("found", f"{absolute(found)}{_of_other_code(found)}")
     else:
         if begun is not None:
             experiments.terminal.say("resume", begun)

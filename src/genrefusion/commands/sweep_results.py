@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from genrefusion.core.errors import UserError, bullet_list
 from genrefusion.core.files import write_atomically
+from genrefusion.core.paths import absolute
 from genrefusion.core.terminal import Terminal
 from genrefusion.metrics.predictions import write_predictions
 from genrefusion.settings.composing import quoted
@@ -83,7 +84,7 @@ def finish(study: optuna.Study, directory: Path, name: str, typed: Sequence[str]
     _draw(study, table, directory / "figures", title=f"{name}, {len(table)} trials, validation")
     counts = table["state"].value_counts()
     terminal.say("trials", ", ".join(f"{counts[state]} {state}" for state in counts.index))
-    terminal.say("best", f"{title}   {directory.absolute() / 'experiment' / 'best.yaml'}")
+    terminal.say("best", f"{title}   {absolute(directory) / 'experiment' / 'best.yaml'}")
     terminal.say("sweep", directory / "sweep.csv")
     terminal.say("test it", shlex.join(retrain_command(overrides, name, directory)))
 

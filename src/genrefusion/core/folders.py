@@ -76,14 +76,6 @@ def give_numba_a_folder() -> None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
-def folder_name(folder: Path) -> str:
-    """Name of a folder, also where it was written as ``..``; links keep the names that they were given."""
-    folder = folder.absolute()
-    if ".." in folder.parts:
-        folder = folder.resolve()
-    return folder.name or "corpus"  # the root has none
-
-
 def _runs_of(output: str, name: str, corpus: str) -> Path:
     """Folder of the runs of an experiment on a corpus."""
     return Path(output).expanduser() / name / corpus

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genrefusion.core.faults import naming
+from genrefusion.core.paths import absolute
 from genrefusion.core.streams import escape_what_does_not_fit, escaped, fitting
 
 Item = TypeVar("Item")
@@ -95,7 +96,7 @@ class Terminal:
 
         A path is absolute there, however it was given: it leads to the place from any folder.
         """
-        line = _labelled(label, str(text.absolute()) if isinstance(text, Path) else text)
+        line = _labelled(label, str(absolute(text)) if isinstance(text, Path) else text)
         self.console.print(line)
         self._write(line.plain)
 

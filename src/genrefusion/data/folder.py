@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from genrefusion.core.errors import UserError, bullet_list
-from genrefusion.core.folders import folder_name
+from genrefusion.core.paths import folder_name
 from genrefusion.core.terminal import Terminal
 from genrefusion.data.facts import CorpusFacts
 from genrefusion.data.formats import ENDINGS

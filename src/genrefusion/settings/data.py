@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from genrefusion.core.errors import UserError
-from genrefusion.core.folders import folder_name
+from genrefusion.core.paths import folder_name
 from genrefusion.settings.fields import LARGEST_SEED, Settings, check_range, setting
 from genrefusion.settings.registry import registered
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, get_args, get_type_hints
 
 from genrefusion.core.errors import UserError, unknown_name
+from genrefusion.core.paths import absolute
 
 LARGEST_SEED = 2**32 - 1
 """That random generators take."""
@@ -198,8 +199,7 @@ def _with_paths(settings: Any, change: Callable[[str], str]) -> Any:
 def _absolute(path: str) -> str:
     if not is_there(path):
         return path
-    # Links keep the names that they were given, but that ".." behind one leads elsewhere than the text says.
-    return str(Path(path).resolve() if ".." in Path(path).parts else Path(path).absolute())
+    return str(absolute(Path(path)))
 
 
 def is_there(path: str) -> bool:
