@@ -394,6 +394,8 @@ def test_a_pipeline_is_that_of_the_experiment_and_opens_as_it_was_saved(
         (lambda tracks: open_corpus("nowhere.csv"), "data.manifest=.*nowhere.csv: no such file"),
         (lambda tracks: predict("run", tracks), "songs are paths, not a Tracks. .* by load_pipeline"),
         (lambda tracks: predict("run", tracks.table), "songs are paths, not a DataFrame. A column of paths will do"),
+        (lambda tracks: predict("run", "a.mp3", settings={"plot": True}), "plot is none of the settings here"),
+        (lambda tracks: open_corpus("demo", workers=0), "workers=0 is out of range"),
         (lambda tracks: open_run("nowhere"), "run=nowhere: no run there"),
         (lambda tracks: open_corpus("data=manifest"), "data=manifest needs data.manifest"),
         (lambda tracks: open_corpus(3), "open_corpus takes the path of a table .* not an int. Of a DataFrame: Tracks"),

@@ -227,7 +227,7 @@ def test_of_the_runs_there_the_last_unfinished_one_is_resumed(tmp_path: Path) ->
 def test_a_mistake_in_the_settings_leaves_no_folder(mistake: str, tmp_path: Path) -> None:
     answer = run_here("train", mistake, cwd=tmp_path)
     assert answer.returncode == 2
-    assert not [path for path in tmp_path.rglob("*") if not path.is_dir() or path.name[0].isdigit()]
+    assert not [path for path in tmp_path.rglob("*") if not path.is_dir() or path.name[0].isdigit()], "of a run"
 
 
 def test_who_has_read_enough_gets_no_traceback(tmp_path: Path) -> None:

@@ -105,6 +105,13 @@ def test_where_nothing_can_run_the_mistake_is_said_once_and_nothing_is_left(demo
     assert list(tmp_path.iterdir()) == []
 
 
+def test_one_run_twice_is_refused(tmp_path: Path) -> None:
+    answer = train("-m", "experiment=lyrics_tfidf", "seed=0,1,0", cwd=tmp_path)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.endswith("seed=0: this run twice. Give each value once.\n")
+    assert not list(tmp_path.rglob("20*"))
+
+
 def test_runs_of_several_experiments_lie_with_their_experiment(demo: Tracks, tmp_path: Path) -> None:
     answer = train(*WORDS, "experiment=lyrics_tfidf,xgboost_97", "++pipeline.rounds=2", "seed=0,1", cwd=tmp_path)
     assert answer.returncode == 1

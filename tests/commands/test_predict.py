@@ -274,7 +274,7 @@ def test_a_run_on_composed_songs_says_once_what_answers_for_real_ones(
     assert predict([str(run), str(run)], tmp_path / "my songs") == 0
     printed = capsys.readouterr()
     (line,) = printed.err.splitlines()
-    assert line.startswith(f"note     run={run},{run} learned from composed songs")
+    assert line.startswith(f"note     run=[{run},{run}] learned from composed songs")
     assert line.endswith(f"predict model=musicnn 'audio={tmp_path}/my songs'")
     jsonschema.validate(json.loads(printed.out), SCHEMA)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from genrefusion.data.splits import split_tracks
 from genrefusion.data.tracks import Tracks
 from genrefusion.runs.record import (
     RESULTS_VERSION,
+    _difference,
     chosen,
     code,
     ensemble_signature,
@@ -205,3 +206,11 @@ def test_the_repository_of_a_user_is_not_that_of_the_package(tmp_path: Path) -> 
     package.mkdir(parents=True)
     write(package / "__init__.py", b"")
     assert git_state(package) == (None, None)
+
+
+def test_what_differs_is_named_whatever_its_value_is_called() -> None:
+    before, now = (
+        compose_train("experiment=lyrics", "data=folder", f"data.root={root}", f"resume={resume}")
+        for root, resume in (("resume_a", "false"), ("resume_b", "true"))
+    )
+    assert _difference({"config": asdict(before)}, now) == "  data.root: resume_a there, resume_b here"

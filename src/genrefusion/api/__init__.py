@@ -160,6 +160,8 @@ def predict(
     UserError
         There is no run or no song, or not one can be answered.
     """
+    if named := {"run", "model", "audio", "lyrics", "format", "plot", "output"} & set(settings or ()):
+        raise UserError(f"{min(named)} is none of the settings here: runs, songs, model and lyrics are arguments.")
     if (run is None) == (model is None) or (songs is None and lyrics is None):
         raise UserError(
             'predict takes a run, or else model="musicnn", and songs: predict(run, "song.mp3"), '

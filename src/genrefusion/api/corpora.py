@@ -54,7 +54,7 @@ def open_corpus(*source: PathLike | Tracks, workers: int = 2, quiet: bool = Fals
     words = [word for each in source for word in _corpus_words(each)]
     require_once(words)
     with composing():
-        config = composed("corpus", words)
+        config = composed("corpus", [*words, *typed({"workers": workers})])
     data, cache = config.data, cache_folder(config.cache)
     with disks_in_words(places_of({"cache": config.cache})):
         if data.piece_seconds is not None:

@@ -47,8 +47,8 @@ def evaluate_run(config: EvaluateConfig, *, quiet: bool = False) -> dict[str, An
     """Score a saved run again: its own test tracks, or all tracks of another corpus with the same genres.
 
     On another corpus the models of all folds are averaged, and tracks that were trained on are left out. The result
-    goes to ``evaluations/<corpus>/`` in the run folder; the run itself is not changed. Of a run that cannot be written
-    the figures are shown alone. With ``calibrate`` the result
+    goes to ``evaluations/<corpus>/`` in the run folder, whose own figures stay as they are. Of a run that cannot be
+    written the figures are shown alone. With ``calibrate`` the result
     with calibrated probabilities goes to ``evaluations/<corpus>_calibrated/`` as well. With ``explain`` what a
     co-attention run looked at goes to ``explanations/``, in the run folder or for another corpus beside its result, and
     into the report; where these are the run's own test tracks, into that of the run too. With ``sides`` what it does

@@ -94,6 +94,7 @@ def run_combinations(
         Not one of them has settings that are possible.
     """
     require_launcher(config.hydra)
+    _require_different(jobs)
     combinations = [_combination(number, job, varied) for number, job in enumerate(jobs)]
     folders = _places(_composed(combinations, config, loader))
     with read_write(config.hydra):  # launchers make it, and keep files of their own there
@@ -118,6 +119,13 @@ def run_combinations(
     if any(_setting(word) == "seed" for word in varied):
         _show_seeds(combinations)
     return all(combination.problem is None for combination in combinations)
+
+
+def _require_different(jobs: Sequence[list[str]]) -> None:
+    """Refuse one run twice, of which a mean over seeds would say that it is of two."""
+    for number, job in enumerate(jobs):
+        if job in jobs[:number]:
+            raise UserError(f"train -m {shlex.join(job)}: this run twice. Give each value once.")
 
 
 def _combination(number: int, job: list[str], varied: set[str]) -> Combination:

@@ -187,7 +187,7 @@ def _fail(message: str, code: int = 2) -> None:
     with contextlib.suppress(UserError):  # of the environment, which may be what is said here
         if process_number():
             time.sleep(LAUNCHER_GRACE)  # the main process says the same
-    if "debug=true" in sys.argv and sys.exc_info()[1] is not None:
+    if "debug=true" in map(str.lower, sys.argv) and sys.exc_info()[1] is not None:
         raise
     print(shown_lines(message), file=sys.stderr)  # noqa: T201 (the one place where mistakes are printed)
     sys.exit(code)

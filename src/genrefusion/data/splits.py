@@ -190,19 +190,15 @@ def _partition(
     ids = sorted(ids)
     table = tracks.table.loc[ids]
     n_groups = groups[ids].nunique()
+    advice = "Take fewer folds or a larger fraction." if n > 2 else f"Of its {len(tracks)} tracks none can be held out."
     if n_groups < n:
         things = _kept_together(tracks, settings)
         cure = "\nOr leave artists on both sides (the figures will flatter): split.by_artist=false"
         copies = " (copies of one song, and songs with the same lyrics, count once)" if things == "tracks" else ""
         count = f"{n_groups} {things if n_groups > 1 else things.removesuffix('s')}{copies}"
-        raise UserError(
-            f"{tracks.corpus} has {count} for {n} shares. Take fewer folds or a larger "
-            f"fraction.{cure if things == 'artists' else ''}"
-        )
+        raise UserError(f"{tracks.corpus} has {count} for {n} shares. {advice}{cure if things == 'artists' else ''}")
     if table["genre"].value_counts().max() < n:
-        raise UserError(
-            f"{tracks.corpus}: no genre has {n} tracks to share out. Take fewer folds or a larger fraction."
-        )
+        raise UserError(f"{tracks.corpus}: no genre has {n} tracks to share out. {advice}")
     from sklearn.model_selection import StratifiedGroupKFold  # a second's import: only where a corpus is divided
 
     folds = StratifiedGroupKFold(n, shuffle=True, random_state=seed % 2**32)

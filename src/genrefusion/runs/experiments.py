@@ -65,9 +65,8 @@ class Experiments:
     def compose(self, experiment: str, *own: str, seed: int) -> TrainConfig:
         """Settings of an experiment; `own` comes last and wins, but that the given weights stand for ``msd`` there."""
         if self.weights is not None:
-            own = tuple(
-                override.replace("pipeline.weights=msd", f"pipeline.weights={self.weights}") for override in own
-            )
+            given = f"pipeline.weights={self.weights}"
+            own = tuple(given if override == "pipeline.weights=msd" else override for override in own)
         return self._compose(experiment, [*self._extra(experiment, own, seed), *own], seed)
 
     def command(self, experiment: str, *own: str, seed: int) -> str:

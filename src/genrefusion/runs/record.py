@@ -287,11 +287,13 @@ def _difference(old: dict[str, Any], config: TrainConfig) -> str:
     """Name the settings in which a run differs from the one in its folder."""
     before, now = pd.json_normalize(old["config"]).iloc[0], pd.json_normalize(as_saved(config)).iloc[0]
     rows = [
-        f"  {k}: {before.get(k)} there, {now.get(k)} here" for k in now.index if str(before.get(k)) != str(now.get(k))
+        f"  {k}: {before.get(k)} there, {now.get(k)} here"
+        for k in now.index
+        if str(before.get(k)) != str(now.get(k)) and k != "resume"
     ]
     if (count := old.get("processes", 1)) != process_count():
         rows.append(f"  processes: {count} there, {process_count()} here")
-    return "\n".join(row for row in rows if "resume" not in row) or "  the corpus changed"
+    return "\n".join(rows) or "  the corpus changed"
 
 
 def _corpus(tracks: Tracks, split: Split) -> dict[str, Any]:
