@@ -307,7 +307,7 @@ def _essentia_extractor() -> Callable[[str], object] | None:
 def _processes() -> Rows:
     """Sixty-four clips, decoded and described, with one process and with two, each of one thread."""
     from joblib import Parallel, delayed
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     pools = {n: Parallel(n_jobs=n) for n in (1, 2)}
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
