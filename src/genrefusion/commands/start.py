@@ -22,7 +22,7 @@ from genrefusion.core.disks import disk_mistake, disks_in_words
 from genrefusion.core.errors import UserError
 from genrefusion.core.files import note
 from genrefusion.core.folders import forgotten_unless_begun, places_of, typed_places
-from genrefusion.core.interrupts import interrupted_code, keep_interrupts
+from genrefusion.core.interrupts import interrupt_on_sigterm, interrupted_code, keep_interrupts
 from genrefusion.core.processes import LAUNCHER_GRACE, process_count, process_number
 from genrefusion.core.streams import escape_what_does_not_fit
 from genrefusion.settings.composing import (
@@ -56,6 +56,8 @@ def run_command(name: str, *, usage: str | None, names: tuple[str, ...] = ()) ->
     """
     escape_what_does_not_fit()
     keep_interrupts()
+    if not _is_beside():  # whom a launcher ends without a word
+        interrupt_on_sigterm()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
         if not sys.argv[1:] and name in _QUESTIONS:
@@ -173,8 +175,14 @@ def _keep_aside() -> None:
     """Keep a process beside the main one from printing, from making a run folder, and from a word at Ctrl-C."""
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (for as long as the process lives)
     sys.argv.append("hydra.run.dir=.")
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _is_beside() -> bool:
+    """Whether this is a process beside the main one; a mistake in what the launcher says is told elsewhere."""
+    with contextlib.suppress(UserError):
+        return process_number() > 0
+    return False
 
 
 _SHOWING = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
@@ -184,9 +192,8 @@ _SHOWING = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell
 def _fail(message: str, code: int = 2) -> None:
     from genrefusion.core.terminal import shown_lines
 
-    with contextlib.suppress(UserError):  # of the environment, which may be what is said here
-        if process_number():
-            time.sleep(LAUNCHER_GRACE)  # the main process says the same
+    if _is_beside():
+        time.sleep(LAUNCHER_GRACE)  # the main process says the same
     if "debug=true" in map(str.lower, sys.argv) and sys.exc_info()[1] is not None:
         raise
     print(shown_lines(message), file=sys.stderr)  # noqa: T201 (the one place where mistakes are printed)

@@ -15,10 +15,8 @@ _SOON = 0.05
 def keep_interrupts() -> None:
     """Let a Ctrl-C that falls into a finaliser or the callback of a weak reference come once more after it.
 
-    Python prints what these raise, and goes on: `sys.unraisablehook`. SIGTERM is as a Ctrl-C from then on.
+    Python prints what these raise, and goes on: `sys.unraisablehook`.
     """
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminate)
     before = sys.unraisablehook
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
@@ -30,6 +28,12 @@ def keep_interrupts() -> None:
             before(unraisable)
 
     sys.unraisablehook = hook
+
+
+def interrupt_on_sigterm() -> None:
+    """Let SIGTERM, which would end this process at once, be as a Ctrl-C."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
 
 
 def interrupted_code() -> int:

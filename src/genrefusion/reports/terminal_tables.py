@@ -8,6 +8,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+_BOTH = "both sides"
+
 
 def metric_rows(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Name what a run's metrics are about, in the order in which they are shown.
@@ -20,14 +22,15 @@ def metric_rows(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict of str to dict
-        Test songs, their frames, their views (the one with both sides first) and val songs, where there are any.
+        Test songs, their frames, their views (that of both sides first, unless all songs have both, whose figures stand
+        above) and val songs, where there are any.
     """
     test = metrics.get("test", {})
     rows = {"test, songs": test} if test else {}
     if "frames" in test:
         rows["test, frames"] = test["frames"]
-    views = test.get("views", {})
-    rows |= {f"test, {view}": views[view] for view in sorted(views, key=lambda view: (view != "both sides", view))}
+    views = {name: view for name, view in test.get("views", {}).items() if name != _BOTH or view["n"] < test["n"]}
+    rows |= {f"test, {view}": views[view] for view in sorted(views, key=lambda view: (view != _BOTH, view))}
     if "val" in metrics:
         rows["val, songs"] = metrics["val"]
     return rows

@@ -225,6 +225,9 @@ def _first_of_each(songs: list[SourceSong], report: Report) -> list[SourceSong]:
     return songs
 
 
+_OTHER_NAMES = "\ngenres=none takes genres as tags and folders call them, genres=file genres.path=FILE your synonyms."
+
+
 def _enough(songs: list[SourceSong], config: CorpusConfig, report: Report) -> list[SourceSong]:
     """Leave out genres with one song, and name those with fewer than asked for."""
     by_genre: dict[str, list[SourceSong]] = defaultdict(list)
@@ -243,7 +246,7 @@ def _enough(songs: list[SourceSong], config: CorpusConfig, report: Report) -> li
         raise UserError(
             f"source={config.source}: fewer than two genres with two songs or more are left. Left out:\n"
             + bullet_list(rows)
-            + "\ngenres=none takes genres as tags and folders call them, genres=file genres.path=FILE your synonyms."
+            + ("" if config.genres.name == "none" else _OTHER_NAMES)
         )
     return kept
 
