@@ -65,6 +65,18 @@ def test_several_values_where_one_is_taken(command: str, advice: str, tmp_path: 
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "word"), [("evaluate", "run=[a,b c]"), ("train", "output=[a]"), ("predict", "lyrics=[x]")]
+)
+def test_a_list_where_one_name_is_taken_is_told(command: str, word: str, tmp_path: Path) -> None:
+    done = run_here(command, word, *(["experiment=lyrics"] if command == "train" else []), cwd=tmp_path)
+    name, _, value = word.partition("=")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"{word}: one value, not several. A name with brackets goes in quotes: {name}=\"'{value}'\"\n",
+    )
+
+
 def test_the_command_that_goes_on_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
     import shlex
 

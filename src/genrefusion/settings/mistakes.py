@@ -80,6 +80,8 @@ def in_words(error: Exception, command: str, words: Sequence[str] | None = None)
         )
     if wrong := re.search(r"Error merging override (\S+)=(\S+)\n.* is not a ListConfig", text):
         return f"{wrong[1]}={wrong[2]}: not a list. Write it in brackets: '{wrong[1]}=[{wrong[2]}]'."
+    if wrong := re.search(r"Error merging override (.+)\nCannot convert '(?:list|dict)' to string", text):
+        return f"{wrong[1]}: one value, not several. A name with brackets goes in quotes: {_in_quotes(wrong[1])}"
     if wrong := re.search(r"Error merging override (\S+)\nValue '.*' is not a valid (\w+)", text):
         return f"{wrong[1]}: not {_KINDS.get(wrong[2], wrong[2])}."
     if wrong := re.search(r"field '(\S+)' is not Optional", text):
@@ -94,6 +96,11 @@ def in_words(error: Exception, command: str, words: Sequence[str] | None = None)
             return f"{word}: not of the form setting=value. {_meant(word, command)}"
         return f"{word}: not of the form setting=value (see --help). Quote values with spaces or brackets."
     return "\n".join([line for line in text.splitlines() if line.strip()][:3])
+
+
+def _in_quotes(word: str) -> str:
+    name, _, value = word.partition("=")
+    return f"{name}=\"'{value}'\""
 
 
 def _meant(path: str, command: str) -> str:
